@@ -1,0 +1,68 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include "chat/chat.hpp"
+#include "commands.hpp"
+#include "console.hpp"
+#include "logging.hpp"
+
+namespace polyio::app {
+namespace {
+
+struct Settings {
+  ServerOptions server;
+  chat::ChatOptions chat;
+};
+
+int run_chat(Settings settings) {
+  const auto log = start_log();
+  settings.server.log = log;
+  settings.chat.log = log;
+  try {
+    chat::Chat room(std::move(settings.chat));
+    settings.server.on_ready = [](const Server& server) {
+      fmt::print("{}\n", server.ready_line());
+      std::fflush(stdout);
+    };
+    Server server(std::move(settings.server), [&room](Io& io, Stream stream) {
+      return room.serve(io, std::move(stream));
+    });
+    room.open(server.homes());
+    Console console([&server] { server.stop(); });
+    server.run();
+    log("stopped");
+    stop_log();
+    return 0;
+  } catch (const std::exception& error) {
+    stop_log();
+    fmt::print(stderr, "polyio chat: {}\n", error.what());
+    return 1;
+  }
+}
+
+}  // namespace
+
+void add_chat(CLI::App& app, Run& run) {
+  auto* command = app.add_subcommand("chat", "a group chat: lines (nc), web page and WebSocket on one port");
+  auto settings = std::make_shared<Settings>();
+  settings->server.listen = "127.0.0.1:3999";
+  add_server_options(*command, settings->server);
+  command->add_option("--host", settings->chat.host_names,
+                      "a name by which browsers may reach this server, besides IP addresses and localhost")
+      ->type_name("NAME");
+  command->add_option("--max-line", settings->chat.max_line, "longest message in bytes")
+      ->check(CLI::Range(64, 65536))
+      ->type_name("BYTES")
+      ->capture_default_str();
+  command->footer(
+      "Example:\n"
+      "  polyio chat --listen 127.0.0.1:3999\n"
+      "  nc 127.0.0.1 3999        in another terminal: every line reaches everybody; /help tells more\n"
+      "  http://127.0.0.1:3999/   in a browser\n"
+      "On the server's own terminal 'quit' stops it, anything else lists its threads.");
+  command->callback([&run, settings] { run = [settings] { return run_chat(*settings); }; });
+}
+
+}  // namespace polyio::app

@@ -1,0 +1,120 @@
+#include <polyio/io/task_group.hpp>
+#include <polyio/proto/handshake.hpp>
+#include <polyio/proto/http.hpp>
+
+#include "page_assets.hpp"
+#include "sessions.hpp"
+
+namespace polyio::chat {
+namespace {
+
+using proto::Request;
+
+constexpr std::string_view policy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const Asset* find_asset(std::string_view path) {
+  for (const Asset& asset : page_assets()) {
+    if (asset.path == path) return &asset;
+  }
+  return nullptr;
+}
+
+std::string answer_asset(const Request& request, const Asset& asset, proto::Body body) {
+  const bool known = request.header("If-None-Match") == asset.etag;
+  return proto::response(known ? 304 : 200,
+                         {{"Content-Type", asset.content_type},
+                          {"ETag", asset.etag},
+                          {"Cache-Control", "no-cache"},
+                          {"Connection", "close"},
+                          {"Content-Security-Policy", policy},
+                          {"X-Content-Type-Options", "nosniff"},
+                          {"Referrer-Policy", "no-referrer"},
+                          {"Cross-Origin-Opener-Policy", "same-origin"},
+                          {"Cross-Origin-Resource-Policy", "same-origin"}},
+                         known ? std::string_view() : asset.body, body);
+}
+
+// The answer to anything but a WebSocket handshake.
+std::string answer(const Chat& chat, const Request& request) {
+  const auto body = request.method == "HEAD" ? proto::Body::left_out : proto::Body::sent;
+  const auto text = [&](int status, std::string_view words) {
+    return proto::response(status,
+                           {{"Content-Type", "text/plain; charset=utf-8"},
+                            {"Cache-Control", "no-store"},
+                            {"Connection", "close"},
+                            {"X-Content-Type-Options", "nosniff"}},
+                           words, body);
+  };
+  if (request.path == "/healthz" && request.method != "POST") return text(200, "ok\n");
+  if (request.method != "GET" && request.method != "HEAD") {
+    return proto::response(405, {{"Allow", "GET, HEAD"}, {"Connection", "close"}}, "only GET and HEAD are answered here\n");
+  }
+  if (!proto::host_allowed(request.header("Host").value_or("127.0.0.1"), chat.options().host_names)) {
+    return text(403, "this server is not known by that name: start it with --host NAME\n");
+  }
+  if (const Asset* asset = find_asset(request.path)) return answer_asset(request, *asset, body);
+  return text(404, "not found\n");
+}
+
+// Why the handshake is refused; empty: `accept` has the answer.
+std::string refusal(const Chat& chat, const Request& request, std::string& accept) {
+  const auto key = proto::check_upgrade(request);
+  if (!key) return proto::refusal_response(key.error());
+  if (!proto::origin_allowed(request, chat.options().host_names)) {
+    return proto::error_response({403, "this page may not speak for its reader here"});
+  }
+  accept = proto::upgrade_response(*key);
+  return {};
+}
+
+// Answers one request, or runs the WebSocket that it asks for. `rest` came behind the request.
+Task<> answer_request(Chat& chat, Io& io, Stream& stream, const Request& request,
+                      std::string rest) {
+  if (request.path != "/ws" || request.method != "GET") {
+    const std::string reply = answer(chat, request);
+    auto sent = co_await stream.send_all(reply);
+    (void)sent;
+    co_return;
+  }
+  std::string accept;
+  const std::string refused = refusal(chat, request, accept);
+  auto sent = co_await stream.send_all(refused.empty() ? accept : refused);
+  if (sent && refused.empty()) {
+    co_await websocket_session(chat, io, stream, std::move(rest));
+  }
+}
+
+}  // namespace
+
+// One request per connection: browsers open connections ahead of time, and one kept alive without a request
+// would look like a silent line client the next time the page is loaded.
+Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytes first) {
+  proto::RequestParser parser;
+  std::string pending = std::move(first.held);
+  pending.append(first.chunk.text());
+  first.chunk = {};
+  {
+    CancelScope patience(io, chat.options().request_timeout);
+    for (;;) {
+      const auto step = parser.feed(std::as_bytes(std::span(pending)));
+      pending.erase(0, step.consumed);
+      if (step.progress != proto::RequestParser::Progress::need_more) break;
+      auto chunk = co_await stream.receive();
+      if (!chunk || chunk->empty()) co_return;
+      pending.assign(chunk->text());
+    }
+  }
+  if (parser.error().status) {
+    const std::string reply = proto::error_response(parser.error());
+    auto sent = co_await stream.send_all(reply);
+    (void)sent;
+  } else {
+    const Request request = parser.take_request();
+    co_await answer_request(chat, io, stream, request, std::move(pending));
+  }
+  co_await say_farewell(chat, io, stream);
+}
+
+}  // namespace polyio::chat

@@ -1,0 +1,42 @@
+// Message: one line that somebody said, encoded once per protocol and shared by every receiver. Immutable after
+// it is made; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "outbox.hpp"
+
+namespace polyio::chat {
+
+struct Message {
+  Message(std::uint64_t sender, std::string sender_name, std::string said, std::int64_t time);
+
+  std::uint64_t id;  // of the sender's connection
+  std::string name;  // nickname or ('host', port)
+  std::string text;
+  std::int64_t time_ms;  // since 1970-01-01 UTC
+  std::string line;      // "[name] text\n", what line clients get
+
+  // The WebSocket frame, made when the first WebSocket client needs it.
+  const std::string& frame() const;
+
+ private:
+  mutable std::once_flag framed_;
+  mutable std::string frame_;
+};
+
+using MessagePtr = std::shared_ptr<const Message>;
+
+inline Piece line_of(const MessagePtr& message) { return {message, &message->line}; }
+inline Piece frame_of(const MessagePtr& message) { return {message, &message->frame()}; }
+
+// JSON events of the page's protocol (docs/chat-page.md), as WebSocket frames.
+std::string hello_frame(std::uint64_t id, const std::string& name, std::size_t limit);
+std::string presence_frame(const char* type, std::uint64_t id, const std::string& name);
+std::string error_frame(const std::string& text);
+std::string skipped_frame(std::uint64_t count);
+
+}  // namespace polyio::chat

@@ -1,0 +1,67 @@
+// Outbox: what one client has still to be sent. Messages are shared, not copied, and bounded: to a client that
+// does not keep up they are skipped and counted until it has caught up; then it is told how many. Replies to
+// its own requests are never skipped (its reader waits for them instead), control frames neither, of which
+// at most one pong is kept. Thread-safe; an idle outbox holds no heap memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <polyio/io/io.hpp>
+#include <string>
+#include <vector>
+
+namespace polyio::chat {
+
+// Encoded bytes that several receivers may share.
+using Piece = std::shared_ptr<const std::string>;
+
+class Outbox {
+ public:
+  static constexpr std::size_t max_messages = 256;
+  static constexpr std::size_t max_message_bytes = 256 * 1024;
+  static constexpr std::size_t max_reply_bytes = 256 * 1024;
+
+  // A message from anyone. Skipped when too much waits, until everything has been sent.
+  void push_message(Piece piece);
+  // An answer to this client alone.
+  void push_reply(std::string bytes);
+  // A WebSocket pong: replaces one that waits, which RFC 6455 (5.5.3) allows.
+  void push_pong(std::string bytes);
+  // No more will come; what is here is still sent.
+  void close();
+
+  // What the writer takes: the pieces in order, then how many messages were skipped after them.
+  struct Batch {
+    std::vector<Piece> pieces;
+    std::uint64_t skipped = 0;
+    bool closed = false;
+    bool empty() const noexcept { return pieces.empty() && skipped == 0; }
+  };
+  Batch take();
+
+  // Who to unpark when something comes (the writer) and when replies were taken (the reader). Set from the
+  // client's own tasks; nullptr before the task ends.
+  void set_writer(Job* writer);
+  void set_reader(Job* reader);
+  // Whether the client asks for more than it takes.
+  bool replies_full() const;
+
+ private:
+  void wake(Job* job) {
+    if (job) job->io.unpark(*job);
+  }
+
+  mutable std::mutex mutex_;
+  std::vector<Piece> pieces_;
+  Piece pong_;
+  std::size_t messages_ = 0;
+  std::size_t message_bytes_ = 0;
+  std::size_t reply_bytes_ = 0;
+  std::uint64_t skipped_ = 0;
+  Job* writer_ = nullptr;
+  Job* reader_ = nullptr;
+  bool closed_ = false;
+};
+
+}  // namespace polyio::chat

@@ -1,0 +1,140 @@
+#include <fmt/format.h>
+
+#include <polyio/io/task_group.hpp>
+#include <polyio/proto/text.hpp>
+#include <polyio/proto/websocket.hpp>
+
+#include "frames.hpp"
+#include "sessions.hpp"
+
+namespace polyio::chat {
+namespace {
+
+// JSON can spend six bytes on one (\u00e9 and the like), and the object has a frame of its own.
+constexpr std::size_t json_overhead = 6;
+
+// One page's connection: what it asks for, one frame at a time.
+class PageTalk {
+ public:
+  PageTalk(Chat& chat, Io& io, ClientPtr client)
+      : chat_(chat),
+        io_(io),
+        client_(std::move(client)),
+        reader_(proto::WebSocketReader::Role::server,
+                chat.options().max_line * json_overhead + 256) {}
+
+  // Takes bytes; false: the conversation is over, the close frame is in the outbox.
+  bool feed(std::span<const std::byte> bytes) {
+    heard_ = true;
+    reader_.feed(bytes);
+    while (auto event = reader_.next()) take(*event);
+    return !reader_.finished();
+  }
+  // Whether anything arrived since the last call.
+  bool heard() noexcept { return std::exchange(heard_, false); }
+  void reply(std::string frame) { chat_.reply(io_, client_, std::move(frame)); }
+
+ private:
+  using Kind = proto::WebSocketEvent::Kind;
+
+  void take(const proto::WebSocketEvent& event) {
+    switch (event.kind) {
+      case Kind::message: return request(event.payload);
+      case Kind::ping: return client_->outbox.push_pong(proto::encode_pong(event.payload));
+      case Kind::pong: return;
+      case Kind::close: return reply(proto::encode_close(event.code));
+      case Kind::error: return reply(proto::encode_close(event.code, event.payload));
+    }
+  }
+
+  void request(std::string_view text) {
+    const Command command = parse_command(text);
+    switch (command.kind) {
+      case Command::Kind::say: return say(command.text);
+      case Command::Kind::nick:
+        if (auto renamed = chat_.rename(io_, client_, command.text); !renamed) {
+          reply(error_frame(renamed.error()));
+        }
+        return;
+      case Command::Kind::none:
+        return reply(error_frame("not understood: send {\"type\":\"say\",\"text\":\"...\"}"));
+    }
+  }
+
+  void say(std::string_view text) {
+    if (text.size() > chat_.options().max_line) {
+      return reply(error_frame(
+          fmt::format("message too long: at most {} bytes", chat_.options().max_line)));
+    }
+    if (auto valid = proto::check_text(text); !valid) {
+      return reply(error_frame(valid.error().message() + ": nobody got this message"));
+    }
+    chat_.say(io_, client_, text);
+  }
+
+  Chat& chat_;
+  Io& io_;
+  ClientPtr client_;
+  proto::WebSocketReader reader_;
+  bool heard_ = true;
+};
+
+// Reads until the page leaves. True: in an orderly way.
+Task<bool> read_frames(Io& io, Stream& stream, const ClientPtr& client, PageTalk& talk,
+                       std::string rest) {
+  if (!rest.empty() && !talk.feed(std::as_bytes(std::span(rest)))) co_return true;
+  for (;;) {
+    if (client->outbox.replies_full()) co_await wait_for_replies(io, client);
+    auto chunk = co_await stream.receive();
+    if (!chunk) co_return false;
+    if (chunk->empty()) break;
+    if (!talk.feed(chunk->bytes())) co_return true;
+  }
+  if (io.draining()) talk.reply(proto::encode_close(proto::close_code::going_away));
+  co_return true;
+}
+
+// Asks a silent page whether it is still there; one that does not answer is let go.
+Task<> keep_alive(Chat& chat, Io& io, PageTalk& talk, TaskGroup& group, CancelScope*& life) {
+  CancelScope scope(io);
+  life = &scope;
+  bool asked = false;
+  for (;;) {
+    auto slept = co_await io.sleep(chat.options().ping_interval);
+    if (!slept) break;
+    const bool heard = talk.heard();
+    if (!heard && asked) {
+      group.cancel();
+      break;
+    }
+    asked = !heard;
+    if (asked) talk.reply(proto::encode_ping("?"));
+  }
+  life = nullptr;
+}
+
+}  // namespace
+
+Task<> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest) {
+  const ClientPtr client = chat.make_client(stream, Wire::websocket);
+  PageTalk talk(chat, io, client);
+  talk.reply(hello_frame(client->id, client->name, chat.options().max_line));
+  chat.join(io, client);
+  chat.listen(io, client);
+  CancelScope* pinging = nullptr;
+  auto all = [&](TaskGroup& group) -> Task<> {
+    auto writer = group.spawn(write_outbox(io, stream, client, group));
+    auto pinger = group.spawn(keep_alive(chat, io, talk, group, pinging));
+    bool orderly = false;
+    if (writer && pinger) {
+      const bool finished = co_await read_frames(io, stream, client, talk, std::move(rest));
+      orderly = finished;
+    }
+    chat.leave(io, client);
+    if (pinging) pinging->cancel();
+    if (!orderly) group.cancel();
+  };
+  co_await with_task_group(io, all);
+}
+
+}  // namespace polyio::chat

@@ -1,0 +1,25 @@
+// The program's commands. Each adds itself to the command line and leaves what to run in `run`, whose result
+// is the exit code: 0 done, 1 failed with the reason on stderr. (2: the command line was wrong.)
+#pragma once
+
+#include <functional>
+#include <polyio/server/server.hpp>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace polyio::app {
+
+using Run = std::function<int()>;
+
+void add_chat(CLI::App& app, Run& run);
+void add_echo(CLI::App& app, Run& run);
+void add_connect(CLI::App& app, Run& run);
+void add_models(CLI::App& app, Run& run);
+
+// The options that every server of ours takes, with their help texts.
+void add_server_options(CLI::App& command, ServerOptions& options);
+
+}  // namespace polyio::app

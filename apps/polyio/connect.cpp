@@ -1,0 +1,2 @@
+#include "commands.hpp"
+namespace polyio::app { void add_connect(CLI::App&, Run&) {} }

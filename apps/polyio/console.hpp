@@ -1,0 +1,22 @@
+// Console: the chat server's own command line on standard input. `quit` stops the server, anything else lists
+// the threads; the end of the input only ends the console. A thread of its own reads it.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+namespace polyio::app {
+
+class Console {
+ public:
+  // Calls `on_quit`, from the console's thread.
+  explicit Console(std::function<void()> on_quit);
+  // Ends it, also in the middle of a wait.
+  ~Console();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace polyio::app

@@ -1,0 +1,28 @@
+#include <CLI/CLI.hpp>
+
+#include "commands.hpp"
+
+int main(int argc, char** argv) {
+  CLI::App app("polyio: concurrent network programs whose I/O model is chosen at start-up");
+  app.set_version_flag("--version", "polyio " POLYIO_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n"
+      "  polyio chat                                a group chat on 127.0.0.1:3999: nc or a browser\n"
+      "  polyio echo --listen 127.0.0.1:8080 --model epoll --architecture loops\n"
+      "  polyio connect 127.0.0.1:8080              talk to it\n"
+      "  polyio models                              what works on this machine\n"
+      "'polyio COMMAND --help' tells more.");
+  polyio::app::Run run;
+  polyio::app::add_chat(app, run);
+  polyio::app::add_echo(app, run);
+  polyio::app::add_connect(app, run);
+  polyio::app::add_models(app, run);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  return run();
+}

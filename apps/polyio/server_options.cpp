@@ -1,0 +1,53 @@
+#include <CLI/CLI.hpp>
+
+#include "commands.hpp"
+
+namespace polyio::app {
+namespace {
+
+// "90s", "300ms", "2min" or plain seconds.
+void add_span(CLI::App& command, const std::string& name, Nanoseconds& span,
+              const std::string& help) {
+  static const std::map<std::string, std::int64_t> units{
+      {"ms", 1'000'000}, {"s", 1'000'000'000}, {"min", 60'000'000'000}};
+  auto assign = [&span](const std::int64_t& count) { span = Nanoseconds(count); };
+  command.add_option_function<std::int64_t>(name, assign, help)
+      ->transform(CLI::AsNumberWithUnit(
+          units, CLI::AsNumberWithUnit::Options(CLI::AsNumberWithUnit::CASE_SENSITIVE |
+                                                CLI::AsNumberWithUnit::UNIT_REQUIRED)))
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("TIME");
+}
+
+}  // namespace
+
+void add_server_options(CLI::App& command, ServerOptions& options) {
+  command.add_option("--listen", options.listen, "address and port; port 0: any free one")
+      ->type_name("ADDRESS:PORT")
+      ->capture_default_str();
+  command.add_option("--model", options.model,
+                     "how it waits: auto, io_uring, epoll, epoll-et, poll, select, blocking")
+      ->type_name("MODEL")
+      ->capture_default_str();
+  command.add_option("--architecture", options.architecture,
+                     "who runs it: loop, loops; thread-per-connection with --model blocking "
+                     "[the model's first]")
+      ->type_name("ARCHITECTURE");
+  command.add_option("--workers", options.workers, "how many loops [one per core]")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  command.add_option("--backlog", options.backlog, "connections the kernel queues, see listen(2)")
+      ->check(CLI::Range(1, 65535))
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_option("--max-connections", options.max_connections,
+                     "served at once; further ones wait their turn [as many as there are descriptors]")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  add_span(command, "--idle-timeout", options.idle_timeout,
+           "close a connection without progress for so long, such as 90s [never]");
+  add_span(command, "--drain-timeout", options.drain_timeout,
+           "when stopped, let what is in flight finish for so long [5s]");
+}
+
+}  // namespace polyio::app

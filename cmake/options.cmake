@@ -1,0 +1,33 @@
+# What can be switched, and the flags every target of ours is built with.
+option(POLYIO_APPS "build the polyio program" ${PROJECT_IS_TOP_LEVEL})
+option(POLYIO_EXAMPLES "build the examples" ${PROJECT_IS_TOP_LEVEL})
+option(POLYIO_TESTS "build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(POLYIO_INSTALL "generate install rules" ${PROJECT_IS_TOP_LEVEL})
+option(POLYIO_FUZZ "build the libFuzzer targets (clang only)" OFF)
+set(POLYIO_SANITIZE "" CACHE STRING "sanitizers to build with: address,undefined or thread")
+
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release)
+  endif()
+  find_program(CCACHE ccache)
+  if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  endif()
+endif()
+
+add_library(polyio_options INTERFACE)
+target_compile_features(polyio_options INTERFACE cxx_std_23)
+target_compile_options(polyio_options INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Woverloaded-virtual
+  $<$<CONFIG:Release>:-g1>)
+if(POLYIO_SANITIZE)
+  add_compile_options(
+    -fsanitize=${POLYIO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${POLYIO_SANITIZE})
+endif()
+if(POLYIO_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,35 @@
+// Registry: turns the name of an I/O model into a driver, and says which models work on this machine and
+// why the others don't. A model is available when doing it worked, not when a version number says so.
+#pragma once
+
+#include <memory>
+#include <polyio/base/result.hpp>
+#include <polyio/io/driver.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace polyio {
+
+struct ModelInfo {
+  std::string model;
+  bool available = false;
+  std::string reason;                      // why not; empty when available
+  std::vector<std::string> architectures;  // that it runs under
+};
+
+// All models, best first: io_uring, epoll, epoll-et, poll, select, blocking. Probes io_uring, once.
+std::vector<ModelInfo> list_models();
+
+// What `auto` stands for here, and why, for the log: "io_uring", or "epoll" with the reason.
+struct AutoChoice {
+  std::string model;
+  std::string why;
+};
+AutoChoice choose_model();
+
+// A driver for `model`; "auto" is choose_model(). Errors: EINVAL, unknown name; Errc::model_unavailable.
+// Throws std::system_error when descriptors or memory run out.
+Result<std::unique_ptr<Driver>> make_driver(std::string_view model);
+
+}  // namespace polyio

@@ -1,0 +1,49 @@
+// CancelScope: a stretch of a task that can be cancelled, or that has a deadline. Every operation begun
+// inside, in child tasks too, ends with std::errc::operation_canceled, or timed_out when the deadline did
+// it; an operation that had succeeded by then keeps its success. Scopes nest like blocks. Not thread-safe:
+// for the tasks of one Io.
+#pragma once
+
+#include <cerrno>
+#include <polyio/base/list.hpp>
+#include <polyio/io/job.hpp>
+#include <polyio/io/timer.hpp>
+
+namespace polyio {
+
+struct ChildScopeTag;
+
+class CancelScope : public ListNode<ChildScopeTag>, private Timer {
+ public:
+  // Opens a scope around what the current task does until the scope is destroyed, by the same task.
+  explicit CancelScope(Io& io, Deadline deadline = never);
+  CancelScope(Io& io, Nanoseconds span);
+  ~CancelScope();
+
+  // Asks all inside to end; they see it at the operation they wait in, or at their next one.
+  void cancel() { cancel_with(ECANCELED); }
+  // True once cancel() was called here or outside, or a deadline here or outside has passed.
+  bool cancelled() const noexcept { return reason() != 0; }
+  // True when the deadline of this scope is what ended it.
+  bool timed_out() const noexcept { return reason_ == ETIMEDOUT; }
+  // Moves the deadline; later costs next to nothing.
+  void set_deadline(Deadline deadline);
+
+ private:
+  friend class Io;
+  friend class TaskGroup;
+  struct Root {};
+  CancelScope(Io& io, Root) noexcept;
+  void cancel_with(int reason);
+  void deliver(int reason);
+  int reason() const noexcept;
+
+  Io& io_;
+  Job* job_ = nullptr;  // who opened it
+  CancelScope* parent_ = nullptr;
+  List<CancelScope, ChildScopeTag> children_;
+  List<Job, ScopeTag> jobs_;  // those whose innermost scope this is
+  int reason_ = 0;
+};
+
+}  // namespace polyio

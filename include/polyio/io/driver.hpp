@@ -1,0 +1,82 @@
+// Driver: one I/O model, one instance per Io. An operation is started and either ends at once or is
+// completed later from poll(), which collects first and resumes nobody. The rules: every started operation
+// gets exactly one terminal completion, a cancelled one included; an event for a handle that is closed by
+// now is dropped; nothing but wake() is called from another thread.
+#pragma once
+
+#include <polyio/base/result.hpp>
+#include <polyio/io/op.hpp>
+#include <polyio/os/address.hpp>
+#include <polyio/os/unique_fd.hpp>
+#include <string_view>
+
+namespace polyio {
+
+class Io;
+class Job;
+
+class Driver {
+ public:
+  virtual ~Driver() = default;
+  Driver() = default;
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+
+  // The model's name, as `--model` takes it. Static storage.
+  virtual std::string_view name() const noexcept = 0;
+  // Called once, by the Io that owns this driver.
+  void bind(Io& io) noexcept { io_ = &io; }
+
+  // --- sockets ---
+  // A socket listening on `address`, its handle. Errors: those of bind(2) and listen(2).
+  virtual Result<Handle> listen(const os::Address& address, int backlog) = 0;
+  // A new socket, to be connected.
+  virtual Result<Handle> open(int family) = 0;
+  // Takes over a connected socket: what accept's result holds. On error the socket is closed.
+  virtual Result<Handle> adopt(int socket) = 0;
+  // Gives the socket away again, for another Io; the handle ends. No operation may be in flight.
+  virtual Result<os::UniqueFd> release(Handle handle) = 0;
+  // Closes; the handle ends. No operation of a job may be in flight on it.
+  virtual void close(Handle handle) noexcept = 0;
+  virtual Result<> shutdown(Handle handle, int how) = 0;
+  virtual Result<os::Address> local_address(Handle handle) = 0;
+  virtual Result<os::Address> peer_address(Handle handle) = 0;
+
+  // --- operations ---
+  // Begins `op` (accept, connect, receive, send). True: it has ended, op.result holds.
+  virtual bool start(Op& op) = 0;
+  // For an op in state retry: tries again. False: it is pending once more.
+  virtual bool retry(Op&) { return true; }
+  // Asks for the op's end; it ends with -ECANCELED unless it succeeded first.
+  virtual void cancel(Op& op) = 0;
+  // Waits until something happened, wake() was called or `deadline` passed; completes operations.
+  virtual void poll(Deadline deadline) = 0;
+  // Makes poll() return soon. Thread-safe.
+  virtual void wake() noexcept = 0;
+  // The clock that deadlines count on.
+  virtual TimePoint now() noexcept { return monotonic_now(); }
+  // Takes back the buffer of a lease.
+  virtual void give_back(std::uint32_t buffer) noexcept = 0;
+
+  // --- the blocking model, where a thread waits in place and no coroutine is suspended ---
+  virtual bool blocks() const noexcept { return false; }
+  // Sleeps until op.state is done, letting other jobs of the Io run meanwhile.
+  virtual void wait_in_place(Op&) {}
+  // Wakes the thread that sleeps in wait_in_place(op).
+  virtual void notify(Op&) noexcept {}
+  // Runs a new job on a thread of its own. Errors: EAGAIN, when no thread can be had.
+  virtual Result<> lend_thread(Job&) { return fail(Errc::concurrency_unavailable); }
+  // Takes and gives up the right to run the Io's jobs.
+  virtual void enter() {}
+  virtual void leave() noexcept {}
+  // The earliest timer is now `deadline`.
+  virtual void timer_moved(Deadline) noexcept {}
+
+ protected:
+  Io& io() const noexcept { return *io_; }
+
+ private:
+  Io* io_ = nullptr;
+};
+
+}  // namespace polyio

@@ -1,0 +1,38 @@
+// Job: a task that was spawned, with all it needs while it waits: its Op, its place in the ready queue and
+// the cancel scope it is in. Made by TaskGroup::spawn and Io::run, freed by the Io when the task has ended.
+#pragma once
+
+#include <atomic>
+#include <polyio/base/list.hpp>
+#include <polyio/coro/frame_pool.hpp>
+#include <polyio/coro/task.hpp>
+#include <polyio/io/op.hpp>
+
+namespace polyio {
+
+class CancelScope;
+class Io;
+class TaskGroup;
+struct ReadyTag;
+struct ScopeTag;
+
+class Job final : public Op, public ListNode<ReadyTag>, public ListNode<ScopeTag> {
+ public:
+  static void* operator new(std::size_t size) { return frame_allocate(size); }
+  static void operator delete(void* job, std::size_t size) noexcept { frame_free(job, size); }
+
+  explicit Job(Io& owner, Task<> work) noexcept : io(owner), task(std::move(work)) {
+    resume = task.handle();
+  }
+
+  Io& io;
+  Task<> task;
+  CancelScope* scope = nullptr;      // the innermost it is in
+  TaskGroup* group = nullptr;        // who waits for its end; none: Io::run
+  std::atomic<bool> in_inbox{false};  // an unpark from another thread is on its way
+  bool permit = false;               // an unpark that came before its park
+};
+
+inline Job& job_of(Op& op) noexcept { return static_cast<Job&>(op); }
+
+}  // namespace polyio

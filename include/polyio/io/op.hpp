@@ -1,0 +1,54 @@
+// Op: one operation that a job waits for, as the drivers see it. A job waits for one thing at a time, so
+// its Op is part of it and costs no allocation. The rule: between Driver::start and the operation's own
+// terminal completion nobody but the driver touches it; a cancel is only a request for that completion.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <polyio/base/clock.hpp>
+
+namespace polyio {
+
+// A socket of one driver: a slot, and which of the slot's successive owners. Stale handles are noticed.
+struct Handle {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  friend bool operator==(Handle, Handle) = default;
+};
+
+enum class OpKind : std::uint8_t { none, accept, connect, receive, send, sleep, park, join, yield };
+
+enum class OpState : std::uint8_t {
+  idle,     // no operation
+  pending,  // started; the driver, a timer or a waker will end it
+  retry,    // its descriptor became ready; it is tried again just before its job would be resumed
+  done,     // `result` holds
+};
+
+struct Op {
+  OpKind kind = OpKind::none;
+  OpState state = OpState::idle;
+  bool cancel_requested = false;
+  bool leases = false;         // receive: into a buffer of the driver's, not the caller's
+  std::uint32_t buffer = 0;    // receive, leased: the buffer's id
+  Handle handle;               // the socket
+  union {
+    std::byte* data = nullptr;  // receive: where to; leased: where the bytes are
+    const iovec* parts;         // send: `size` pieces, which stay valid until the end
+    const void* address;        // connect: an os::Address
+  };
+  std::size_t size = 0;   // receive: bytes of room; send: number of pieces
+  std::size_t moved = 0;  // send: bytes taken by the kernel so far
+  std::int64_t result = 0;  // >= 0 bytes or a socket; < 0 a negated errno
+  TimePoint started{};
+  union {
+    std::coroutine_handle<> resume = {};  // where the job goes on
+    void* sleeper;                        // blocking driver: the thread that waits for it
+  };
+};
+static_assert(sizeof(Op) <= 80);
+
+}  // namespace polyio

@@ -1,0 +1,163 @@
+// Stream and Listener: a connected and a listening socket of one Io. Move-only; closed when destroyed. At
+// most one receive and one send may be in flight on a stream at a time, from the same or two tasks. Used by
+// the tasks of their Io only.
+#pragma once
+
+#include <polyio/io/io.hpp>
+#include <polyio/io/lease.hpp>
+#include <span>
+
+namespace polyio {
+
+// What the two share: the handle and its end.
+class SocketBase {
+ public:
+  SocketBase() = default;
+  SocketBase(Io& io, Handle handle) noexcept : io_(&io), handle_(handle) {}
+  SocketBase(SocketBase&& other) noexcept
+      : io_(std::exchange(other.io_, nullptr)), handle_(other.handle_) {}
+  SocketBase& operator=(SocketBase&& other) noexcept {
+    std::swap(io_, other.io_);
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~SocketBase() { close(); }
+
+  explicit operator bool() const noexcept { return io_ != nullptr; }
+  Io& io() const noexcept { return *io_; }
+  // Closes now; no task may be waiting on it. A second call does nothing.
+  void close() noexcept {
+    if (Io* io = std::exchange(io_, nullptr)) io->driver().close(handle_);
+  }
+  // Ours and the peer's address (getsockname(2), getpeername(2)).
+  Result<os::Address> local_address() const { return io_->driver().local_address(handle_); }
+  Result<os::Address> peer_address() const { return io_->driver().peer_address(handle_); }
+
+ protected:
+  Io* io_ = nullptr;
+  Handle handle_;
+};
+
+class Stream : public SocketBase {
+ public:
+  using SocketBase::SocketBase;
+
+  // `auto chunk = co_await stream.receive();` — Result<Lease>: the bytes that are there, at least one;
+  // empty when the peer has finished. Errors: ECONNRESET …, those of the scope.
+  auto receive() noexcept { return LeaseAwaiter(*io_, handle_); }
+  // `auto count = co_await stream.receive_into(room);` — Result<std::size_t>: bytes received, 0 at the end.
+  auto receive_into(std::span<std::byte> room) noexcept { return IntoAwaiter(*io_, handle_, room); }
+  // `auto sent = co_await stream.send_all(bytes);` — Result<>: all of it is with the kernel. On an error,
+  // a part of it may be. The bytes stay valid until then.
+  auto send_all(std::span<const std::byte> bytes) noexcept {
+    return SendAwaiter(*io_, handle_, bytes);
+  }
+  auto send_all(std::string_view text) noexcept {
+    return SendAwaiter(*io_, handle_, std::as_bytes(std::span(text)));
+  }
+  // Several pieces with one system call where the kernel takes them; at most IOV_MAX (1,024).
+  auto send_all(std::span<const iovec> parts) noexcept {
+    return PartsAwaiter(*io_, handle_, parts);
+  }
+  // Tells the peer that no more will come; receiving goes on.
+  Result<> shutdown_send() { return io_->driver().shutdown(handle_, SHUT_WR); }
+  // Gives the socket away, for another Io; the stream is empty then.
+  Result<os::UniqueFd> release() { return std::exchange(io_, nullptr)->driver().release(handle_); }
+
+ private:
+  class LeaseAwaiter : public OpAwaiter {
+   public:
+    LeaseAwaiter(Io& io, Handle handle) noexcept : OpAwaiter(io), handle_(handle) {}
+    bool await_ready() {
+      Op& op = io_->prepare(OpKind::receive, handle_);
+      op.leases = true;
+      return io_->begin(op);
+    }
+    Result<Lease> await_resume() noexcept {
+      const Op& op = io_->current();
+      if (op.result < 0) return fail(static_cast<int>(-op.result));
+      if (op.result == 0) return Lease();
+      return Lease(io_->driver(), op.data, static_cast<std::uint32_t>(op.result), op.buffer);
+    }
+
+   private:
+    Handle handle_;
+  };
+
+  class IntoAwaiter : public OpAwaiter {
+   public:
+    IntoAwaiter(Io& io, Handle handle, std::span<std::byte> room) noexcept
+        : OpAwaiter(io), handle_(handle), room_(room) {}
+    bool await_ready() {
+      Op& op = io_->prepare(OpKind::receive, handle_);
+      op.data = room_.data();
+      op.size = room_.size();
+      return io_->begin(op);
+    }
+    Result<std::size_t> await_resume() noexcept {
+      const std::int64_t result = io_->current().result;
+      if (result < 0) return fail(static_cast<int>(-result));
+      return static_cast<std::size_t>(result);
+    }
+
+   private:
+    Handle handle_;
+    std::span<std::byte> room_;
+  };
+
+  class PartsAwaiter : public OpAwaiter {
+   public:
+    PartsAwaiter(Io& io, Handle handle, std::span<const iovec> parts) noexcept
+        : OpAwaiter(io), handle_(handle), parts_(parts) {}
+    bool await_ready() { return start(parts_); }
+    Result<> await_resume() noexcept { return outcome(); }
+
+   protected:
+    bool start(std::span<const iovec> parts) {
+      Op& op = io_->prepare(OpKind::send, handle_);
+      op.parts = parts.data();
+      op.size = parts.size();
+      return io_->begin(op);
+    }
+    Handle handle_;
+    std::span<const iovec> parts_;
+  };
+
+  class SendAwaiter : public PartsAwaiter {
+   public:
+    SendAwaiter(Io& io, Handle handle, std::span<const std::byte> bytes) noexcept
+        : PartsAwaiter(io, handle, {}),
+          part_{const_cast<std::byte*>(bytes.data()), bytes.size()} {}
+    bool await_ready() { return start({&part_, 1}); }
+
+   private:
+    iovec part_;
+  };
+};
+
+class Listener : public SocketBase {
+ public:
+  using SocketBase::SocketBase;
+  // `auto stream = co_await listener.accept();` — Result<Stream>. Errors: EMFILE, ENFILE, ENOBUFS, ENOMEM
+  // (try again later, the connection is still queued), ECONNABORTED (go on), those of the scope.
+  auto accept() noexcept { return AcceptAwaiter(*io_, handle_); }
+
+ private:
+  class AcceptAwaiter : public OpAwaiter {
+   public:
+    AcceptAwaiter(Io& io, Handle handle) noexcept : OpAwaiter(io), handle_(handle) {}
+    bool await_ready() { return io_->begin(io_->prepare(OpKind::accept, handle_)); }
+    Result<Stream> await_resume() {
+      const std::int64_t result = io_->current().result;
+      if (result < 0) return fail(static_cast<int>(-result));
+      auto handle = io_->driver().adopt(static_cast<int>(result));
+      if (!handle) return fail(handle.error());
+      return Stream(*io_, *handle);
+    }
+
+   private:
+    Handle handle_;
+  };
+};
+
+}  // namespace polyio

@@ -1,0 +1,65 @@
+// TaskGroup: tasks that run side by side and end together. with_task_group runs a body that spawns into
+// the group, waits for every task, and only then returns: no task outlives it. The first exception, from
+// the body or a task, cancels the others and is rethrown at the end. Not thread-safe: one Io's.
+#pragma once
+
+#include <exception>
+#include <polyio/base/result.hpp>
+#include <polyio/coro/task.hpp>
+#include <polyio/io/cancel_scope.hpp>
+#include <polyio/io/io.hpp>
+
+namespace polyio {
+
+class TaskGroup {
+ public:
+  // Starts `task` beside the caller. Errors: Errc::concurrency_unavailable where the model and the
+  // architecture have no second thread to lend; the task is then destroyed unrun.
+  Result<> spawn(Task<> task);
+  // Cancels the body and every task of the group.
+  void cancel() { scope_.cancel(); }
+  bool cancelled() const noexcept { return scope_.cancelled(); }
+  // Tasks that have not ended yet.
+  std::size_t running() const noexcept { return running_; }
+
+ private:
+  template <class Body>
+  friend Task<> with_task_group(Io& io, Body body);
+  friend class Io;
+
+  explicit TaskGroup(Io& io) : io_(io), scope_(io) {}
+  ~TaskGroup() { POLYIO_ASSERT(running_ == 0); }
+
+  void child_ended(std::exception_ptr exception) noexcept;
+  void record(std::exception_ptr exception) noexcept;
+
+  // Waits for all tasks; a cancel does not cut it short, it reaches the tasks themselves.
+  struct JoinAwaiter {
+    TaskGroup& group;
+    bool await_ready() const;
+    void await_suspend(std::coroutine_handle<> caller) const noexcept;
+    void await_resume() const noexcept;
+  };
+  JoinAwaiter join() noexcept { return {*this}; }
+
+  Io& io_;
+  CancelScope scope_;
+  std::size_t running_ = 0;
+  Job* joiner_ = nullptr;
+  std::exception_ptr exception_;
+};
+
+// Runs `body(TaskGroup&) -> Task<>` and waits for it and all it spawned.
+template <class Body>
+Task<> with_task_group(Io& io, Body body) {
+  TaskGroup group(io);
+  try {
+    co_await body(group);
+  } catch (...) {
+    group.record(std::current_exception());
+  }
+  co_await group.join();
+  if (group.exception_) std::rethrow_exception(group.exception_);
+}
+
+}  // namespace polyio

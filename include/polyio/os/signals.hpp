@@ -1,0 +1,29 @@
+// SignalWatcher: takes signals as calls on a thread of its own, whatever the I/O model does meanwhile. The
+// signals are blocked in the thread that makes the watcher, and so in every thread it starts afterwards; make
+// it before them. The mask is put back by the destructor.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+
+namespace polyio::os {
+
+class SignalWatcher {
+ public:
+  // Calls `on_signal(number)` for each of `signals` that arrives. Throws std::system_error when no
+  // descriptor or thread is left.
+  SignalWatcher(std::initializer_list<int> signals, std::function<void(int)> on_signal);
+  ~SignalWatcher();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Makes a write to a closed pipe or socket an error (EPIPE) instead of the end of the process.
+void ignore_sigpipe() noexcept;
+// Names the calling thread, as ps(1) and the chat's console show it; at most 15 bytes.
+void name_thread(const char* name) noexcept;
+
+}  // namespace polyio::os

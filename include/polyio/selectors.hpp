@@ -1,0 +1,8 @@
+// Everything of the selectors room (docs/selectors.md).
+#pragma once
+
+#include <polyio/selectors/callback_selector.hpp>
+#include <polyio/selectors/epoll_selector.hpp>
+#include <polyio/selectors/poll_selector.hpp>
+#include <polyio/selectors/select_selector.hpp>
+#include <polyio/selectors/selector.hpp>

@@ -1,0 +1,48 @@
+// Event: a flag that tasks of any Io and plain threads wait for. set() lets all go who wait, and all who
+// come later until clear(). Whoever waited when it was set goes, though it may be cleared by the time it
+// runs.
+#pragma once
+
+#include <polyio/sync/waiter.hpp>
+
+namespace polyio {
+
+class Event {
+ public:
+  Event() = default;
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event() { POLYIO_ASSERT(waiters_.empty()); }
+
+  // Thread-safe, all of them.
+  bool is_set() const;
+  void set();
+  void clear();
+
+  // For tasks: `auto set = co_await event.wait(io);`, a Result<>. Errors: those of the scope.
+  auto wait(Io& io) noexcept { return detail::WaitAwaiter<Request>(io, *this); }
+  // For plain threads: blocks the calling thread.
+  void wait() { (void)detail::ThreadWait<Request>(*this)(never); }
+  // The same until `deadline`. Errors: timed_out.
+  Result<> wait_until(Deadline deadline) { return detail::ThreadWait<Request>(*this)(deadline); }
+
+ private:
+  class Request : public detail::Waiter {
+   public:
+    explicit Request(Event& event) noexcept : Waiter(event.mutex_), of_(event) {}
+    Result<> value() noexcept { return {}; }
+
+   protected:
+    bool take() override { return of_.set_; }
+    void queue() noexcept override { of_.waiters_.push_back(*this); }
+
+   private:
+    Event& of_;
+  };
+
+  mutable std::mutex mutex_;
+  bool set_ = false;
+  detail::WaiterList waiters_;  // nobody waits for an event that is set
+};
+
+}  // namespace polyio

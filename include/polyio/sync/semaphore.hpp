@@ -1,0 +1,55 @@
+// Semaphore: a number of permits that tasks of any Io and plain threads acquire and release; whoever finds
+// none waits. First come, first served: a released permit goes to the one who waits longest. Anybody may
+// release, also who never acquired.
+#pragma once
+
+#include <cstddef>
+#include <polyio/sync/waiter.hpp>
+
+namespace polyio {
+
+class Semaphore {
+ public:
+  explicit Semaphore(std::size_t permits) noexcept : permits_(permits) {}
+  Semaphore(const Semaphore&) = delete;
+  Semaphore& operator=(const Semaphore&) = delete;
+  ~Semaphore() { POLYIO_ASSERT(waiters_.empty()); }
+
+  // For tasks: `auto acquired = co_await semaphore.acquire(io);`, a Result<>. Errors: those of the scope,
+  // also when it is cancelled already; a permit that arrived before the cancellation is kept.
+  auto acquire(Io& io) noexcept { return detail::WaitAwaiter<Request>(io, *this); }
+  // For plain threads: blocks the calling thread.
+  void acquire() { (void)detail::ThreadWait<Request>(*this)(never); }
+  // The same until `deadline`. Errors: timed_out.
+  Result<> acquire_until(Deadline deadline) { return detail::ThreadWait<Request>(*this)(deadline); }
+  // Never waits: false when there is no permit.
+  bool try_acquire() { return detail::ThreadWait<Request>(*this).now().has_value(); }
+  // Thread-safe; never waits.
+  void release(std::size_t permits = 1);
+  // Permits that can be had now.
+  std::size_t available() const;
+
+ private:
+  class Request : public detail::Waiter {
+   public:
+    explicit Request(Semaphore& semaphore) noexcept : Waiter(semaphore.mutex_), of_(semaphore) {}
+    Result<> value() noexcept { return {}; }
+
+   protected:
+    bool take() override {
+      if (of_.permits_ == 0) return false;
+      --of_.permits_;
+      return true;
+    }
+    void queue() noexcept override { of_.waiters_.push_back(*this); }
+
+   private:
+    Semaphore& of_;
+  };
+
+  mutable std::mutex mutex_;
+  std::size_t permits_;
+  detail::WaiterList waiters_;  // nobody waits while there are permits
+};
+
+}  // namespace polyio

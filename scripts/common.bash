@@ -1,0 +1,128 @@
+# Sourced by run, test, .ci/run and the scripts: messages, quiet builds, timed stages, counting.
+# Everything said here goes to stderr unless the caller decides otherwise. Needs bash 5.
+# shellcheck shell=bash
+
+POLYIO_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+JOBS=$(nproc 2>/dev/null || echo 2)
+
+say() { printf 'polyio: %s\n' "$*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+
+# Reads a build's output: keeps all of it in the file $1 and shows only how far it is.
+follow() {
+  local log=$1 what=$2 line last=$SECONDS step=
+  : >"$log"
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >>"$log"
+    [[ $line =~ ^\[([0-9]+/[0-9]+)\] ]] || continue
+    step=${BASH_REMATCH[1]}
+    if [[ -t 2 ]]; then
+      printf '\r\033[Kpolyio: %s %s' "$what" "$step" >&2
+    elif ((SECONDS - last >= 15)); then
+      last=$SECONDS
+      say "$what $step"
+    fi
+  done
+  if [[ -t 2 && -n $step ]]; then printf '\r\033[K' >&2; fi
+}
+
+# quietly WHAT LOG COMMAND...: runs it away from our stdin; shows its output only when it fails.
+quietly() {
+  local what=$1 log=$2
+  shift 2
+  mkdir -p "$(dirname "$log")"
+  if "$@" </dev/null 2>&1 | follow "$log" "$what"; then return 0; fi
+  say "$what failed: $*"
+  # ninja prints the failed command and its messages; the end of a long log has them.
+  tail -n 80 "$log" >&2
+  say "the whole log is in $log"
+  return 1
+}
+
+# configure PRESET [-DNAME=VALUE...]: when the build folder is new or has other values; everything
+# else that calls for a new configuration, ninja sees for itself.
+configure() {
+  local preset=$1 build=$POLYIO_ROOT/build/$1 option name as_asked=yes
+  shift
+  for option in "$@"; do
+    name=${option#-D}
+    grep -qs "^${name%%=*}:[A-Z]*=${name#*=}\$" "$build/CMakeCache.txt" || as_asked=
+  done
+  if [[ -f $build/build.ninja && -n $as_asked ]]; then return 0; fi
+  (cd "$POLYIO_ROOT" &&
+    quietly "configuring ($preset)" "$build/configure.log" cmake --preset "$preset" "$@")
+}
+
+# build PRESET [TARGET...]
+build() {
+  local preset=$1 build=$POLYIO_ROOT/build/$1 targets=()
+  shift
+  if (($#)); then targets=(--target "$@"); fi
+  quietly "building ($preset)" "$build/build.log" \
+    cmake --build "$build" -j "$JOBS" "${targets[@]}"
+}
+
+# Two builds in one folder would trip over each other: wait for the other one. The lock is held
+# until this shell ends or calls `unlock_build`.
+lock_build() {
+  command -v flock >/dev/null || return 0
+  mkdir -p "$POLYIO_ROOT/build"
+  exec {BUILD_LOCK}>"$POLYIO_ROOT/build/.lock"
+  flock -n "$BUILD_LOCK" && return 0
+  say "another build is running here: waiting for it"
+  flock "$BUILD_LOCK"
+}
+unlock_build() {
+  if [[ -n ${BUILD_LOCK:-} ]]; then exec {BUILD_LOCK}>&-; fi
+  BUILD_LOCK=
+}
+
+# Counts of everything that was checked, and the line that closes ./test and .ci/run.
+PASSED=0
+FAILED=0
+count() {
+  PASSED=$((PASSED + $1))
+  FAILED=$((FAILED + $2))
+}
+finish() {
+  printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+  ((FAILED == 0 && PASSED > 0))
+}
+
+# stage NAME COMMAND...: runs it, prints what it took. The answer is the command's.
+stage() {
+  local name=$1 start=${EPOCHREALTIME/[.,]/} end status=0
+  shift
+  printf '== %s\n' "$name"
+  "$@" || status=$?
+  end=${EPOCHREALTIME/[.,]/}
+  printf '== %s: %s, %d.%d s\n' "$name" "$( ((status)) && echo FAILED || echo ok)" \
+    $(((end - start) / 1000000)) $(((end - start) / 100000 % 10))
+  return "$status"
+}
+
+# check NAME COMMAND...: a stage that counts as one test.
+check() {
+  if stage "$@"; then count 1 0; else count 0 1; fi
+}
+
+# run_ctest PRESET NAME [ctest arguments]: runs tests and counts every case in them.
+run_ctest() {
+  local preset=$1 results=$POLYIO_ROOT/build/$1/results junit counts passed failed skipped status=0
+  junit=$results/$2.junit.xml
+  shift 2
+  mkdir -p "$results"
+  rm -f "$results"/*.xml
+  (cd "$POLYIO_ROOT" &&
+    ctest --preset "$preset" -j2 --no-tests=error --output-junit "$junit" "$@" </dev/null) ||
+    status=$?
+  counts=$("$POLYIO_ROOT/scripts/count-tests" "$junit" "$results") || counts="0 1 0"
+  read -r passed failed skipped <<<"$counts"
+  if ((status && !failed)); then failed=1; fi
+  count "$passed" "$failed"
+  printf '   %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+  ((failed == 0))
+}

@@ -1,0 +1,237 @@
+#include "blocking_driver.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <polyio/os/socket.hpp>
+#include <system_error>
+
+#include "socket_calls.hpp"
+#include "timekeeper.hpp"
+
+namespace polyio {
+namespace {
+
+// A thread that sleeps until its op is done, on its stack.
+struct Sleeper {
+  std::binary_semaphore done{0};
+};
+
+// Runs `call` until it succeeds, fails, or is interrupted for good.
+template <class Call>
+std::int64_t until_ended(const BlockedCall& blocked, Call call) noexcept {
+  for (;;) {
+    if (blocked.interrupted.load()) return -ECANCELED;
+    const std::int64_t result = call();
+    if (result >= 0) return result;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+// connect(2) goes on when a signal interrupts it, so the rest is waited for with poll(2).
+std::int64_t connect_blocking(int fd, const os::Address& address, const BlockedCall& blocked) {
+  if (::connect(fd, address.data(), address.size()) == 0) return 0;
+  if (errno != EINTR) return -errno;
+  const std::int64_t waited = until_ended(blocked, [&] {
+    pollfd writable{fd, POLLOUT, 0};
+    return static_cast<std::int64_t>(::poll(&writable, 1, -1));
+  });
+  return waited < 0 ? waited : -os::pending_error(fd);
+}
+
+}  // namespace
+
+BlockingDriver::BlockingDriver() { (void)Timekeeper::instance(); }
+
+BlockingDriver::~BlockingDriver() {
+  for (Lent& lent : lent_) lent.thread.join();
+  Timekeeper::instance().forget(*this);
+  for (const Slot& slot : slots_) os::UniqueFd(slot.fd).reset();
+}
+
+int BlockingDriver::fd_of(Handle handle) const noexcept {
+  POLYIO_ASSERT(handle.slot < slots_.size());
+  const Slot& slot = slots_[handle.slot];
+  POLYIO_ASSERT(slot.fd >= 0 && slot.generation == handle.generation);
+  return slot.fd;
+}
+
+Result<Handle> BlockingDriver::listen(const os::Address& address, int backlog) {
+  auto fd = os::listen_tcp(address, backlog, os::Blocking::yes);
+  if (!fd) return fail(fd.error());
+  return adopt(fd->release());
+}
+
+Result<Handle> BlockingDriver::open(int family) {
+  auto fd = os::tcp_socket(family, os::Blocking::yes);
+  if (!fd) return fail(fd.error());
+  return adopt(fd->release());
+}
+
+Result<Handle> BlockingDriver::adopt(int socket) {
+  os::UniqueFd fd(socket);
+  if (auto set = os::set_nonblocking(socket, false); !set) return fail(set.error());
+  if (free_slots_.empty()) {
+    slots_.emplace_back();
+    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
+  }
+  const std::uint32_t index = free_slots_.back();
+  free_slots_.pop_back();
+  slots_[index].fd = fd.release();
+  return Handle{index, slots_[index].generation};
+}
+
+Result<os::UniqueFd> BlockingDriver::release(Handle handle) {
+  os::UniqueFd fd(fd_of(handle));
+  Slot& slot = slots_[handle.slot];
+  slot.fd = -1;
+  ++slot.generation;
+  free_slots_.push_back(handle.slot);
+  return fd;
+}
+
+Result<> BlockingDriver::shutdown(Handle handle, int how) {
+  return os::shutdown(fd_of(handle), how);
+}
+
+Result<os::Address> BlockingDriver::local_address(Handle handle) {
+  return os::local_address(fd_of(handle));
+}
+
+Result<os::Address> BlockingDriver::peer_address(Handle handle) {
+  return os::peer_address(fd_of(handle));
+}
+
+bool BlockingDriver::start(Op& op) {
+  if (op.kind == OpKind::receive && op.leases) {
+    op.buffer = buffers_.take();
+    if (op.buffer == BufferPool::none) {
+      op.result = -ENOBUFS;
+      return true;
+    }
+    op.data = buffers_.data(op.buffer);
+    op.size = BufferPool::buffer_size;
+  }
+  const int fd = fd_of(op.handle);
+  BlockedCall call{::pthread_self()};
+  op.sleeper = &call;
+  leave();
+  const std::int64_t result = perform(op, fd, call);
+  enter();
+  io().enter_thread(&job_of(op));
+  if (call.nagged) Timekeeper::instance().release(call);
+  if (op.kind == OpKind::receive && op.leases && result <= 0) buffers_.give_back(op.buffer);
+  op.result = result;
+  return true;
+}
+
+std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call) noexcept {
+  switch (op.kind) {
+    case OpKind::receive:
+      return until_ended(call, [&] { return ::recv(fd, op.data, op.size, 0); });
+    case OpKind::accept:
+      return until_ended(call, [&] { return ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC); });
+    case OpKind::connect:
+      return connect_blocking(fd, *static_cast<const os::Address*>(op.address), call);
+    default: break;
+  }
+  const std::size_t total = total_of(op);
+  std::array<iovec, 64> room;
+  while (op.moved < total) {
+    const std::int64_t count = until_ended(call, [&] {
+      msghdr message{};
+      const std::span<const iovec> rest = rest_of(op, room);
+      message.msg_iov = const_cast<iovec*>(rest.data());
+      message.msg_iovlen = rest.size();
+      return ::sendmsg(fd, &message, MSG_NOSIGNAL);
+    });
+    if (count < 0) return count;
+    op.moved += static_cast<std::size_t>(count);
+  }
+  return static_cast<std::int64_t>(op.moved);
+}
+
+void BlockingDriver::cancel(Op& op) {
+  auto& call = *static_cast<BlockedCall*>(op.sleeper);
+  call.interrupted.store(true);
+  call.nagged = true;
+  Timekeeper::instance().interrupt(call);
+}
+
+void BlockingDriver::wait_in_place(Op& op) {
+  Sleeper sleeper;
+  op.sleeper = &sleeper;
+  leave();
+  sleeper.done.acquire();
+  enter();  // whoever released the semaphore holds the baton until it has let go of it
+  io().enter_thread(&job_of(op));
+}
+
+void BlockingDriver::notify(Op& op) noexcept { static_cast<Sleeper*>(op.sleeper)->done.release(); }
+
+Result<> BlockingDriver::lend_thread(Job& job) {
+  reap_threads();
+  Lent& lent = lent_.emplace_back();
+  try {
+    lent.thread = std::thread([this, &job, &lent] {
+      enter();
+      io().run_job(job);
+      leave();
+      lent.ended.store(true);
+    });
+  } catch (const std::system_error& error) {
+    lent_.pop_back();
+    return fail(error.code().value());
+  }
+  return {};
+}
+
+void BlockingDriver::reap_threads() {
+  std::erase_if(lent_, [](Lent& lent) {
+    if (!lent.ended.load()) return false;
+    lent.thread.join();
+    return true;
+  });
+}
+
+// The two fences pair: either the holder sees the wish after its unlock, or the wisher gets the lock.
+void BlockingDriver::leave() noexcept {
+  io().enter_thread(nullptr);
+  for (;;) {
+    if (service_wanted_.exchange(false)) {
+      io().service_waits();
+      io().service_works();
+    }
+    baton_.unlock();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!service_wanted_.load() || !baton_.try_lock()) return;
+  }
+}
+
+// May be called under a lock that posted work would take: works are left to a holder or the timekeeper.
+void BlockingDriver::wake() noexcept {
+  service_wanted_.store(true);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  while (service_wanted_.load() && baton_.try_lock()) {
+    service_wanted_.store(false);
+    io().service_waits();
+    const bool works = io().works_posted();
+    baton_.unlock();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (works) return Timekeeper::instance().serve_soon(*this);
+  }
+}
+
+void BlockingDriver::serve() noexcept {
+  service_wanted_.store(true);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (!baton_.try_lock()) return;
+  leave();
+}
+
+void BlockingDriver::timer_moved(Deadline deadline) noexcept {
+  Timekeeper::instance().set_deadline(*this, deadline);
+}
+
+}  // namespace polyio

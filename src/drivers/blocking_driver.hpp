@@ -1,0 +1,85 @@
+// BlockingDriver: the model in which a call waits in place (recv(2), send(2), accept(2) on blocking sockets).
+// No coroutine is ever suspended: a spawned task is lent a thread of its own. The rule: the threads of one Io
+// pass a baton, and only its holder runs jobs; it is put down around every system call. System calls of an
+// echo: recv and send, nothing else. A waiting receive holds a buffer, of which only touched pages cost memory.
+//
+// A thread inside a system call is got out of it, for a cancel, by SIGURG, again each millisecond until it has
+// seen it, because a signal may come just before the call. Timers, and work posted from other threads while
+// every thread of the Io is inside a call, are the timekeeper's: one thread for all blocking drivers.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <list>
+#include <mutex>
+#include <polyio/io/driver.hpp>
+#include <polyio/io/io.hpp>
+#include <semaphore>
+#include <thread>
+#include <vector>
+
+#include "buffer_pool.hpp"
+
+namespace polyio {
+
+// A thread inside a system call, on its stack.
+struct BlockedCall {
+  pthread_t thread;
+  std::atomic<bool> interrupted{false};
+  bool nagged = false;  // the timekeeper knows of it; the baton guards it
+};
+
+class BlockingDriver final : public Driver {
+ public:
+  BlockingDriver();
+  ~BlockingDriver() override;
+
+  std::string_view name() const noexcept override { return "blocking"; }
+  Result<Handle> listen(const os::Address& address, int backlog) override;
+  Result<Handle> open(int family) override;
+  Result<Handle> adopt(int socket) override;
+  Result<os::UniqueFd> release(Handle handle) override;
+  void close(Handle handle) noexcept override { (void)release(handle); }
+  Result<> shutdown(Handle handle, int how) override;
+  Result<os::Address> local_address(Handle handle) override;
+  Result<os::Address> peer_address(Handle handle) override;
+  bool start(Op& op) override;
+  void cancel(Op& op) override;
+  void poll(Deadline) override {}
+  void wake() noexcept override;
+  void give_back(std::uint32_t buffer) noexcept override { buffers_.give_back(buffer); }
+
+  bool blocks() const noexcept override { return true; }
+  void wait_in_place(Op& op) override;
+  void notify(Op& op) noexcept override;
+  Result<> lend_thread(Job& job) override;
+  void enter() override { baton_.lock(); }
+  void leave() noexcept override;
+  void timer_moved(Deadline deadline) noexcept override;
+  // The timekeeper's call: does what is due, unless the baton's holder will.
+  void serve() noexcept;
+
+ private:
+  struct Slot {
+    int fd = -1;
+    std::uint32_t generation = 0;
+  };
+  struct Lent {
+    std::thread thread;
+    std::atomic<bool> ended{false};
+  };
+
+  int fd_of(Handle handle) const noexcept;
+  std::int64_t perform(Op& op, int fd, const BlockedCall& call) noexcept;
+  void reap_threads();
+
+  std::mutex baton_;
+  std::atomic<bool> service_wanted_{false};
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  BufferPool buffers_;
+  std::list<Lent> lent_;
+};
+
+}  // namespace polyio

@@ -1,0 +1,263 @@
+#include "readiness_driver.hpp"
+
+#include <cerrno>
+#include <polyio/os/socket.hpp>
+#include <system_error>
+
+#include "socket_calls.hpp"
+
+namespace polyio {
+namespace {
+
+constexpr std::uint64_t wakeup_data = UINT64_MAX;
+constexpr std::size_t events_per_wait = 256;
+
+}  // namespace
+
+ReadinessDriver::ReadinessDriver(std::unique_ptr<Selector> selector)
+    : selector_(std::move(selector)), edge_(selector_->trigger() == Trigger::edge) {
+  const auto key = selector_->register_fd(wakeup_.fd(), event_read, wakeup_data);
+  if (!key) throw std::system_error(key.error(), "cannot wait with " + std::string(name()));
+}
+
+ReadinessDriver::~ReadinessDriver() {
+  for (std::size_t fd = 0; fd < slots_.size(); ++fd) {
+    if (slots_[fd].open) os::UniqueFd(static_cast<int>(fd)).reset();
+  }
+}
+
+ReadinessDriver::Slot& ReadinessDriver::slot_of(Handle handle) noexcept {
+  POLYIO_ASSERT(handle.slot < slots_.size());
+  Slot& slot = slots_[handle.slot];
+  POLYIO_ASSERT(slot.open && slot.generation == handle.generation);
+  return slot;
+}
+
+Result<Handle> ReadinessDriver::listen(const os::Address& address, int backlog) {
+  auto fd = os::listen_tcp(address, backlog, os::Blocking::no);
+  if (!fd) return fail(fd.error());
+  return adopt(fd->release());
+}
+
+Result<Handle> ReadinessDriver::open(int family) {
+  auto fd = os::tcp_socket(family, os::Blocking::no);
+  if (!fd) return fail(fd.error());
+  return adopt(fd->release());
+}
+
+Result<Handle> ReadinessDriver::adopt(int socket) {
+  const auto index = static_cast<std::size_t>(socket);
+  if (slots_.size() <= index) slots_.resize(std::max(index + 1, slots_.size() * 3 / 2));
+  Slot& slot = slots_[index];
+  POLYIO_ASSERT(!slot.open);
+  const std::uint32_t generation = slot.generation + 1;
+  slot = Slot{};
+  slot.generation = generation;
+  slot.open = true;
+  // What a level-triggered selector can't take is refused here, not in the middle of a handler.
+  if (selector_->name() == std::string_view("select")) {
+    if (const int error = set_interest(socket, slot, event_read)) {
+      slot.open = false;
+      os::UniqueFd(socket).reset();
+      return fail(error);
+    }
+  }
+  return Handle{static_cast<std::uint32_t>(socket), generation};
+}
+
+ReadinessDriver::Slot& ReadinessDriver::detach(Handle handle) noexcept {
+  Slot& slot = slot_of(handle);
+  POLYIO_ASSERT(!slot.reader && !slot.writer);
+  if (slot.interest) (void)selector_->unregister(static_cast<int>(handle.slot));
+  slot.interest = 0;
+  slot.open = false;
+  return slot;
+}
+
+Result<os::UniqueFd> ReadinessDriver::release(Handle handle) {
+  detach(handle);
+  return os::UniqueFd(static_cast<int>(handle.slot));
+}
+
+void ReadinessDriver::close(Handle handle) noexcept {
+  detach(handle);
+  os::UniqueFd(static_cast<int>(handle.slot)).reset();
+}
+
+Result<> ReadinessDriver::shutdown(Handle handle, int how) {
+  slot_of(handle);
+  return os::shutdown(static_cast<int>(handle.slot), how);
+}
+
+Result<os::Address> ReadinessDriver::local_address(Handle handle) {
+  slot_of(handle);
+  return os::local_address(static_cast<int>(handle.slot));
+}
+
+Result<os::Address> ReadinessDriver::peer_address(Handle handle) {
+  slot_of(handle);
+  return os::peer_address(static_cast<int>(handle.slot));
+}
+
+int ReadinessDriver::set_interest(int fd, Slot& slot, Events interest) noexcept {
+  if (edge_ && interest) interest = event_read | event_write;
+  if (interest == slot.interest) return 0;
+  std::error_code error;
+  if (!interest) {
+    (void)selector_->unregister(fd);
+  } else if (!slot.interest) {
+    auto key = selector_->register_fd(fd, interest, slot.generation);
+    if (!key) error = key.error();
+  } else {
+    auto key = selector_->modify(fd, interest, slot.generation);
+    if (!key) error = key.error();
+  }
+  if (!error) slot.interest = interest;
+  return error.value();
+}
+
+bool ReadinessDriver::finish(Op& op, std::int64_t result) noexcept {
+  op.result = result;
+  return true;
+}
+
+bool ReadinessDriver::start(Op& op) {
+  Slot& slot = slot_of(op.handle);
+  const bool drained = op.kind == OpKind::receive && !slot.may_read;
+  if (drained && !io().draining()) return wait_for(slot, op, event_read);
+  return perform(op);
+}
+
+bool ReadinessDriver::retry(Op& op) {
+  Slot& slot = slot_of(op.handle);
+  if (slot.reader == &op) slot.reader = nullptr;
+  if (slot.writer == &op) slot.writer = nullptr;
+  return perform(op);
+}
+
+bool ReadinessDriver::perform(Op& op) {
+  Slot& slot = slot_of(op.handle);
+  switch (op.kind) {
+    case OpKind::receive: return receive(slot, op);
+    case OpKind::send: return send(slot, op);
+    case OpKind::accept: return accept(slot, op);
+    case OpKind::connect: return connect(slot, op);
+    default: return finish(op, -EOPNOTSUPP);
+  }
+}
+
+bool ReadinessDriver::wait_for(Slot& slot, Op& op, Events direction) {
+  Op*& place = direction == event_read ? slot.reader : slot.writer;
+  POLYIO_ASSERT(!place);
+  if (direction == event_read) {
+    slot.may_read = false;
+  } else {
+    slot.may_write = false;
+  }
+  if (const int error = set_interest(fd_of(op), slot, slot.interest | direction)) {
+    return finish(op, -error);
+  }
+  place = &op;
+  return false;
+}
+
+bool ReadinessDriver::receive(Slot& slot, Op& op) {
+  if (op.leases) {
+    op.buffer = buffers_.take();
+    if (op.buffer == BufferPool::none) {
+      starved_.push_back(job_of(op));
+      return false;
+    }
+    op.data = buffers_.data(op.buffer);
+    op.size = BufferPool::buffer_size;
+  }
+  const auto count = os::receive(fd_of(op), {op.data, op.size});
+  if (op.leases && (!count || *count == 0)) buffers_.give_back(op.buffer);
+  if (!count) {
+    const int error = count.error().value();
+    if (error == EAGAIN || error == EWOULDBLOCK) return wait_for(slot, op, event_read);
+    return finish(op, -error);
+  }
+  if (*count > 0 && *count < op.size && !slot.ended) slot.may_read = false;
+  return finish(op, static_cast<std::int64_t>(*count));
+}
+
+bool ReadinessDriver::send(Slot& slot, Op& op) {
+  const std::size_t total = total_of(op);
+  std::array<iovec, 64> room;
+  while (op.moved < total) {
+    const auto count = os::send(fd_of(op), rest_of(op, room));
+    if (!count) {
+      const int error = count.error().value();
+      if (error == EAGAIN || error == EWOULDBLOCK) return wait_for(slot, op, event_write);
+      return finish(op, -error);
+    }
+    op.moved += *count;
+  }
+  return finish(op, static_cast<std::int64_t>(op.moved));
+}
+
+bool ReadinessDriver::accept(Slot& slot, Op& op) {
+  for (;;) {
+    auto fd = os::accept(fd_of(op), os::Blocking::no);
+    if (fd) return finish(op, fd->release());
+    const int error = fd.error().value();
+    if (error == EINTR) continue;
+    if (error == EAGAIN || error == EWOULDBLOCK) return wait_for(slot, op, event_read);
+    return finish(op, -error);
+  }
+}
+
+bool ReadinessDriver::connect(Slot& slot, Op& op) {
+  if (op.moved) return finish(op, -os::pending_error(fd_of(op)));  // writable: it has ended
+  op.moved = 1;
+  const auto started =
+      os::start_connect(fd_of(op), *static_cast<const os::Address*>(op.address));
+  if (!started) return finish(op, -started.error().value());
+  return wait_for(slot, op, event_write);
+}
+
+void ReadinessDriver::cancel(Op& op) {
+  Slot& slot = slot_of(op.handle);
+  if (slot.reader == &op) slot.reader = nullptr;
+  if (slot.writer == &op) slot.writer = nullptr;
+  static_cast<ListNode<ReadyTag>&>(job_of(op)).unlink();  // from starved_
+  io().complete(op, -ECANCELED);
+}
+
+void ReadinessDriver::give_back(std::uint32_t buffer) noexcept {
+  buffers_.give_back(buffer);
+  if (Job* job = starved_.pop_front()) io().make_ready(*job);
+}
+
+void ReadinessDriver::told(const Event& event) {
+  if (event.key.data == wakeup_data) return wakeup_.drain();
+  Slot& slot = slots_[static_cast<std::size_t>(event.key.fd)];
+  if (!slot.open || slot.generation != event.key.data) return;  // stale: closed since
+  if (event.mask & (event_hang_up | event_error)) slot.ended = true;
+  if (event.mask & event_read) slot.may_read = true;
+  if (event.mask & event_write) slot.may_write = true;
+  if ((event.mask & event_read) && slot.reader && slot.reader->state == OpState::pending) {
+    io().make_ready(*slot.reader);
+  }
+  if ((event.mask & event_write) && slot.writer && slot.writer->state == OpState::pending) {
+    io().make_ready(*slot.writer);
+  }
+  if (edge_) return;
+  // A level that nobody waits for would be told for ever.
+  Events wanted = slot.interest;
+  if ((event.mask & event_read) && !slot.reader) wanted &= ~event_read;
+  if ((event.mask & event_write) && !slot.writer) wanted &= ~event_write;
+  if (wanted != slot.interest) (void)set_interest(event.key.fd, slot, wanted);
+}
+
+void ReadinessDriver::poll(Deadline deadline) {
+  std::array<Event, events_per_wait> events;
+  const Timeout timeout =
+      deadline == TimePoint::min() ? no_wait : timeout_until(deadline, monotonic_now());
+  const auto count = selector_->select(events, timeout);
+  POLYIO_ASSERT(count);
+  for (std::size_t i = 0; i < *count; ++i) told(events[i]);
+}
+
+}  // namespace polyio

@@ -1,0 +1,73 @@
+// ReadinessDriver: the I/O models that wait until a call would not block and then make it (select, poll,
+// epoll), over any Selector. The rule: try first, and ask the selector only after EAGAIN. System calls of an
+// echo, per turn: 1 wait for all, then recv and send per message; the interest of a descriptor is changed
+// only when it changes. A short read means drained: the next receive waits without trying.
+#pragma once
+
+#include <polyio/io/driver.hpp>
+#include <polyio/io/io.hpp>
+#include <polyio/os/wakeup.hpp>
+#include <polyio/selectors/selector.hpp>
+#include <vector>
+
+#include "buffer_pool.hpp"
+
+namespace polyio {
+
+class ReadinessDriver final : public Driver {
+ public:
+  // Throws std::system_error when no descriptor is left.
+  explicit ReadinessDriver(std::unique_ptr<Selector> selector);
+  ~ReadinessDriver() override;
+
+  std::string_view name() const noexcept override { return selector_->name(); }
+  Result<Handle> listen(const os::Address& address, int backlog) override;
+  Result<Handle> open(int family) override;
+  Result<Handle> adopt(int socket) override;
+  Result<os::UniqueFd> release(Handle handle) override;
+  void close(Handle handle) noexcept override;
+  Result<> shutdown(Handle handle, int how) override;
+  Result<os::Address> local_address(Handle handle) override;
+  Result<os::Address> peer_address(Handle handle) override;
+  bool start(Op& op) override;
+  bool retry(Op& op) override;
+  void cancel(Op& op) override;
+  void poll(Deadline deadline) override;
+  void wake() noexcept override { wakeup_.signal(); }
+  void give_back(std::uint32_t buffer) noexcept override;
+
+ private:
+  // One per descriptor number: slot and descriptor are the same.
+  struct Slot {
+    Op* reader = nullptr;  // waits for readability: receive, accept
+    Op* writer = nullptr;  // waits for writability: send, connect
+    std::uint32_t generation = 0;
+    Events interest = 0;
+    bool open = false;
+    bool may_read = true;   // worth a try
+    bool may_write = true;
+    bool ended = false;     // hang-up or error seen: a short read is not the last word
+  };
+
+  Slot& slot_of(Handle handle) noexcept;
+  static int fd_of(const Op& op) noexcept { return static_cast<int>(op.handle.slot); }
+  bool perform(Op& op);
+  bool receive(Slot& slot, Op& op);
+  bool send(Slot& slot, Op& op);
+  bool accept(Slot& slot, Op& op);
+  bool connect(Slot& slot, Op& op);
+  bool wait_for(Slot& slot, Op& op, Events direction);
+  bool finish(Op& op, std::int64_t result) noexcept;
+  int set_interest(int fd, Slot& slot, Events interest) noexcept;
+  void told(const Event& event);
+  Slot& detach(Handle handle) noexcept;
+
+  std::unique_ptr<Selector> selector_;
+  const bool edge_;
+  os::Wakeup wakeup_;
+  std::vector<Slot> slots_;
+  BufferPool buffers_;
+  List<Job, ReadyTag> starved_;  // receives that wait for a buffer
+};
+
+}  // namespace polyio

@@ -1,0 +1,56 @@
+#include <polyio/drivers/registry.hpp>
+#include <polyio/selectors/epoll_selector.hpp>
+#include <polyio/selectors/poll_selector.hpp>
+#include <polyio/selectors/select_selector.hpp>
+
+#include "blocking_driver.hpp"
+#include "readiness_driver.hpp"
+#include "uring_driver.hpp"
+
+namespace polyio {
+namespace {
+
+const std::string& io_uring_problem() {
+  static const std::string why = probe_io_uring();
+  return why;
+}
+
+template <class S, class... Arguments>
+std::unique_ptr<Driver> over(Arguments... arguments) {
+  return std::make_unique<ReadinessDriver>(std::make_unique<S>(arguments...));
+}
+
+}  // namespace
+
+std::vector<ModelInfo> list_models() {
+  const std::vector<std::string> loops{"loop", "loops"};
+  const std::string& why = io_uring_problem();
+  return {{"io_uring", why.empty(), why, loops},
+          {"epoll", true, "", loops},
+          {"epoll-et", true, "", loops},
+          {"poll", true, "", loops},
+          {"select", true, "", loops},
+          {"blocking", true, "", {"thread-per-connection"}}};
+}
+
+AutoChoice choose_model() {
+  const std::string& why = io_uring_problem();
+  if (why.empty()) return {"io_uring", "it works here"};
+  return {"epoll", "io_uring can't be used (" + why + ")"};
+}
+
+Result<std::unique_ptr<Driver>> make_driver(std::string_view model) {
+  if (model == "auto") return make_driver(choose_model().model);
+  if (model == "io_uring") {
+    if (!io_uring_problem().empty()) return fail(Errc::model_unavailable);
+    return std::make_unique<UringDriver>();
+  }
+  if (model == "epoll") return over<EpollSelector>(Trigger::level);
+  if (model == "epoll-et") return over<EpollSelector>(Trigger::edge);
+  if (model == "poll") return over<PollSelector>();
+  if (model == "select") return over<SelectSelector>();
+  if (model == "blocking") return std::make_unique<BlockingDriver>();
+  return fail(EINVAL);
+}
+
+}  // namespace polyio

@@ -1,0 +1,109 @@
+// UringDriver: the completion model over io_uring: operations are handed to the kernel, results are collected.
+// Per turn of the loop there is one io_uring_enter(2), which submits all that was started and reaps. Receives
+// and accepts are multishot: one request serves a connection for as long as its handler asks; received bytes
+// that nobody asked for are queued up to a limit, past which the request is cancelled until somebody asks.
+// The rule: a slot's descriptor is closed only after its last request's terminal completion.
+#pragma once
+
+#include <liburing.h>
+
+#include <deque>
+#include <polyio/io/driver.hpp>
+#include <polyio/io/io.hpp>
+#include <polyio/os/wakeup.hpp>
+#include <vector>
+
+#include "uring_buffers.hpp"
+
+namespace polyio {
+
+// Sets up a ring as UringDriver needs it and moves bytes through it. Empty: it works; else why not.
+std::string probe_io_uring();
+
+class UringDriver final : public Driver {
+ public:
+  UringDriver() = default;
+  ~UringDriver() override;
+
+  std::string_view name() const noexcept override { return "io_uring"; }
+  Result<Handle> listen(const os::Address& address, int backlog) override;
+  Result<Handle> open(int family) override;
+  Result<Handle> adopt(int socket) override;
+  Result<os::UniqueFd> release(Handle handle) override;
+  void close(Handle handle) noexcept override;
+  Result<> shutdown(Handle handle, int how) override;
+  Result<os::Address> local_address(Handle handle) override;
+  Result<os::Address> peer_address(Handle handle) override;
+  bool start(Op& op) override;
+  void cancel(Op& op) override;
+  void poll(Deadline deadline) override;
+  void wake() noexcept override { wakeup_.signal(); }
+  void give_back(std::uint32_t buffer) noexcept override;
+  // Sets the ring up in the thread that runs the Io (IORING_SETUP_SINGLE_ISSUER). Throws
+  // std::system_error when the kernel refuses.
+  void enter() override;
+
+ private:
+  static constexpr std::uint32_t no_piece = UINT32_MAX;
+
+  struct Slot {
+    int fd = -1;
+    std::uint32_t generation = 0;
+    Op* reader = nullptr;  // receive or accept
+    Op* writer = nullptr;  // send or connect
+    std::uint32_t first = no_piece, last = no_piece;  // received, not yet asked for
+    std::uint32_t queued = 0;                         // bytes of them
+    int error = 0;              // what receiving ended with
+    std::uint8_t in_flight = 0;  // requests the kernel has
+    bool listens = false;
+    bool armed = false;       // a multishot request is out
+    bool cancelling = false;  // and shall end
+    bool ended = false;       // the peer has finished
+    bool closing = false;
+    bool starved = false;  // waits for buffers, is in starved_
+  };
+  struct Piece {
+    std::byte* data;
+    std::uint32_t size;
+    std::uint32_t next;
+    std::uint16_t buffer;
+  };
+  enum class Tag : std::uint8_t { wakeup, accept, receive, send, connect, cancel };
+
+  Slot& slot_of(Handle handle) noexcept;
+  std::uint64_t user_data(std::uint32_t index, Tag tag) const noexcept;
+  io_uring_sqe* request(std::uint32_t index, Tag tag) noexcept;
+  void request_cancel(std::uint32_t index, Tag tag) noexcept;
+  void request_wakeup() noexcept;
+  void arm(std::uint32_t index) noexcept;
+  void arm_starved() noexcept;
+  void submit_send(Slot& slot, Op& op) noexcept;
+  bool start_receive(Slot& slot, Op& op) noexcept;
+  bool start_accept(Slot& slot, Op& op) noexcept;
+  std::int64_t deliver(Slot& slot, Op& op) noexcept;
+  void queue_piece(Slot& slot, const Piece& piece);
+  void drop_pieces(Slot& slot) noexcept;
+  void handle(const io_uring_cqe& cqe);
+  void on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
+  void on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
+  void on_send(Slot& slot, int result);
+  void pause_if_flooded(std::uint32_t index, Slot& slot, std::size_t queued, std::size_t limit) noexcept;
+  void finish_close(std::uint32_t index) noexcept;
+  void wait(Deadline deadline) noexcept;
+  void reap();
+
+  io_uring ring_{};
+  bool ready_ = false;
+  os::Wakeup wakeup_;
+  UringBuffers buffers_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  std::vector<Piece> pieces_;
+  std::vector<std::uint32_t> free_pieces_;
+  std::vector<std::uint32_t> starved_;
+  std::vector<std::pair<std::uint32_t, std::deque<int>>> accepted_;  // by listener's slot
+  std::vector<msghdr> messages_;  // one per submission entry: stays valid until it is submitted
+  std::size_t in_flight_ = 0;
+};
+
+}  // namespace polyio

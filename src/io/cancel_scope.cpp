@@ -1,0 +1,60 @@
+#include <polyio/io/io.hpp>
+
+namespace polyio {
+
+namespace {
+constexpr auto no_fire = [](Timer&) {};
+}
+
+CancelScope::CancelScope(Io& io, Root) noexcept : Timer(no_fire), io_(io) {}
+
+CancelScope::CancelScope(Io& io, Deadline deadline)
+    : Timer([](Timer& timer) { static_cast<CancelScope&>(timer).cancel_with(ETIMEDOUT); }),
+      io_(io),
+      job_(&io.current()),
+      parent_(job_->scope) {
+  parent_->children_.push_back(*this);
+  static_cast<ListNode<ScopeTag>&>(*job_).unlink();
+  jobs_.push_back(*job_);
+  job_->scope = this;
+  if (deadline != never) io.arm(*this, deadline);
+}
+
+CancelScope::CancelScope(Io& io, Nanoseconds span)
+    : CancelScope(io, deadline_after(io.now(), span)) {}
+
+CancelScope::~CancelScope() {
+  if (!job_) return;
+  io_.disarm(*this);
+  POLYIO_ASSERT(children_.empty() && job_->scope == this);
+  static_cast<ListNode<ScopeTag>&>(*job_).unlink();
+  POLYIO_ASSERT(jobs_.empty());
+  parent_->jobs_.push_back(*job_);
+  job_->scope = parent_;
+}
+
+void CancelScope::set_deadline(Deadline deadline) {
+  if (!reason_) io_.arm(*this, deadline);
+}
+
+int CancelScope::reason() const noexcept {
+  for (const CancelScope* scope = this; scope; scope = scope->parent_) {
+    if (scope->reason_) return scope->reason_;
+  }
+  return 0;
+}
+
+void CancelScope::cancel_with(int why) {
+  if (reason_) return;
+  reason_ = why;
+  deliver(why);
+}
+
+void CancelScope::deliver(int why) {
+  for (Job* job = jobs_.front(); job; job = jobs_.next(*job)) io_.cancel_op(*job, why);
+  for (CancelScope* child = children_.front(); child; child = children_.next(*child)) {
+    child->deliver(why);
+  }
+}
+
+}  // namespace polyio

@@ -1,0 +1,345 @@
+#include <polyio/io/io.hpp>
+#include <polyio/io/stream.hpp>
+#include <polyio/io/task_group.hpp>
+
+namespace polyio {
+namespace {
+
+thread_local Io* io_of_this_thread = nullptr;
+
+// After this many operations in a row that ended at once a job lets the others run.
+constexpr unsigned inline_limit = 64;
+
+}  // namespace
+
+Io::Io(std::unique_ptr<Driver> driver)
+    : driver_(std::move(driver)),
+      blocks_(driver_->blocks()),
+      now_(driver_->now()),
+      root_(*this, CancelScope::Root{}),
+      idle_sweep_(*this) {
+  driver_->bind(*this);
+}
+
+Io::~Io() {
+  POLYIO_ASSERT(jobs_ == 0);
+  timers_.disarm(idle_sweep_);
+}
+
+Io* Io::of_this_thread() noexcept { return io_of_this_thread; }
+
+void Io::enter_thread(Job* job) noexcept {
+  current_ = job;
+  io_of_this_thread = job ? this : nullptr;
+}
+
+void Io::run(Task<> main) {
+  Io* const outer = io_of_this_thread;
+  driver_->enter();
+  main_done_ = false;
+  Job& job = *new Job(*this, std::move(main));
+  ++jobs_;
+  job.scope = &root_;
+  root_.jobs_.push_back(job);
+  now_ = driver_->now();
+  if (blocks_) {
+    run_job(job);
+    POLYIO_ASSERT(main_done_);  // nothing is ever suspended under the blocking model
+  } else {
+    ready_.push_back(job);
+    while (!main_done_) {
+      io_of_this_thread = this;
+      service_waits();
+      service_works();
+      run_ready();
+      if (main_done_) break;
+      Deadline until = ready_.empty() ? timers_.next() : TimePoint::min();
+      sleeping_.store(true);
+      if (unparked_filled_.load() || works_filled_.load()) until = TimePoint::min();
+      driver_->poll(until);
+      sleeping_.store(false, std::memory_order_relaxed);
+      now_ = driver_->now();
+    }
+  }
+  driver_->leave();
+  io_of_this_thread = outer;
+  if (main_exception_) std::rethrow_exception(std::exchange(main_exception_, nullptr));
+}
+
+void Io::run_ready() {
+  List<Job, ReadyTag> batch;
+  batch.splice_back(ready_);
+  while (Job* job = batch.pop_front()) {
+    if (job->state == OpState::retry && !driver_->retry(*job)) {
+      job->state = OpState::pending;
+      if (job->cancel_requested) driver_->cancel(*job);
+      continue;
+    }
+    job->state = OpState::done;
+    run_job(*job);
+  }
+}
+
+void Io::run_job(Job& job) {
+  Io* const outer_io = io_of_this_thread;
+  Job* const outer = current_;
+  enter_thread(&job);
+  inline_ops_ = 0;
+  const std::coroutine_handle<> where = job.resume;
+  where.resume();
+  if (job.task.done()) job_ended(job);
+  current_ = outer;
+  io_of_this_thread = outer_io;
+}
+
+void Io::job_ended(Job& job) {
+  std::exception_ptr exception;
+  try {
+    job.task.take();
+  } catch (...) {
+    exception = std::current_exception();
+  }
+  if (job.in_inbox.load(std::memory_order_acquire)) {
+    const std::lock_guard lock(inbox_mutex_);
+    std::erase(unparked_, &job);
+  }
+  TaskGroup* const group = job.group;
+  delete &job;
+  --jobs_;
+  if (group) {
+    group->child_ended(exception);
+  } else {
+    main_exception_ = exception;
+    main_done_ = true;
+  }
+}
+
+Result<> Io::launch(Task<> task, CancelScope& scope, TaskGroup* group) {
+  Job& job = *new Job(*this, std::move(task));
+  ++jobs_;
+  job.scope = &scope;
+  job.group = group;
+  scope.jobs_.push_back(job);
+  if (!blocks_) {
+    ready_.push_back(job);
+    return {};
+  }
+  auto lent = driver_->lend_thread(job);
+  if (!lent) {
+    delete &job;
+    --jobs_;
+  }
+  return lent;
+}
+
+Op& Io::prepare(OpKind kind, Handle handle) noexcept {
+  Op& op = *current_;
+  POLYIO_ASSERT(op.state == OpState::idle || op.state == OpState::done);
+  op.kind = kind;
+  op.handle = handle;
+  op.cancel_requested = false;
+  op.leases = false;
+  op.moved = 0;
+  return op;
+}
+
+bool Io::begin(Op& op) {
+  if (const int reason = job_of(op).scope->reason()) {
+    op.result = -reason;
+    op.state = OpState::done;
+    return true;
+  }
+  op.started = now();
+  op.state = OpState::pending;
+  if (op.kind >= OpKind::sleep) {  // not the driver's
+    if (!blocks_) return false;
+    driver_->wait_in_place(op);
+    return true;
+  }
+  if (!driver_->start(op)) {
+    if (draining_ && op.kind == OpKind::receive) cancel_op(job_of(op), 0);
+    return false;
+  }
+  op.result = result_of(op, op.result);
+  op.state = OpState::done;
+  if (blocks_ || ++inline_ops_ < inline_limit) return true;
+  ready_.push_back(job_of(op));
+  return false;
+}
+
+// The error that a cancelled op ends with says who asked for it.
+std::int64_t Io::result_of(const Op& op, std::int64_t result) const noexcept {
+  if (result != -ECANCELED || !op.cancel_requested) return result;
+  const int reason = static_cast<const Job&>(op).scope->reason();
+  if (reason) return -reason;
+  // No scope asked: a drain did, or the idle sweep.
+  return draining_ && op.kind == OpKind::receive ? 0 : -ETIMEDOUT;
+}
+
+void Io::complete(Op& op, std::int64_t result) noexcept {
+  op.result = result_of(op, result);
+  op.state = OpState::done;
+  if (blocks_) {
+    driver_->notify(op);
+  } else {
+    ready_.push_back(job_of(op));
+  }
+}
+
+void Io::make_ready(Op& op) noexcept {
+  op.state = OpState::retry;
+  ready_.push_back(job_of(op));
+}
+
+void Io::cancel_op(Job& job, int reason) {
+  Op& op = job;
+  if (op.cancel_requested || op.state != OpState::pending) {
+    if (op.state == OpState::retry) op.cancel_requested = true;
+    return;
+  }
+  if (op.kind == OpKind::join || op.kind == OpKind::yield || op.kind == OpKind::none) return;
+  op.cancel_requested = true;
+  if (op.kind == OpKind::sleep || op.kind == OpKind::park) {
+    complete(op, -reason);
+  } else {
+    driver_->cancel(op);
+  }
+}
+
+void Io::unpark(Job& job) {
+  if (io_of_this_thread == this) return give_permit(job);
+  if (job.in_inbox.exchange(true, std::memory_order_acq_rel)) return;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    unparked_.push_back(&job);
+    unparked_filled_.store(true);
+  }
+  rouse();
+}
+
+void Io::give_permit(Job& job) noexcept {
+  if (job.kind == OpKind::park && job.state == OpState::pending) {
+    complete(job, 0);
+  } else {
+    job.permit = true;
+  }
+}
+
+void Io::post(std::move_only_function<void()> work) {
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    works_.push_back(std::move(work));
+    works_filled_.store(true);
+  }
+  rouse();
+}
+
+void Io::rouse() {
+  if (blocks_ || sleeping_.exchange(false)) driver_->wake();
+}
+
+void Io::service_waits() {
+  if (unparked_filled_.load(std::memory_order_relaxed)) {
+    std::vector<Job*> jobs;
+    {
+      const std::lock_guard lock(inbox_mutex_);
+      jobs.swap(unparked_);
+      unparked_filled_.store(false);
+    }
+    for (Job* job : jobs) {
+      job->in_inbox.store(false, std::memory_order_release);
+      give_permit(*job);
+    }
+  }
+  timers_.fire_due(now());
+  if (blocks_) driver_->timer_moved(timers_.next());
+}
+
+void Io::service_works() {
+  if (!works_filled_.load(std::memory_order_relaxed)) return;
+  std::vector<std::move_only_function<void()>> works;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    works.swap(works_);
+    works_filled_.store(false);
+  }
+  Io* const outer = std::exchange(io_of_this_thread, this);
+  for (auto& work : works) work();
+  io_of_this_thread = outer;
+}
+
+void Io::arm(Timer& timer, Deadline deadline) {
+  const Deadline before = timers_.next();
+  timers_.arm(timer, deadline);
+  if (blocks_ && timers_.next() < before) driver_->timer_moved(timers_.next());
+}
+
+void Io::set_idle_timeout(Nanoseconds span) {
+  idle_sweep_.span = span;
+  timers_.disarm(idle_sweep_);
+  if (span > Nanoseconds::zero()) arm(idle_sweep_, deadline_after(now(), span / 4));
+}
+
+template <class Visit>
+void Io::for_each_job(CancelScope& scope, Visit visit) {
+  for (Job* job = scope.jobs_.front(); job; job = scope.jobs_.next(*job)) visit(*job);
+  for (CancelScope* child = scope.children_.front(); child; child = scope.children_.next(*child)) {
+    for_each_job(*child, visit);
+  }
+}
+
+void Io::IdleSweep::fire_sweep(Timer& timer) {
+  auto& self = static_cast<IdleSweep&>(timer);
+  Io& io = self.io;
+  const TimePoint now = io.now();
+  io.for_each_job(io.root_, [&](Job& job) {
+    const bool stream = job.kind == OpKind::receive || job.kind == OpKind::send;
+    if (stream && now - job.started >= self.span) io.cancel_op(job, ETIMEDOUT);
+  });
+  io.arm(self, deadline_after(now, self.span / 4));
+}
+
+void Io::drain() {
+  draining_ = true;
+  for_each_job(root_, [this](Job& job) {
+    if (job.kind == OpKind::receive) cancel_op(job, 0);
+  });
+}
+
+bool Io::SleepAwaiter::await_ready() {
+  Op& op = io_->prepare(OpKind::sleep);
+  op_ = &op;
+  if (until_ != never) io_->arm(*this, until_);
+  return io_->begin(op);
+}
+
+void Io::SleepAwaiter::on_fire(Timer& timer) {
+  auto& self = static_cast<SleepAwaiter&>(timer);
+  if (self.op_->state == OpState::pending) self.io_->complete(*self.op_, 0);
+}
+
+bool Io::ParkAwaiter::await_ready() {
+  Op& op = io_->prepare(OpKind::park);
+  if (std::exchange(io_->current().permit, false)) {
+    op.result = 0;
+    return true;
+  }
+  return io_->begin(op);
+}
+
+bool Io::YieldAwaiter::await_ready() {
+  Op& op = io_->prepare(OpKind::yield);
+  if (io_->blocks_) {
+    io_->driver_->leave();
+    io_->driver_->enter();
+    io_->enter_thread(&job_of(op));
+    op.result = 0;
+    return true;
+  }
+  op.result = 0;
+  op.state = OpState::done;
+  io_->ready_.push_back(job_of(op));
+  return false;
+}
+
+}  // namespace polyio

@@ -1,0 +1,46 @@
+#include <polyio/io/stream.hpp>
+
+namespace polyio {
+namespace {
+
+class ConnectAwaiter : public OpAwaiter {
+ public:
+  ConnectAwaiter(Io& io, Handle handle, const os::Address& address) noexcept
+      : OpAwaiter(io), handle_(handle), address_(&address) {}
+  bool await_ready() {
+    Op& op = io_->prepare(OpKind::connect, handle_);
+    op.address = address_;
+    return io_->begin(op);
+  }
+  Result<> await_resume() noexcept { return outcome(); }
+
+ private:
+  Handle handle_;
+  const os::Address* address_;
+};
+
+}  // namespace
+
+Result<Listener> Io::listen(const os::Address& address, int backlog) {
+  auto handle = driver_->listen(address, backlog);
+  if (!handle) return fail(handle.error());
+  return Listener(*this, *handle);
+}
+
+Result<Stream> Io::adopt(os::UniqueFd socket) {
+  auto handle = driver_->adopt(socket.release());
+  if (!handle) return fail(handle.error());
+  return Stream(*this, *handle);
+}
+
+Task<Result<Stream>> Io::connect(os::Address address) {
+  auto handle = driver_->open(address.family());
+  if (!handle) co_return fail(handle.error());
+  Stream stream(*this, *handle);
+  ConnectAwaiter connecting(*this, *handle, address);
+  auto connected = co_await connecting;
+  if (!connected) co_return fail(connected.error());
+  co_return std::move(stream);
+}
+
+}  // namespace polyio

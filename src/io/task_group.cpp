@@ -1,0 +1,39 @@
+#include <polyio/io/task_group.hpp>
+
+namespace polyio {
+
+Result<> TaskGroup::spawn(Task<> task) {
+  ++running_;
+  auto launched = io_.launch(std::move(task), scope_, this);
+  if (!launched) --running_;
+  return launched;
+}
+
+void TaskGroup::record(std::exception_ptr exception) noexcept {
+  if (!exception_) exception_ = exception;
+  scope_.cancel();
+}
+
+void TaskGroup::child_ended(std::exception_ptr exception) noexcept {
+  if (exception) record(exception);
+  if (--running_ == 0 && joiner_) io_.complete(*std::exchange(joiner_, nullptr), 0);
+}
+
+bool TaskGroup::JoinAwaiter::await_ready() const {
+  if (group.running_ == 0) return true;
+  Job& job = group.io_.current();
+  Op& op = group.io_.prepare(OpKind::join);
+  op.state = OpState::pending;  // not through begin: a cancelled scope must not cut a join short
+  group.joiner_ = &job;
+  if (!group.io_.driver().blocks()) return false;
+  group.io_.driver().wait_in_place(op);
+  return true;
+}
+
+void TaskGroup::JoinAwaiter::await_suspend(std::coroutine_handle<> caller) const noexcept {
+  group.io_.current().resume = caller;
+}
+
+void TaskGroup::JoinAwaiter::await_resume() const noexcept {}
+
+}  // namespace polyio

@@ -1,0 +1,105 @@
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <polyio/os/socket.hpp>
+
+namespace polyio::os {
+namespace {
+
+int type_flags(Blocking blocking) {
+  return SOCK_CLOEXEC | (blocking == Blocking::no ? SOCK_NONBLOCK : 0);
+}
+
+Result<Address> name_of(int (*call)(int, sockaddr*, socklen_t*), int fd) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (call(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return fail(errno);
+  return Address(reinterpret_cast<sockaddr*>(&storage), size);
+}
+
+}  // namespace
+
+Result<UniqueFd> tcp_socket(int family, Blocking blocking) {
+  UniqueFd fd(::socket(family, SOCK_STREAM | type_flags(blocking), IPPROTO_TCP));
+  if (!fd) return fail(errno);
+  return fd;
+}
+
+Result<UniqueFd> listen_tcp(const Address& address, int backlog, Blocking blocking) {
+  auto fd = tcp_socket(address.family(), blocking);
+  if (!fd) return fd;
+  const int on = 1;
+  if (::setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return fail(errno);
+  if (::bind(fd->get(), address.data(), address.size()) != 0) return fail(errno);
+  // Accepted sockets inherit both: small writes leave at once, dead peers are noticed.
+  (void)::setsockopt(fd->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  (void)::setsockopt(fd->get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  if (::listen(fd->get(), backlog) != 0) return fail(errno);
+  return fd;
+}
+
+Result<UniqueFd> accept(int listener, Blocking blocking) {
+  UniqueFd fd(::accept4(listener, nullptr, nullptr, type_flags(blocking)));
+  if (!fd) return fail(errno);
+  return fd;
+}
+
+Result<Address> local_address(int fd) { return name_of(::getsockname, fd); }
+Result<Address> peer_address(int fd) { return name_of(::getpeername, fd); }
+
+Result<> shutdown(int fd, int how) {
+  if (::shutdown(fd, how) != 0 && errno != ENOTCONN) return fail(errno);
+  return {};
+}
+
+Result<> set_nonblocking(int fd, bool on) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0) return fail(errno);
+  const int wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+  if (wanted != flags && ::fcntl(fd, F_SETFL, wanted) != 0) return fail(errno);
+  return {};
+}
+
+Result<> set_no_delay(int fd) {
+  const int on = 1;
+  if (::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) return fail(errno);
+  return {};
+}
+
+int pending_error(int fd) noexcept {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
+  return error;
+}
+
+Result<> start_connect(int fd, const Address& address) {
+  if (::connect(fd, address.data(), address.size()) != 0 && errno != EINPROGRESS) {
+    return fail(errno);
+  }
+  return {};
+}
+
+Result<std::size_t> receive(int fd, std::span<std::byte> into, int flags) {
+  for (;;) {
+    const ssize_t count = ::recv(fd, into.data(), into.size(), flags);
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno != EINTR) return fail(errno);
+  }
+}
+
+Result<std::size_t> send(int fd, std::span<const iovec> from, int flags) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(from.data());
+  message.msg_iovlen = from.size();
+  for (;;) {
+    const ssize_t count = ::sendmsg(fd, &message, flags | MSG_NOSIGNAL);
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno != EINTR) return fail(errno);
+  }
+}
+
+}  // namespace polyio::os

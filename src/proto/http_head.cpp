@@ -1,0 +1,163 @@
+#include "http_head.hpp"
+
+#include <llhttp.h>
+#include <polyio/proto/sniff.hpp>
+
+#include <utility>
+
+#include "ascii.hpp"
+
+namespace polyio::proto {
+namespace {
+
+std::unexpected<HttpError> refuse(int status, std::string_view reason) {
+  return std::unexpected(HttpError{status, reason});
+}
+
+// What llhttp's callbacks fill in.
+struct Collector {
+  std::vector<Header> headers;
+  std::string name, value;
+};
+Collector& collector(llhttp_t* parser) {
+  return *static_cast<Collector*>(parser->data);
+}
+
+const llhttp_settings_t& settings() {
+  static const llhttp_settings_t made = [] {
+    llhttp_settings_t s;
+    llhttp_settings_init(&s);
+    s.on_header_field = [](llhttp_t* parser, const char* at, std::size_t length) {
+      collector(parser).name.append(at, length);
+      return 0;
+    };
+    s.on_header_value = [](llhttp_t* parser, const char* at, std::size_t length) {
+      collector(parser).value.append(at, length);
+      return 0;
+    };
+    s.on_header_value_complete = [](llhttp_t* parser) {
+      Collector& to = collector(parser);
+      to.headers.push_back({std::exchange(to.name, {}), std::string(trimmed(to.value))});
+      to.value.clear();
+      return 0;
+    };
+    // Stops llhttp at the end of the head: bodies and upgrades are none of its business here.
+    s.on_headers_complete = [](llhttp_t*) -> int { return HPE_PAUSED; };
+    return s;
+  }();
+  return made;
+}
+
+std::expected<void, HttpError> run_llhttp(std::string_view head, Head& into) {
+  Collector collected;
+  llhttp_t parser;
+  llhttp_init(&parser, HTTP_REQUEST, &settings());
+  parser.data = &collected;
+  const llhttp_errno_t error = llhttp_execute(&parser, head.data(), head.size());
+  if (error == HPE_INVALID_METHOD) return refuse(501, "this method is not known here");
+  if (error == HPE_INVALID_CONTENT_LENGTH) return refuse(400, "Content-Length is not a number");
+  if (error == HPE_UNEXPECTED_CONTENT_LENGTH) {
+    return refuse(400, "more than one Content-Length, or one with Transfer-Encoding");
+  }
+  if (error != HPE_PAUSED) return refuse(400, "the request is malformed");
+  into.request.headers = std::move(collected.headers);
+  into.request.keep_alive = llhttp_should_keep_alive(&parser) != 0;
+  into.content_length = parser.content_length;
+  return {};
+}
+
+// The path of a target in one of the four forms of RFC 9112 section 3.2, empty if it has none of
+// them.
+std::string_view path_of(std::string_view method, std::string_view target) noexcept {
+  if (method == "CONNECT" || target == "*") {
+    return method == "CONNECT" || method == "OPTIONS" ? target : std::string_view();
+  }
+  if (!target.starts_with('/')) {
+    const std::size_t scheme = starts_ignoring_case(target, "http://")    ? 7
+                               : starts_ignoring_case(target, "https://") ? 8
+                                                                          : 0;
+    if (scheme == 0) return {};
+    const std::size_t end = target.find_first_of("/?", scheme);
+    if (end == scheme || target.size() == scheme) return {};
+    if (end == target.npos || target[end] == '?') return "/";
+    target.remove_prefix(end);
+  }
+  return target.substr(0, target.find('?'));
+}
+
+std::expected<void, HttpError> parse_request_line(std::string_view line, Request& into) {
+  if (!is_http_request_line(line)) return refuse(400, "the request line is malformed");
+  const std::size_t first = line.find(' ');
+  const std::size_t last = line.rfind(' ');
+  const std::string_view version = line.substr(last + 1);
+  if (!version.starts_with("HTTP/")) return refuse(400, "the version is malformed");
+  if (version != "HTTP/1.1" && version != "HTTP/1.0") {
+    return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+  }
+  into.minor_version = version.back() - '0';
+  into.method = line.substr(0, first);
+  into.target = line.substr(first + 1, last - first - 1);
+  if (!std::ranges::all_of(into.target, is_visible) || into.target.contains('#')) {
+    return refuse(400, "the target has a character that must be escaped");
+  }
+  into.path = path_of(into.method, into.target);
+  if (into.path.empty()) return refuse(400, "the target is malformed");
+  return {};
+}
+
+// `lines`: the header lines, each with its "\r\n". llhttp reads them; this only makes sure that a
+// name is all there is before the first colon.
+bool names_are_tokens(std::string_view lines) noexcept {
+  while (!lines.empty()) {
+    const std::string_view line = lines.substr(0, lines.find("\r\n"));
+    const std::size_t colon = line.find(':');
+    if (colon == line.npos || !is_token(line.substr(0, colon))) return false;
+    lines.remove_prefix(line.size() + 2);
+  }
+  return true;
+}
+
+// uri-host [ ":" port ], RFC 9110 section 7.2, as far as its characters go.
+bool host_is_well_formed(std::string_view host) noexcept {
+  return std::ranges::all_of(host, [](char c) {
+    return is_digit(c) || is_alpha(c) ||
+           (c != '\0' && std::string_view("-._~%!$&'()*+,;=:[]").contains(c));
+  });
+}
+
+std::expected<void, HttpError> check_fields(const Head& head, const HttpLimits& limits) {
+  const Request& request = head.request;
+  const std::size_t hosts = request.count("Host");
+  if (hosts > 1) return refuse(400, "more than one Host");
+  if (hosts == 0 && request.minor_version == 1) return refuse(400, "Host is missing");
+  if (hosts == 1 && !host_is_well_formed(*request.header("Host"))) {
+    return refuse(400, "Host is malformed");
+  }
+  // More than one Content-Length, and one with a Transfer-Encoding, llhttp has refused.
+  if (request.count("Transfer-Encoding") > 0) {
+    return refuse(411, "send the body with a Content-Length");
+  }
+  if (head.content_length > limits.max_body) return refuse(413, "the body is too large");
+  return {};
+}
+
+}  // namespace
+
+std::expected<Head, HttpError> parse_head(std::string_view head, const HttpLimits& limits) {
+  Head result;
+  if (head.starts_with("\r\n")) head.remove_prefix(2);
+  const std::size_t line_end = head.find("\r\n");
+  const auto line = parse_request_line(head.substr(0, line_end), result.request);
+  if (!line) return std::unexpected(line.error());
+  const std::size_t headers = line_end + 2;
+  if (!names_are_tokens(head.substr(headers, head.size() - headers - 2))) {
+    return refuse(400, "a header line is malformed");
+  }
+  const auto parsed = run_llhttp(head, result);
+  if (!parsed) return std::unexpected(parsed.error());
+  const auto checked = check_fields(result, limits);
+  if (!checked) return std::unexpected(checked.error());
+  return result;
+}
+
+}  // namespace polyio::proto

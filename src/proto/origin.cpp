@@ -1,0 +1,86 @@
+#include <polyio/proto/handshake.hpp>
+
+#include <charconv>
+
+#include "ascii.hpp"
+
+namespace polyio::proto {
+namespace {
+
+// The two parts of uri-host [ ":" port ]; an IPv6 name keeps its brackets.
+struct Authority {
+  std::string_view name;
+  int port;
+};
+
+std::optional<Authority> parse_authority(std::string_view text, int default_port) noexcept {
+  const std::size_t bracket = text.starts_with('[') ? text.find(']') : 0;
+  if (bracket == text.npos) return std::nullopt;
+  const std::size_t colon = text.find(':', bracket);
+  const std::string_view name = text.substr(0, colon);
+  if (name.empty()) return std::nullopt;
+  if (colon == text.npos) return Authority{name, default_port};
+  const std::string_view digits = text.substr(colon + 1);
+  int port = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  const bool number = !digits.empty() && is_digit(digits.front()) && error == std::errc() &&
+                      end == digits.data() + digits.size() && port <= 65535;
+  return number ? std::optional(Authority{name, port}) : std::nullopt;
+}
+
+// Four decimal numbers up to 255, the one way in which browsers write IPv4 addresses.
+bool is_ipv4(std::string_view name) noexcept {
+  for (int part = 0; part < 4; ++part) {
+    const std::size_t dot = name.find('.');
+    if ((dot == name.npos) != (part == 3)) return false;
+    const std::string_view digits = name.substr(0, dot);
+    if (digits.empty() || digits.size() > 3 || !std::ranges::all_of(digits, is_digit)) return false;
+    int value = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (value > 255) return false;
+    if (part < 3) name.remove_prefix(dot + 1);
+  }
+  return true;
+}
+
+// In a URL only an IP address stands in brackets (RFC 3986 section 3.2.2), so no DNS name gets past
+// this.
+bool is_bracketed_ipv6(std::string_view name) noexcept {
+  if (!name.starts_with('[') || !name.ends_with(']')) return false;
+  const std::string_view address = name.substr(1, name.size() - 2);
+  const auto in_address = [](char c) { return is_hex(c) || c == ':' || c == '.'; };
+  return std::ranges::all_of(address, in_address) && std::ranges::count(address, ':') >= 2;
+}
+
+bool name_allowed(std::string_view name, std::span<const std::string> allowed_names) noexcept {
+  const auto matches = [&](std::string_view other) { return equal_ignoring_case(name, other); };
+  return is_ipv4(name) || is_bracketed_ipv6(name) || matches("localhost") ||
+         std::ranges::any_of(allowed_names, matches);
+}
+
+}  // namespace
+
+bool host_allowed(std::string_view host, std::span<const std::string> allowed_names) noexcept {
+  const auto authority = parse_authority(host, 0);
+  return authority && name_allowed(authority->name, allowed_names);
+}
+
+bool origin_allowed(std::optional<std::string_view> origin, std::string_view host,
+                    std::span<const std::string> allowed_names) noexcept {
+  if (!origin) return true;
+  const bool secure = starts_ignoring_case(*origin, "https://");
+  if (!secure && !starts_ignoring_case(*origin, "http://")) return false;
+  const int default_port = secure ? 443 : 80;
+  const auto page = parse_authority(origin->substr(secure ? 8 : 7), default_port);
+  const auto server = parse_authority(host, default_port);
+  return page && server && page->port == server->port &&
+         equal_ignoring_case(page->name, server->name) && name_allowed(server->name, allowed_names);
+}
+
+bool origin_allowed(const Request& request, std::span<const std::string> allowed_names) noexcept {
+  if (request.count("Origin") > 1) return false;
+  const auto host = request.header("Host");
+  return host && origin_allowed(request.header("Origin"), *host, allowed_names);
+}
+
+}  // namespace polyio::proto

@@ -1,0 +1,132 @@
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <polyio/selectors/selector.hpp>
+
+#include "wait_time.hpp"
+
+namespace polyio {
+namespace {
+
+constexpr Events directions = event_read | event_write;
+constexpr Events troubles = event_hang_up | event_error;
+
+bool valid(Events events) noexcept {
+  return events != 0 && (events & ~directions) == 0;
+}
+
+}  // namespace
+
+const Selector::Record* Selector::find(int fd) const noexcept {
+  if (fd < 0 || static_cast<std::size_t>(fd) >= table_.size()) return nullptr;
+  const Record& record = table_[static_cast<std::size_t>(fd)];
+  return record.events != 0 ? &record : nullptr;
+}
+
+Selector::Record* Selector::find(int fd) noexcept {
+  return const_cast<Record*>(static_cast<const Selector*>(this)->find(fd));
+}
+
+Event Selector::event_of(int fd, const Record& record, Events ready) noexcept {
+  const Events told = (ready & troubles) != 0 ? directions : ready;
+  return {{fd, record.events, record.data}, (told & record.events) | (ready & troubles)};
+}
+
+Result<SelectorKey> Selector::register_fd(int fd, Events events, std::uint64_t data) {
+  if (closed_) return fail(EBADF);
+  if (!valid(events)) return fail(EINVAL);
+  if (find(fd)) return fail(EEXIST);
+  try {
+    if (int error = enter(fd, events, data)) return fail(error);
+  } catch (const std::bad_alloc&) {
+    return fail(ENOMEM);
+  }
+  return SelectorKey{fd, events, data};
+}
+
+int Selector::enter(int fd, Events events, std::uint64_t data) {
+  if (fd < 0) return EBADF;
+  const auto index = static_cast<std::size_t>(fd);
+  if (index >= table_.size()) {
+    // Asked before the table grows, or a wild fd would make it gigabytes.
+    if (::fcntl(fd, F_GETFD) < 0) return EBADF;
+    table_.resize(index + 1);
+  }
+  Record& record = table_[index];
+  if (int error = arm(fd, record, events)) return error;
+  record.events = events;
+  record.data = data;
+  ++size_;
+  return 0;
+}
+
+Result<SelectorKey> Selector::modify(int fd, Events events, std::uint64_t data) {
+  if (closed_) return fail(EBADF);
+  if (!valid(events)) return fail(EINVAL);
+  Record* record = find(fd);
+  if (!record) return fail(ENOENT);
+  if (int error = rearm(fd, *record, events)) return fail(error);
+  record->events = events;
+  record->data = data;
+  return SelectorKey{fd, events, data};
+}
+
+Result<SelectorKey> Selector::unregister(int fd) {
+  auto key = get_key(fd);
+  if (!key) return key;
+  Record& record = *find(fd);
+  disarm(fd, record);
+  record.events = 0;
+  --size_;
+  return key;
+}
+
+Result<std::size_t> Selector::select(std::span<Event> out, Timeout timeout) {
+  if (closed_) return fail(EBADF);
+  if (out.empty()) return fail(EINVAL);
+  WaitTime time(timeout);
+  for (;;) {
+    auto told = wait(out, time.left());
+    if (told) return told;
+    if (told.error() == errno_code(EINTR)) return 0;
+    if (told.error() != errno_code(EAGAIN)) return told;
+  }
+}
+
+Result<std::vector<Event>> Selector::select(Timeout timeout) {
+  std::vector<Event> events(std::max<std::size_t>(size_, 1));
+  auto told = select(events, timeout);
+  if (!told) return fail(told.error());
+  events.resize(*told);
+  return events;
+}
+
+Result<SelectorKey> Selector::get_key(int fd) const {
+  if (closed_) return fail(EBADF);
+  const Record* record = find(fd);
+  if (!record) return fail(ENOENT);
+  return SelectorKey{fd, record->events, record->data};
+}
+
+Result<std::vector<SelectorKey>> Selector::get_map() const {
+  if (closed_) return fail(EBADF);
+  std::vector<SelectorKey> keys;
+  keys.reserve(size_);
+  for (std::size_t fd = 0; fd < table_.size(); ++fd) {
+    const Record& record = table_[fd];
+    if (record.events != 0) keys.push_back({static_cast<int>(fd), record.events, record.data});
+  }
+  return keys;
+}
+
+void Selector::close() noexcept {
+  if (closed_) return;
+  closed_ = true;
+  release();
+  table_ = {};
+  size_ = 0;
+}
+
+}  // namespace polyio

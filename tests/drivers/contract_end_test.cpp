@@ -1,0 +1,206 @@
+// Contract: how a connection ends: half-closed, closed, reset, under a blocked send.
+#include "contract.hpp"
+
+namespace polyio::contract {
+namespace {
+
+class EndTest : public ContractTest {};
+POLYIO_ON_EVERY_MODEL(EndTest);
+
+TEST_P(EndTest, HalfCloseLeavesTheOtherDirectionOpen) {
+  auto body = [&](TaskGroup&) -> Task<> {
+    Pair ends = pair();
+    EXPECT_TRUE(ends.near.shutdown_send());
+    for (int i = 0; i < 2; ++i) {
+      auto chunk = co_await ends.far.receive();
+      EXPECT_TRUE(chunk && chunk->empty()) << "finished, and stays so";
+    }
+    for (const char* text : {"one", "two"}) {
+      auto sent = co_await ends.far.send_all(text);
+      EXPECT_TRUE(sent);
+      auto got = co_await read(ends.near, 3);
+      EXPECT_EQ(got, text);
+    }
+    auto refused = co_await ends.near.send_all("x");
+    EXPECT_TRUE(failed_with(refused, std::errc::broken_pipe));
+    ends.far.close();
+    for (int i = 0; i < 2; ++i) {
+      auto chunk = co_await ends.near.receive();
+      EXPECT_TRUE(chunk && chunk->empty());
+    }
+  };
+  run(body);
+}
+
+TEST_P(EndTest, TheEndIsSeenByAWaitingReceive) {
+  auto body = [&](TaskGroup& group) -> Task<> {
+    auto [stream, raw] = half();
+    bool waiting = false, ended = false;
+    auto reader = [&, &in = stream]() -> Task<> {
+      waiting = true;
+      auto chunk = co_await in.receive();
+      ended = chunk && chunk->empty();
+    };
+    (void)group.spawn(reader());
+    co_await until([&] { return waiting; });
+    co_await turns(3);
+    raw.close();
+    co_await until([&] { return group.running() == 0; });
+    EXPECT_TRUE(ended);
+  };
+  run(body);
+}
+
+// One event tells of the last bytes and of the end: the end is seen all the same.
+TEST_P(EndTest, LastBytesAndEndAtOnce) {
+  for (int before = 0; before < 4; ++before) {
+    auto body = [&](TaskGroup& group) -> Task<> {
+      auto [stream, raw] = half();
+      std::string got;
+      bool waiting = false;
+      auto reader = [&, &in = stream]() -> Task<> {
+        waiting = true;
+        got = co_await read_to_end(in);
+      };
+      (void)group.spawn(reader());
+      co_await until([&] { return waiting; });
+      if (before & 1) co_await turns(3);
+      if (before & 2) {
+        raw.send("first ");
+        co_await turns(3);
+      }
+      raw.send("last");
+      raw.close();
+      co_await until([&] { return group.running() == 0; });
+      EXPECT_EQ(got, before & 2 ? "first last" : "last");
+    };
+    run(body);
+  }
+}
+
+TEST_P(EndTest, ResetEndsAWaitingReceive) {
+  auto body = [&](TaskGroup& group) -> Task<> {
+    auto [stream, raw] = half();
+    bool waiting = false, reset = false;
+    auto reader = [&, &in = stream]() -> Task<> {
+      waiting = true;
+      auto chunk = co_await in.receive();
+      reset = failed_with(chunk, std::errc::connection_reset);
+    };
+    (void)group.spawn(reader());
+    co_await until([&] { return waiting; });
+    co_await turns(3);
+    raw.reset();
+    co_await until([&] { return group.running() == 0; });
+    EXPECT_TRUE(reset);
+    for (int i = 0; i < 3; ++i) {
+      auto sent = co_await stream.send_all("x");
+      EXPECT_TRUE(broken_off(sent)) << "an error, and no SIGPIPE";
+    }
+  };
+  run(body);
+}
+
+TEST_P(EndTest, ResetBeforeTheReceive) {
+  auto body = [&](TaskGroup&) -> Task<> {
+    auto [stream, raw] = half();
+    raw.reset();
+    auto chunk = co_await stream.receive();
+    EXPECT_TRUE(failed_with(chunk, std::errc::connection_reset));
+    auto sent = co_await stream.send_all("x");
+    EXPECT_TRUE(broken_off(sent));
+  };
+  run(body);
+}
+
+TEST_P(EndTest, APeerThatGoesEndsABlockedSend) {
+  for (const bool hard : {true, false}) {
+    auto body = [&](TaskGroup& group) -> Task<> {
+      auto [stream, raw] = half(32 * 1024);
+      const std::string bytes = pattern(4 << 20);
+      bool sending = false, ended = false;
+      auto sender = [&, &out = stream]() -> Task<> {
+        sending = true;
+        auto sent = co_await out.send_all(bytes);
+        ended = broken_off(sent);
+      };
+      (void)group.spawn(sender());
+      co_await until([&] { return sending; });
+      co_await turns(5);
+      if (hard) {
+        raw.reset();
+      } else {
+        raw.close();  // unread bytes are inside: a reset too
+      }
+      co_await until([&] { return group.running() == 0; });
+      EXPECT_TRUE(ended);
+    };
+    run(body);
+  }
+}
+
+// The number of a closed descriptor is used again at once: what was meant for the old never reaches the new.
+TEST_P(EndTest, DescriptorNumbersUsedAgain) {
+  auto body = [&](TaskGroup& group) -> Task<> {
+    for (int round = 0; round < 200; ++round) {
+      auto [stream, raw] = half();
+      bool waiting = false;
+      auto reader = [&, &in = stream]() -> Task<> {
+        CancelScope scope(io());
+        waiting = true;
+        auto got = co_await in.receive();
+        EXPECT_TRUE(got && got->text() == std::to_string(round));
+      };
+      (void)group.spawn(reader());
+      co_await until([&] { return waiting; });
+      if (round % 2) co_await turns(1);
+      raw.send(std::to_string(round));
+      co_await until([&] { return group.running() == 0; });
+      raw.send("stale");
+      if (round % 3 == 0) raw.reset();
+    }  // closed with bytes and a reset that nobody looked at
+  };
+  run(body);
+}
+
+// Collected in one turn: an event for a stream that another event's handler closes first.
+TEST_P(EndTest, ClosedWhileItsEventIsOnItsWay) {
+  auto body = [&](TaskGroup& group) -> Task<> {
+    for (int round = 0; round < 50; ++round) {
+      auto [first, first_raw] = half();
+      auto [second, second_raw] = half();
+      int waiting = 0;
+      CancelScope* other = nullptr;
+      auto victim = [&, &in = second]() -> Task<> {
+        {
+          CancelScope scope(io());
+          other = &scope;
+          ++waiting;
+          (void)co_await in.receive();
+          other = nullptr;
+        }
+        in.close();
+      };
+      auto killer = [&, &in = first]() -> Task<> {
+        ++waiting;
+        (void)co_await in.receive();
+        if (other) other->cancel();
+      };
+      (void)group.spawn(killer());
+      (void)group.spawn(victim());
+      co_await until([&] { return waiting == 2; });
+      co_await turns(round % 3);
+      first_raw.send("x");
+      second_raw.send("y");
+      co_await until([&] { return group.running() == 0; });
+      auto [third, third_raw] = half();  // takes the number
+      third_raw.send("z");
+      auto got = co_await third.receive();
+      EXPECT_TRUE(got && got->text() == "z");
+    }
+  };
+  run(body);
+}
+
+}  // namespace
+}  // namespace polyio::contract

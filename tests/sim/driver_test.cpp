@@ -1,0 +1,316 @@
+// What the sim driver itself promises, one case each, mostly without faults.
+#include <polyio/io/stream.hpp>
+#include <polyio/io/task_group.hpp>
+
+#include "explore.hpp"
+
+namespace polyio::sim_test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+os::Address address(const char* text) {
+  return *os::Address::parse(text);
+}
+
+SimOptions without_faults(std::uint64_t seed) {
+  SimOptions options;
+  options.seed = seed;
+  return options;
+}
+
+struct Pair {
+  Stream client, server;
+};
+
+Task<> connect_into(Io& io, os::Address to, Stream& into) {
+  auto stream = co_await io.connect(to);
+  require(stream.has_value(), "no connection");
+  into = std::move(*stream);
+}
+
+// Both ends of a new connection to `listener`.
+Task<Pair> make_pair(Io& io, Listener& listener) {
+  Pair pair;
+  auto both = [&](TaskGroup& group) -> Task<> {
+    (void)group.spawn(connect_into(io, *listener.local_address(), pair.client));
+    auto accepted = co_await listener.accept();
+    require(accepted.has_value(), "not accepted");
+    pair.server = std::move(*accepted);
+  };
+  co_await with_task_group(io, both);
+  co_return std::move(pair);
+}
+
+using PairTest = std::function<Task<>(Io&, SimDriver&, Pair&)>;
+
+// Runs `test` on a fresh connection, for each of 100 seeds.
+void for_pair(const PairTest& test, SimOptions options = {}) {
+  const auto scenario = [&test](Io& io, SimDriver& sim, Random&) -> Task<> {
+    auto listener = io.listen(address("10.0.0.1:80"), 16);
+    require(listener.has_value(), "cannot listen");
+    Pair pair = co_await make_pair(io, *listener);
+    co_await test(io, sim, pair);
+  };
+  explore("pair", scenario, 1, 100, [&options](std::uint64_t seed) {
+    options.seed = seed;
+    return options;
+  });
+}
+
+Task<Result<std::string>> receive_all(Stream& stream) {
+  std::string all;
+  for (;;) {
+    auto chunk = co_await stream.receive();
+    if (!chunk) co_return fail(chunk.error());
+    if (chunk->empty()) co_return all;
+    all += chunk->text();
+  }
+}
+
+bool is(const Result<>& result, int error) {
+  return !result && result.error() == errno_code(error);
+}
+
+TEST(SimDriver, AddressesAndPortsAreMadeUp) {
+  for_pair([](Io&, SimDriver&, Pair& pair) -> Task<> {
+    EXPECT_EQ(pair.client.local_address()->text(), "10.0.0.2:32768");
+    EXPECT_EQ(pair.client.peer_address()->text(), "10.0.0.1:80");
+    EXPECT_EQ(pair.server.peer_address()->text(), "10.0.0.2:32768");
+    EXPECT_EQ(pair.server.local_address()->text(), "10.0.0.1:80");
+    co_return;
+  });
+}
+
+TEST(SimDriver, ListenersTakeTurnsAtAPort) {
+  const auto scenario = [](Io& io, SimDriver&, Random&) -> Task<> {
+    auto first = io.listen(address("127.0.0.1:0"), 1);
+    require(first && first->local_address()->port() != 0, "no port given");
+    auto second = io.listen(*first->local_address(), 1);
+    EXPECT_EQ(second.error(), errno_code(EADDRINUSE));
+    const auto at = *first->local_address();
+    first->close();
+    auto refused = co_await io.connect(at);
+    EXPECT_EQ(refused.error(), errno_code(ECONNREFUSED));
+    auto third = io.listen(at, 1);
+    EXPECT_TRUE(third.has_value());
+  };
+  explore("ports", scenario, 1, 20, without_faults);
+}
+
+TEST(SimDriver, TheEndComesAfterTheData) {
+  for_pair([](Io&, SimDriver&, Pair& pair) -> Task<> {
+    auto sent = co_await pair.client.send_all("all of this");
+    require(sent && pair.client.shutdown_send(), "not sent");
+    auto late = co_await pair.client.send_all("more");
+    EXPECT_TRUE(is(late, EPIPE));
+    auto all = co_await receive_all(pair.server);
+    EXPECT_EQ(all.value_or("an error"), "all of this");
+    auto answered = co_await pair.server.send_all("the other half");  // still open
+    require(answered.has_value(), "half-closed means closed");
+    pair.server.close();
+    auto answer = co_await receive_all(pair.client);
+    EXPECT_EQ(answer.value_or("an error"), "the other half");
+  });
+}
+
+TEST(SimDriver, ASenderWaitsForARoomInTheWindow) {
+  SimOptions options;
+  options.window_min = options.window_max = 100;
+  for_pair(
+      [](Io& io, SimDriver&, Pair& pair) -> Task<> {
+        bool sent = false;
+        const std::string text(1'000, 'x');
+        auto send = [&]() -> Task<> {
+          auto result = co_await pair.client.send_all(text);
+          sent = result.has_value();
+          (void)pair.client.shutdown_send();
+        };
+        auto both = [&](TaskGroup& group) -> Task<> {
+          (void)group.spawn(send());
+          (void)co_await io.sleep(seconds(60));
+          EXPECT_FALSE(sent);
+          auto all = co_await receive_all(pair.server);
+          EXPECT_EQ(all.value_or("an error"), text);
+        };
+        co_await with_task_group(io, both);
+        EXPECT_TRUE(sent);
+      },
+      options);
+}
+
+TEST(SimDriver, AResetIsToldOnceAndThenTheEnd) {
+  SimOptions options;
+  options.reset_discards = 1000;
+  for_pair(
+      [](Io& io, SimDriver& sim, Pair& pair) -> Task<> {
+        auto sent = co_await pair.client.send_all("lost");
+        require(sent.has_value(), "not sent");
+        EXPECT_FALSE(sim.was_reset(*pair.client.local_address()));
+        sim.reset_connection(*pair.client.local_address());
+        EXPECT_TRUE(sim.was_reset(*pair.client.local_address()));
+        (void)co_await io.sleep(milliseconds(100));
+        auto first = co_await receive_all(pair.server);
+        EXPECT_EQ(first.error(), errno_code(ECONNRESET));
+        auto second = co_await receive_all(pair.server);
+        EXPECT_EQ(second.value_or("an error"), "");
+        auto third = co_await pair.server.send_all("x");
+        EXPECT_TRUE(is(third, EPIPE));
+        auto other = co_await pair.client.send_all("x");
+        EXPECT_TRUE(is(other, ECONNRESET));
+      },
+      options);
+}
+
+TEST(SimDriver, ClosingWithUnreadBytesResets) {
+  for_pair([](Io& io, SimDriver& sim, Pair& pair) -> Task<> {
+    auto sent = co_await pair.client.send_all("never read");
+    require(sent.has_value(), "not sent");
+    (void)co_await io.sleep(milliseconds(10));
+    pair.server.close();
+    auto answer = co_await receive_all(pair.client);
+    EXPECT_EQ(answer.error(), errno_code(ECONNRESET));
+    EXPECT_FALSE(sim.was_reset(*pair.client.local_address()));  // no fault of the network's
+  });
+}
+
+TEST(SimDriver, AReceiveWaitsForABuffer) {
+  SimOptions options;
+  options.lease_limit = 1;
+  for_pair(
+      [](Io& io, SimDriver&, Pair& pair) -> Task<> {
+        auto to_server = co_await pair.client.send_all("a");
+        auto to_client = co_await pair.server.send_all("b");
+        require(to_server && to_client, "not sent");
+        auto held = co_await pair.server.receive();
+        require(held.has_value(), "nothing came");
+        CancelScope moment(io, seconds(1));
+        auto starved = co_await pair.client.receive();
+        EXPECT_TRUE(!starved && moment.timed_out());
+        moment.set_deadline(never);
+      },
+      options);
+  for_pair(
+      [](Io& io, SimDriver&, Pair& pair) -> Task<> {
+        auto to_server = co_await pair.client.send_all("a");
+        auto to_client = co_await pair.server.send_all("b");
+        require(to_server && to_client, "not sent");
+        auto hold = [](Io& on, Stream& stream) -> Task<> {
+          auto held = co_await stream.receive();
+          (void)co_await on.sleep(seconds(1));
+        };
+        auto both = [&](TaskGroup& group) -> Task<> {
+          (void)group.spawn(hold(io, pair.server));
+          (void)co_await io.sleep(milliseconds(100));
+          auto chunk = co_await pair.client.receive();
+          EXPECT_TRUE(chunk && chunk->text() == "b");
+        };
+        co_await with_task_group(io, both);
+      },
+      options);
+}
+
+TEST(SimDriver, AFullBacklogDropsAndInTheEndTimesOut) {
+  const auto scenario = [](Io& io, SimDriver&, Random&) -> Task<> {
+    auto listener = io.listen(address("10.0.0.1:80"), 1);
+    auto first = co_await io.connect(address("10.0.0.1:80"));
+    EXPECT_TRUE(first.has_value());
+    const auto before = io.now();
+    auto second = co_await io.connect(address("10.0.0.1:80"));
+    EXPECT_EQ(second.error(), errno_code(ETIMEDOUT));
+    EXPECT_GE(io.now() - before, seconds(60));
+  };
+  explore("backlog", scenario, 1, 20, without_faults);
+}
+
+TEST(SimDriver, CancelledAcceptsLeakNothing) {
+  const auto scenario = [](Io& io, SimDriver&, Random& random) -> Task<> {
+    auto listener = io.listen(address("10.0.0.1:80"), 16);
+    auto knock = [&io]() -> Task<> { (void)co_await io.connect(address("10.0.0.1:80")); };
+    auto all = [&](TaskGroup& group) -> Task<> {
+      for (int i = 0; i < 8; ++i) (void)group.spawn(knock());
+      for (int i = 0; i < 16; ++i) {
+        CancelScope moment(io, Nanoseconds(random.below(300'000)));
+        (void)co_await listener->accept();
+      }
+    };
+    co_await with_task_group(io, all);
+  };
+  explore("accepts", scenario, 1, 500);
+}
+
+TEST(SimDriver, ADescriptorIsNeitherTakenNorGiven) {
+  for_pair([](Io& io, SimDriver& sim, Pair& pair) -> Task<> {
+    EXPECT_EQ(pair.client.release().error(), errno_code(EOPNOTSUPP));
+    EXPECT_EQ(sim.open_handles(), 2u);
+    EXPECT_EQ(io.driver().adopt(3).error(), errno_code(EBADF));
+    EXPECT_FALSE(pair.client);
+    co_return;
+  });
+}
+
+TEST(SimDriver, ADeadlockNamesWhoWaits) {
+  SimDriver* sim = nullptr;
+  auto* io = new Io([&] {
+    auto driver = std::make_unique<SimDriver>(SimOptions{});
+    sim = driver.get();
+    return driver;
+  }());
+  static auto& abandoned = *new std::vector<Io*>;  // it can't be destroyed any more
+  abandoned.push_back(io);
+  auto waits_for_ever = [io]() -> Task<> {
+    auto listener = io->listen(address("10.0.0.1:80"), 1);
+    (void)co_await listener->accept();
+  };
+  static auto& kept = *new std::function<Task<>()>(waits_for_ever);
+  try {
+    io->run(kept());
+    FAIL() << "no deadlock";
+  } catch (const SimDeadlock& deadlock) {
+    EXPECT_NE(std::string(deadlock.what()).find("accept on listener 10.0.0.1:80"),
+              std::string::npos)
+        << deadlock.what();
+  }
+  io->enter_thread(nullptr);
+}
+
+TEST(SimDriver, AnEndlessRunIsADeadlockToo) {
+  const auto scenario = [](Io& io, SimDriver&, Random&) -> Task<> {
+    for (;;) {
+      auto slept = co_await io.sleep(milliseconds(1));
+      if (!slept) co_return;
+    }
+  };
+  const auto found = find_failure(scenario, 1, 1, [](std::uint64_t) {
+    SimOptions options;
+    options.max_turns = 1'000;
+    return options;
+  });
+  ASSERT_TRUE(found.has_value());
+  EXPECT_NE(found->failure.find("no end in sight"), std::string::npos) << found->failure;
+}
+
+TEST(SimDriver, TimeIsVirtual) {
+  const auto scenario = [](Io& io, SimDriver&, Random&) -> Task<> {
+    EXPECT_EQ(io.now(), TimePoint(std::chrono::hours(1)));
+    (void)co_await io.sleep(std::chrono::hours(24 * 365));
+    EXPECT_EQ(io.now(), TimePoint(std::chrono::hours(24 * 365 + 1)));
+  };
+  explore("a year", scenario, 1, 1);
+}
+
+TEST(SimDriverDeath, AStaleHandleIsNoticed) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  SimDriver sim(SimOptions{});
+  const auto handle = sim.open(AF_INET);
+  sim.close(*handle);
+  EXPECT_DEATH(sim.close(*handle), "assertion failed");
+  const auto next = sim.open(AF_INET);
+  EXPECT_EQ(next->slot, handle->slot);
+  EXPECT_DEATH(sim.close(*handle), "assertion failed");
+  sim.close(*next);
+}
+
+}  // namespace
+}  // namespace polyio::sim_test

@@ -1,0 +1,165 @@
+// polyio chat's page: one room, everyone in it.
+
+import { Composer } from './composer';
+import { Connection, type State } from './connection';
+import { byId, setText } from './dom';
+import { Log } from './log';
+import { People } from './people';
+import type { FromServer } from './protocol';
+import { clean } from './text';
+
+const TITLE = document.title;
+const NICK_KEY = 'polyio-chat.nick';
+
+let myId = -1;
+let nick = recall(); // the one wanted; '' for none
+let unread = 0;
+
+const log = new Log();
+const people = new People();
+const composer = new Composer((text) => connection.send({ type: 'say', text }));
+const url = new URL('ws', location.href);
+url.protocol = url.protocol.replace('http', 'ws');
+const connection = new Connection(url.href, { state: showState, message: received });
+
+// Storage may be forbidden: then the nickname lasts as long as the page.
+function recall(): string {
+  try {
+    return localStorage.getItem(NICK_KEY) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+function remember(): void {
+  try {
+    if (nick) localStorage.setItem(NICK_KEY, nick);
+    else localStorage.removeItem(NICK_KEY);
+  } catch {
+    // See recall().
+  }
+}
+
+function received(message: FromServer): void {
+  switch (message.type) {
+    case 'hello':
+      myId = message.id;
+      composer.limit = message.limit;
+      showMe(message.name);
+      if (nick) connection.send({ type: 'nick', nick });
+      return;
+    case 'history':
+      return log.replace(message.messages);
+    case 'who':
+      return people.replace(message.people, message.total, myId);
+    case 'join':
+      return people.join(message.id, message.name);
+    case 'leave':
+      return people.leave(message.id);
+    case 'rename':
+      if (message.id === myId) showMe(message.name);
+      return people.rename(message.id, message.name);
+    case 'message':
+      if (message.id === myId) composer.confirm();
+      else countUnread();
+      return log.add(message, message.id === myId);
+    case 'skipped':
+      composer.forget();
+      return log.skipped(message.count);
+    case 'error':
+      composer.refused();
+      return showError(message.text);
+  }
+}
+
+function showMe(name: string): void {
+  setText(byId('me'), `You are ${name}`);
+  composer.setName(name);
+}
+
+function showError(text: string): void {
+  byId('alert-box').hidden = text === '';
+  byId('alert').textContent = text;
+}
+
+// The banner counts down in silence; #announce speaks once per change of state.
+function showState(state: State): void {
+  const waiting = state.name === 'waiting';
+  const shown = { connecting: 'Connecting…', connected: 'Connected', waiting: 'Reconnecting' };
+  const pill = byId('state');
+  const changed = pill.dataset['state'] !== state.name;
+  pill.dataset['state'] = state.name;
+  setText(pill, shown[state.name]);
+  if (waiting) {
+    setText(byId('banner-text'), state.offline ? 'You are offline.' : 'Connection lost.');
+    setText(byId('countdown'), `Reconnecting in ${state.seconds} s`);
+  }
+  if (!changed) return;
+  composer.setConnected(state.name === 'connected');
+  if (state.name === 'connected') setText(byId('announce'), 'Connected');
+  if (waiting) setText(byId('announce'), 'Connection lost. Reconnecting.');
+  showBanner(waiting);
+}
+
+function showBanner(shown: boolean): void {
+  const banner = byId('banner');
+  const hadFocus = banner.contains(document.activeElement);
+  banner.hidden = !shown;
+  if (!shown && hadFocus) composer.focus();
+}
+
+function countUnread(): void {
+  if (!document.hidden) return;
+  unread++;
+  document.title = `(${unread}) ${TITLE}`;
+}
+
+function showPeople(shown: boolean): void {
+  byId('toggle').ariaExpanded = String(shown);
+  byId('side').classList.toggle('open', shown);
+}
+
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) return;
+  unread = 0;
+  document.title = TITLE;
+});
+
+byId('nick-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const field = byId<HTMLInputElement>('nick');
+  nick = clean(field.value);
+  field.value = nick;
+  remember();
+  showError('');
+  connection.send({ type: 'nick', nick }); // or after the next hello
+  if (byId('toggle').ariaExpanded === 'true') {
+    showPeople(false);
+    composer.focus();
+  }
+});
+
+byId('composer').addEventListener('submit', () => {
+  showError('');
+  log.follow();
+});
+
+byId('now').addEventListener('click', () => connection.connectNow());
+byId('toggle').addEventListener('click', () => showPeople(byId('toggle').ariaExpanded !== 'true'));
+byId('dismiss').addEventListener('click', () => {
+  showError('');
+  composer.focus();
+});
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || byId('toggle').ariaExpanded !== 'true') return;
+  showPeople(false);
+  byId('toggle').focus();
+});
+
+byId<HTMLInputElement>('nick').value = nick;
+if (location.protocol === 'http:' && location.port) {
+  setText(byId('nc'), `nc ${location.hostname.replace(/[[\]]/g, '')} ${location.port}`);
+  byId('terminal').hidden = false;
+}
+if (matchMedia('(pointer: fine)').matches) composer.focus();
+connection.connectNow();

@@ -1,0 +1,48 @@
+// Text as it is sent and shown.
+
+const encoder = new TextEncoder();
+
+/** Bytes of UTF-8, which is what the server's limit counts. */
+export function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}
+
+/** One line as the server takes it: no control characters, no half surrogates, trimmed. */
+export function clean(line: string): string {
+  return line
+    .replace(/\t/g, ' ')
+    .replace(/\p{Cc}/gu, '')
+    .replace(/\p{Cs}/gu, '\ufffd')
+    .trim();
+}
+
+/** The messages a text stands for: its lines, cleaned, empty ones left out. */
+export function lines(text: string): string[] {
+  return text
+    .split(/[\r\n\u2028\u2029]+/)
+    .map(clean)
+    .filter((line) => line !== '');
+}
+
+export const COLOURS = 12;
+
+/** The class that colours a name: the same name has the same colour everywhere (FNV-1a). */
+export function colour(name: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of encoder.encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return `c${((hash ^ (hash >>> 15)) >>> 0) % COLOURS}`;
+}
+
+/** Who has no nickname is called "('host', port)". */
+export function isAddress(name: string): boolean {
+  return /^\('.*', \d+\)$/.test(name);
+}
+
+/** One character for the round badge: the first letter, or # for an address. */
+export function initial(name: string): string {
+  return isAddress(name) ? '#' : [...name][0]?.toUpperCase() || '#';
+}
+
+export function plural(count: number, one: string, many: string): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}
