@@ -9,7 +9,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/polyio DESTINATION ${CMAKE_INSTA
         FILES_MATCHING PATTERN "*.hpp")
 install(TARGETS polyio EXPORT polyioTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT polyioTargets NAMESPACE polyio:: DESTINATION ${POLYIO_CMAKE_DIR})
-if(POLYIO_APPS AND EXISTS ${PROJECT_SOURCE_DIR}/apps/polyio/CMakeLists.txt)
+if(POLYIO_APPS)
   # OPTIONAL: the library can be built and installed alone.
   install(PROGRAMS ${PROJECT_BINARY_DIR}/apps/polyio/polyio
           DESTINATION ${CMAKE_INSTALL_BINDIR} OPTIONAL)

@@ -137,8 +137,8 @@ class Scanner:
             elif token in OPEN:
                 depth.append(token)
                 after = self.tokens[position + 1]
-                if token == "[" and before in ("(", ",", "co_await") and after != "]":
-                    return "a capturing lambda inside a co_await expression: name it first"
+                if token == "[" and before in ("(", ",", "co_await") and self.owns(position):
+                    return "a lambda that captures by value inside a co_await: name it first"
                 if token == "{" and before in ("(", ",") and after != "}" or (
                     token == "{" and after == "." and before.isidentifier()
                 ):
@@ -154,6 +154,12 @@ class Scanner:
                 return "co_await inside another co_await's expression"
             position += 1
         return None
+
+    def owns(self, index):
+        """Does the lambda whose captures open at `index` hold anything but references and this?"""
+        captures = self.tokens[index + 1 : self.closing(index)]
+        starts = captures[:1] + [b for a, b in zip(captures, captures[1:]) if a == ","]
+        return any(token not in ("&", "this") for token in starts)
 
     def closing(self, index):
         depth = 0

@@ -26,9 +26,8 @@ int run_chat(Settings settings) {
       fmt::print("{}\n", server.ready_line());
       std::fflush(stdout);
     };
-    Server server(std::move(settings.server), [&room](Io& io, Stream stream) {
-      return room.serve(io, std::move(stream));
-    });
+    Server server(std::move(settings.server),
+                  [&room](Io& io, Stream stream) { return room.serve(io, std::move(stream)); });
     room.open(server.homes());
     Console console([&server] { server.stop(); });
     server.run();
@@ -45,12 +44,15 @@ int run_chat(Settings settings) {
 }  // namespace
 
 void add_chat(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("chat", "a group chat: lines (nc), web page and WebSocket on one port");
+  auto* command =
+      app.add_subcommand("chat", "a group chat: lines (nc), web page and WebSocket on one port");
   auto settings = std::make_shared<Settings>();
   settings->server.listen = "127.0.0.1:3999";
   add_server_options(*command, settings->server);
-  command->add_option("--host", settings->chat.host_names,
-                      "a name by which browsers may reach this server, besides IP addresses and localhost")
+  command
+      ->add_option(
+          "--host", settings->chat.host_names,
+          "a name by which browsers may reach this server, besides IP addresses and localhost")
       ->type_name("NAME");
   command->add_option("--max-line", settings->chat.max_line, "longest message in bytes")
       ->check(CLI::Range(64, 65536))
@@ -59,7 +61,8 @@ void add_chat(CLI::App& app, Run& run) {
   command->footer(
       "Example:\n"
       "  polyio chat --listen 127.0.0.1:3999\n"
-      "  nc 127.0.0.1 3999        in another terminal: every line reaches everybody; /help tells more\n"
+      "  nc 127.0.0.1 3999        in another terminal: every line reaches everybody; /help tells "
+      "more\n"
       "  http://127.0.0.1:3999/   in a browser\n"
       "On the server's own terminal 'quit' stops it, anything else lists its threads.");
   command->callback([&run, settings] { run = [settings] { return run_chat(*settings); }; });

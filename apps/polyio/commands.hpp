@@ -1,5 +1,6 @@
-// The program's commands. Each adds itself to the command line and leaves what to run in `run`, whose result
-// is the exit code: 0 done, 1 failed with the reason on stderr. (2: the command line was wrong.)
+// The program's commands. Each adds itself to the command line and leaves what to run in `run`,
+// whose result is the exit code: 0 done, 1 failed with the reason on stderr. (2: the command line
+// was wrong.)
 #pragma once
 
 #include <functional>

@@ -1,11 +1,11 @@
 #include "console.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <polyio/os/file.hpp>
 #include <polyio/os/signals.hpp>
 #include <polyio/os/wakeup.hpp>
 #include <polyio/proto/line.hpp>
@@ -14,6 +14,8 @@
 
 namespace polyio::app {
 namespace {
+
+constexpr int standard_input = 0;
 
 void list_threads() {
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
@@ -37,7 +39,7 @@ struct Console::State {
   std::thread thread;
 
   void prompt() const {
-    if (::isatty(STDIN_FILENO)) fmt::print(">>>");
+    if (os::is_terminal(standard_input)) fmt::print(">>>");
     std::fflush(stdout);
   }
 
@@ -60,7 +62,7 @@ struct Console::State {
     PollSelector selector;
     proto::LineReader reader(4096);
     std::array<std::byte, 4096> room;
-    if (!selector.register_fd(STDIN_FILENO, event_read)) return;  // closed
+    if (!selector.register_fd(standard_input, event_read)) return;  // closed
     if (!selector.register_fd(end.fd(), event_read)) return;
     prompt();
     for (;;) {
@@ -69,11 +71,9 @@ struct Console::State {
       for (const Event& event : *events) {
         if (event.key.fd == end.fd()) return;
       }
-      const ssize_t count = ::read(STDIN_FILENO, room.data(), room.size());
-      if (count < 0 && errno == EINTR) continue;
-      const auto bytes = std::span(room).first(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-      if (take(reader, bytes)) return on_quit();
-      if (count <= 0) return;
+      const auto count = os::read(standard_input, room);
+      if (take(reader, std::span(room).first(count.value_or(0)))) return on_quit();
+      if (count.value_or(0) == 0) return;
       prompt();
     }
   }

@@ -1,5 +1,5 @@
-// Console: the chat server's own command line on standard input. `quit` stops the server, anything else lists
-// the threads; the end of the input only ends the console. A thread of its own reads it.
+// Console: the chat server's own command line on standard input. `quit` stops the server, anything
+// else lists the threads; the end of the input only ends the console. A thread of its own reads it.
 #pragma once
 
 #include <functional>

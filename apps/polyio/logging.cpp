@@ -4,6 +4,7 @@
 #include <spdlog/async.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <polyio/os/signals.hpp>
 
 #include <string>
 
@@ -22,6 +23,7 @@ const std::string& thread_name() {
 }  // namespace
 
 std::function<void(std::string_view)> start_log() {
+  spdlog::init_thread_pool(8192, 1, [] { os::name_thread("log"); });
   auto log = spdlog::create_async_nb<spdlog::sinks::stderr_sink_mt>("polyio");
   log->set_pattern("%Y-%m-%d %H:%M:%S,%e %v");
   log->flush_on(spdlog::level::info);

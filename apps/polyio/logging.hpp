@@ -1,5 +1,6 @@
-// The log: one line per event on stderr, as "time thread-name thread-id text". A thread of its own writes it,
-// so that a slow terminal holds nobody up; when its queue is full the oldest lines are dropped.
+// The log: one line per event on stderr, as "time thread-name thread-id text". A thread of its own
+// writes it, so that a slow terminal holds nobody up; when its queue is full the oldest lines are
+// dropped.
 #pragma once
 
 #include <functional>

@@ -35,11 +35,13 @@ int print_table() {
 }  // namespace
 
 void add_models(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("models", "which I/O models work on this machine, and why not");
+  auto* command =
+      app.add_subcommand("models", "which I/O models work on this machine, and why not");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "for programs");
   command->footer("Example:\n  polyio models --json");
-  command->callback([&run, json] { run = [json] { return *json ? print_json() : print_table(); }; });
+  command->callback(
+      [&run, json] { run = [json] { return *json ? print_json() : print_table(); }; });
 }
 
 }  // namespace polyio::app

@@ -25,13 +25,15 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
   command.add_option("--listen", options.listen, "address and port; port 0: any free one")
       ->type_name("ADDRESS:PORT")
       ->capture_default_str();
-  command.add_option("--model", options.model,
-                     "how it waits: auto, io_uring, epoll, epoll-et, poll, select, blocking")
+  command
+      .add_option("--model", options.model,
+                  "how it waits: auto, io_uring, epoll, epoll-et, poll, select, blocking")
       ->type_name("MODEL")
       ->capture_default_str();
-  command.add_option("--architecture", options.architecture,
-                     "who runs it: loop, loops; thread-per-connection with --model blocking "
-                     "[the model's first]")
+  command
+      .add_option("--architecture", options.architecture,
+                  "who runs it: loop, loops; thread-per-connection with --model blocking "
+                  "[the model's first]")
       ->type_name("ARCHITECTURE");
   command.add_option("--workers", options.workers, "how many loops [one per core]")
       ->check(CLI::Range(1, 1024))
@@ -40,8 +42,9 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
       ->check(CLI::Range(1, 65535))
       ->type_name("N")
       ->capture_default_str();
-  command.add_option("--max-connections", options.max_connections,
-                     "served at once; further ones wait their turn [as many as there are descriptors]")
+  command
+      .add_option("--max-connections", options.max_connections,
+                  "served at once; further ones wait their turn [as many as there are descriptors]")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   add_span(command, "--idle-timeout", options.idle_timeout,

@@ -22,8 +22,8 @@ void frame_free(void* block, std::size_t size) noexcept { ::operator delete(bloc
 
 namespace {
 
-constexpr std::size_t step = 32;          // sizes are rounded up to it
-constexpr std::size_t largest = 2048;     // larger blocks are the heap's
+constexpr std::size_t step = 32;             // sizes are rounded up to it
+constexpr std::size_t largest = 2048;        // larger blocks are the heap's
 constexpr std::size_t keep_bytes = 1 << 16;  // kept per size and thread at most
 
 struct Block {

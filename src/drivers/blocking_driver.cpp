@@ -116,8 +116,9 @@ bool BlockingDriver::start(Op& op) {
   const int fd = fd_of(op.handle);
   BlockedCall call{::pthread_self()};
   op.sleeper = &call;
+  const bool draining = io().draining();
   leave();
-  const std::int64_t result = perform(op, fd, call);
+  const std::int64_t result = perform(op, fd, call, draining);
   enter();
   io().enter_thread(&job_of(op));
   if (call.nagged) Timekeeper::instance().release(call);
@@ -126,10 +127,14 @@ bool BlockingDriver::start(Op& op) {
   return true;
 }
 
-std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call) noexcept {
+std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call,
+                                     bool draining) noexcept {
   switch (op.kind) {
-    case OpKind::receive:
-      return until_ended(call, [&] { return ::recv(fd, op.data, op.size, 0); });
+    case OpKind::receive: {
+      const int flags = draining ? MSG_DONTWAIT : 0;  // then what would wait is the end
+      const auto count = until_ended(call, [&] { return ::recv(fd, op.data, op.size, flags); });
+      return draining && count == -EAGAIN ? 0 : count;
+    }
     case OpKind::accept:
       return until_ended(call, [&] { return ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC); });
     case OpKind::connect:
@@ -195,7 +200,8 @@ void BlockingDriver::reap_threads() {
   });
 }
 
-// The two fences pair: either the holder sees the wish after its unlock, or the wisher gets the lock.
+// The two fences pair: either the holder sees the wish after its unlock, or the wisher gets the
+// lock.
 void BlockingDriver::leave() noexcept {
   io().enter_thread(nullptr);
   for (;;) {
@@ -209,7 +215,8 @@ void BlockingDriver::leave() noexcept {
   }
 }
 
-// May be called under a lock that posted work would take: works are left to a holder or the timekeeper.
+// May be called under a lock that posted work would take: works are left to a holder or the
+// timekeeper.
 void BlockingDriver::wake() noexcept {
   service_wanted_.store(true);
   std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -1,11 +1,13 @@
-// BlockingDriver: the model in which a call waits in place (recv(2), send(2), accept(2) on blocking sockets).
-// No coroutine is ever suspended: a spawned task is lent a thread of its own. The rule: the threads of one Io
-// pass a baton, and only its holder runs jobs; it is put down around every system call. System calls of an
-// echo: recv and send, nothing else. A waiting receive holds a buffer, of which only touched pages cost memory.
+// BlockingDriver: the model in which a call waits in place (recv(2), send(2), accept(2) on blocking
+// sockets). No coroutine is ever suspended: a spawned task is lent a thread of its own. The rule:
+// the threads of one Io pass a baton, and only its holder runs jobs; it is put down around every
+// system call. System calls of an echo: recv and send, nothing else. A waiting receive holds a
+// buffer, of which only touched pages cost memory.
 //
-// A thread inside a system call is got out of it, for a cancel, by SIGURG, again each millisecond until it has
-// seen it, because a signal may come just before the call. Timers, and work posted from other threads while
-// every thread of the Io is inside a call, are the timekeeper's: one thread for all blocking drivers.
+// A thread inside a system call is got out of it, for a cancel, by SIGURG, again each millisecond
+// until it has seen it, because a signal may come just before the call. Timers, and work posted
+// from other threads while every thread of the Io is inside a call, are the timekeeper's: one
+// thread for all blocking drivers.
 #pragma once
 
 #include <pthread.h>
@@ -71,7 +73,7 @@ class BlockingDriver final : public Driver {
   };
 
   int fd_of(Handle handle) const noexcept;
-  std::int64_t perform(Op& op, int fd, const BlockedCall& call) noexcept;
+  std::int64_t perform(Op& op, int fd, const BlockedCall& call, bool draining) noexcept;
   void reap_threads();
 
   std::mutex baton_;

@@ -1,6 +1,6 @@
-// BufferPool: the receive buffers that leases lend, for drivers that pick one just before the system call.
-// Last in, first out, so that one hot buffer serves all connections in turn. Bounded; a few free ones are
-// kept. Not thread-safe.
+// BufferPool: the receive buffers that leases lend, for drivers that pick one just before the
+// system call. Last in, first out, so that one hot buffer serves all connections in turn. Bounded;
+// a few free ones are kept. Not thread-safe.
 #pragma once
 
 #include <cstddef>

@@ -171,7 +171,7 @@ bool ReadinessDriver::receive(Slot& slot, Op& op) {
     op.data = buffers_.data(op.buffer);
     op.size = BufferPool::buffer_size;
   }
-  const auto count = os::receive(fd_of(op), {op.data, op.size});
+  const auto count = os::receive(fd_of(op), {op.data, op.size}, MSG_DONTWAIT);  // adopted ones may block
   if (op.leases && (!count || *count == 0)) buffers_.give_back(op.buffer);
   if (!count) {
     const int error = count.error().value();
@@ -186,7 +186,7 @@ bool ReadinessDriver::send(Slot& slot, Op& op) {
   const std::size_t total = total_of(op);
   std::array<iovec, 64> room;
   while (op.moved < total) {
-    const auto count = os::send(fd_of(op), rest_of(op, room));
+    const auto count = os::send(fd_of(op), rest_of(op, room), MSG_DONTWAIT);
     if (!count) {
       const int error = count.error().value();
       if (error == EAGAIN || error == EWOULDBLOCK) return wait_for(slot, op, event_write);
@@ -211,8 +211,7 @@ bool ReadinessDriver::accept(Slot& slot, Op& op) {
 bool ReadinessDriver::connect(Slot& slot, Op& op) {
   if (op.moved) return finish(op, -os::pending_error(fd_of(op)));  // writable: it has ended
   op.moved = 1;
-  const auto started =
-      os::start_connect(fd_of(op), *static_cast<const os::Address*>(op.address));
+  const auto started = os::start_connect(fd_of(op), *static_cast<const os::Address*>(op.address));
   if (!started) return finish(op, -started.error().value());
   return wait_for(slot, op, event_write);
 }

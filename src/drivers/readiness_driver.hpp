@@ -1,7 +1,8 @@
-// ReadinessDriver: the I/O models that wait until a call would not block and then make it (select, poll,
-// epoll), over any Selector. The rule: try first, and ask the selector only after EAGAIN. System calls of an
-// echo, per turn: 1 wait for all, then recv and send per message; the interest of a descriptor is changed
-// only when it changes. A short read means drained: the next receive waits without trying.
+// ReadinessDriver: the I/O models that wait until a call would not block and then make it (select,
+// poll, epoll), over any Selector. The rule: try first, and ask the selector only after EAGAIN.
+// System calls of an echo, per turn: 1 wait for all, then recv and send per message; the interest
+// of a descriptor is changed only when it changes. A short read means drained: the next receive
+// waits without trying.
 #pragma once
 
 #include <polyio/io/driver.hpp>
@@ -44,9 +45,9 @@ class ReadinessDriver final : public Driver {
     std::uint32_t generation = 0;
     Events interest = 0;
     bool open = false;
-    bool may_read = true;   // worth a try
+    bool may_read = true;  // worth a try
     bool may_write = true;
-    bool ended = false;     // hang-up or error seen: a short read is not the last word
+    bool ended = false;  // hang-up or error seen: a short read is not the last word
   };
 
   Slot& slot_of(Handle handle) noexcept;

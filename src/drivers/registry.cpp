@@ -25,12 +25,9 @@ std::unique_ptr<Driver> over(Arguments... arguments) {
 std::vector<ModelInfo> list_models() {
   const std::vector<std::string> loops{"loop", "loops"};
   const std::string& why = io_uring_problem();
-  return {{"io_uring", why.empty(), why, loops},
-          {"epoll", true, "", loops},
-          {"epoll-et", true, "", loops},
-          {"poll", true, "", loops},
-          {"select", true, "", loops},
-          {"blocking", true, "", {"thread-per-connection"}}};
+  return {{"io_uring", why.empty(), why, loops}, {"epoll", true, "", loops},
+          {"epoll-et", true, "", loops},         {"poll", true, "", loops},
+          {"select", true, "", loops},           {"blocking", true, "", {"thread-per-connection"}}};
 }
 
 AutoChoice choose_model() {

@@ -1,4 +1,5 @@
-// What the drivers over real sockets share: listening, opening, and sending the rest of a list of pieces.
+// What the drivers over real sockets share: listening, opening, and sending the rest of a list of
+// pieces.
 #pragma once
 
 #include <sys/socket.h>
@@ -12,8 +13,8 @@
 
 namespace polyio {
 
-// The pieces of a send that are not sent yet: all but the first `moved` bytes of op.parts. At most 64 at a
-// time; `room` holds them unless op.parts can be used as it is.
+// The pieces of a send that are not sent yet: all but the first `moved` bytes of op.parts. At most
+// 64 at a time; `room` holds them unless op.parts can be used as it is.
 inline std::span<const iovec> rest_of(const Op& op, std::array<iovec, 64>& room) noexcept {
   if (op.moved == 0) return {op.parts, std::min<std::size_t>(op.size, room.size())};
   std::size_t skip = op.moved, count = 0;

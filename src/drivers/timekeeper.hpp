@@ -1,5 +1,6 @@
-// Timekeeper: the one thread that looks after all blocking drivers: it calls serve() when their timers are
-// due or when they ask for it, and repeats the signal that gets a thread out of a system call. Thread-safe.
+// Timekeeper: the one thread that looks after all blocking drivers: it calls serve() when their
+// timers are due or when they ask for it, and repeats the signal that gets a thread out of a system
+// call. Thread-safe.
 #pragma once
 
 #include <condition_variable>

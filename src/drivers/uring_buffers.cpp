@@ -9,13 +9,14 @@
 namespace polyio {
 namespace {
 
-constexpr std::uint16_t incremental_flag = 2;  // IOU_PBUF_RING_INC, newer than liburing 2.3's header
+constexpr std::uint16_t incremental_flag =
+    2;  // IOU_PBUF_RING_INC, newer than liburing 2.3's header
 constexpr unsigned ring_entries = 2048;
 constexpr unsigned limit = 1024;  // buffers in all: ids 0 … limit - 1
 constexpr std::size_t ring_bytes = ring_entries * sizeof(io_uring_buf);
 
-// The tail lies in the first entry's last two bytes (struct io_uring_buf_ring, whose flexible array starts
-// at the wrong offset in C++).
+// The tail lies in the first entry's last two bytes (struct io_uring_buf_ring, whose flexible array
+// starts at the wrong offset in C++).
 std::uint16_t* tail_of(io_uring_buf* entries) noexcept {
   return reinterpret_cast<std::uint16_t*>(reinterpret_cast<char*>(entries) +
                                           offsetof(io_uring_buf, resv));
@@ -37,8 +38,8 @@ UringBuffers::~UringBuffers() {
 }
 
 int UringBuffers::open(io_uring& ring) {
-  void* memory = ::mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                        -1, 0);
+  void* memory =
+      ::mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return -errno;
   entries_ = static_cast<io_uring_buf*>(memory);
   int error = try_register(ring, memory, incremental_flag);
@@ -75,7 +76,8 @@ void UringBuffers::refill() noexcept {
   }
 }
 
-// Neither the kernel nor a lease has it: back into the ring, or, when that is full enough, to the heap.
+// Neither the kernel nor a lease has it: back into the ring, or, when that is full enough, to the
+// heap.
 void UringBuffers::retire(std::uint16_t id) noexcept {
   if (provided_ < wanted_) return provide(id);
   buffers_[id].memory.reset();

@@ -1,8 +1,8 @@
-// UringBuffers: the ring of receive buffers that the kernel picks from when bytes arrive, so that a waiting
-// receive holds none. Where the kernel can, a buffer is consumed bit by bit (IOU_PBUF_RING_INC, Linux 6.12):
-// small messages share one buffer, large ones get a whole one, and a few buffers stay hot for all
-// connections. A buffer goes back to the ring when the kernel is done with it and no lease holds it; a held
-// one is replaced, up to a limit. Not thread-safe.
+// UringBuffers: the ring of receive buffers that the kernel picks from when bytes arrive, so that a
+// waiting receive holds none. Where the kernel can, a buffer is consumed bit by bit
+// (IOU_PBUF_RING_INC, Linux 6.12): small messages share one buffer, large ones get a whole one, and
+// a few buffers stay hot for all connections. A buffer goes back to the ring when the kernel is
+// done with it and no lease holds it; a held one is replaced, up to a limit. Not thread-safe.
 #pragma once
 
 #include <liburing.h>
@@ -25,7 +25,8 @@ class UringBuffers {
 
   // Registers the ring with the kernel. Returns 0 or a negated errno.
   int open(io_uring& ring);
-  // The bytes of one completion: `count` of them, at what is returned; the buffer is then held once more.
+  // The bytes of one completion: `count` of them, at what is returned; the buffer is then held once
+  // more.
   std::byte* taken(std::uint16_t id, std::uint32_t count, bool kernel_keeps_it);
   // Ends one hold.
   void give_back(std::uint16_t id) noexcept;

@@ -1,8 +1,9 @@
-// UringDriver: the completion model over io_uring: operations are handed to the kernel, results are collected.
-// Per turn of the loop there is one io_uring_enter(2), which submits all that was started and reaps. Receives
-// and accepts are multishot: one request serves a connection for as long as its handler asks; received bytes
-// that nobody asked for are queued up to a limit, past which the request is cancelled until somebody asks.
-// The rule: a slot's descriptor is closed only after its last request's terminal completion.
+// UringDriver: the completion model over io_uring: operations are handed to the kernel, results are
+// collected. Per turn of the loop there is one io_uring_enter(2), which submits all that was
+// started and reaps. Receives and accepts are multishot: one request serves a connection for as
+// long as its handler asks; received bytes that nobody asked for are queued up to a limit, past
+// which the request is cancelled until somebody asks. The rule: a slot's descriptor is closed only
+// after its last request's terminal completion.
 #pragma once
 
 #include <liburing.h>
@@ -45,16 +46,17 @@ class UringDriver final : public Driver {
 
  private:
   static constexpr std::uint32_t no_piece = UINT32_MAX;
+  static constexpr std::uint32_t generation_mask = 0xffffff;  // what user_data has room for
 
   struct Slot {
     int fd = -1;
     std::uint32_t generation = 0;
-    Op* reader = nullptr;  // receive or accept
-    Op* writer = nullptr;  // send or connect
+    Op* reader = nullptr;                             // receive or accept
+    Op* writer = nullptr;                             // send or connect
     std::uint32_t first = no_piece, last = no_piece;  // received, not yet asked for
     std::uint32_t queued = 0;                         // bytes of them
-    int error = 0;              // what receiving ended with
-    std::uint8_t in_flight = 0;  // requests the kernel has
+    int error = 0;                                    // what receiving ended with
+    std::uint8_t in_flight = 0;                       // requests the kernel has
     bool listens = false;
     bool armed = false;       // a multishot request is out
     bool cancelling = false;  // and shall end
@@ -87,7 +89,8 @@ class UringDriver final : public Driver {
   void on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
   void on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
   void on_send(Slot& slot, int result);
-  void pause_if_flooded(std::uint32_t index, Slot& slot, std::size_t queued, std::size_t limit) noexcept;
+  void pause_if_flooded(std::uint32_t index, Slot& slot, std::size_t queued,
+                        std::size_t limit) noexcept;
   void finish_close(std::uint32_t index) noexcept;
   void wait(Deadline deadline) noexcept;
   void reap();

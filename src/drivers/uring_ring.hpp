@@ -1,5 +1,5 @@
-// How a ring is set up: the flags measured best for one thread that submits and reaps in turn, and constants
-// that are newer than liburing 2.3's headers.
+// How a ring is set up: the flags measured best for one thread that submits and reaps in turn, and
+// constants that are newer than liburing 2.3's headers.
 #pragma once
 
 #include <liburing.h>

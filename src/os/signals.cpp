@@ -31,8 +31,7 @@ struct SignalWatcher::State {
   }
 };
 
-SignalWatcher::SignalWatcher(std::initializer_list<int> signals,
-                             std::function<void(int)> on_signal)
+SignalWatcher::SignalWatcher(std::initializer_list<int> signals, std::function<void(int)> on_signal)
     : state_(std::make_unique<State>()) {
   sigset_t set;
   sigemptyset(&set);
@@ -41,8 +40,7 @@ SignalWatcher::SignalWatcher(std::initializer_list<int> signals,
   if (!state_->fd) throw std::system_error(errno, std::generic_category(), "signalfd");
   ::pthread_sigmask(SIG_BLOCK, &set, &state_->before);
   State* const state = state_.get();
-  state->thread =
-      std::thread([state, call = std::move(on_signal)] { state->watch(call); });
+  state->thread = std::thread([state, call = std::move(on_signal)] { state->watch(call); });
 }
 
 SignalWatcher::~SignalWatcher() {

@@ -1,5 +1,5 @@
-#include <polyio/os/unique_fd.hpp>
 #include <unistd.h>
+#include <polyio/os/unique_fd.hpp>
 
 namespace polyio::os {
 

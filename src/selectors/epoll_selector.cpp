@@ -110,8 +110,6 @@ int EpollSelector::rebuild() noexcept {
   return 0;
 }
 
-void EpollSelector::release() noexcept {
-  epoll_.reset();
-}
+void EpollSelector::release() noexcept { epoll_.reset(); }
 
 }  // namespace polyio

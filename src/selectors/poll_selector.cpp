@@ -50,8 +50,6 @@ Result<std::size_t> PollSelector::wait(std::span<Event> out, const std::timespec
   return told;
 }
 
-void PollSelector::release() noexcept {
-  fds_ = {};
-}
+void PollSelector::release() noexcept { fds_ = {}; }
 
 }  // namespace polyio

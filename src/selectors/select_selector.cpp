@@ -35,9 +35,7 @@ int SelectSelector::rearm(int fd, Record&, Events events) {
   return 0;
 }
 
-void SelectSelector::disarm(int fd, Record&) noexcept {
-  drop(fd);
-}
+void SelectSelector::disarm(int fd, Record&) noexcept { drop(fd); }
 
 void SelectSelector::drop(int fd) noexcept {
   FD_CLR(fd, &read_);

@@ -13,9 +13,7 @@ namespace {
 constexpr Events directions = event_read | event_write;
 constexpr Events troubles = event_hang_up | event_error;
 
-bool valid(Events events) noexcept {
-  return events != 0 && (events & ~directions) == 0;
-}
+bool valid(Events events) noexcept { return events != 0 && (events & ~directions) == 0; }
 
 }  // namespace
 

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -30,8 +29,8 @@ void settle_dials(ServerOptions& options) {
     names.push_back(info.model);
     if (info.model != options.model) continue;
     if (!info.available) {
-      throw std::invalid_argument(fmt::format(
-          "model {} can't be used here: {}; try --model auto", info.model, info.reason));
+      throw std::invalid_argument(fmt::format("model {} can't be used here: {}; try --model auto",
+                                              info.model, info.reason));
     }
     if (options.architecture.empty()) options.architecture = info.architectures.front();
     if (std::ranges::find(info.architectures, options.architecture) == info.architectures.end()) {
@@ -73,9 +72,9 @@ Server::Impl::Impl(ServerOptions options, Handler handler) {
   settle_dials(options);
   const auto address = os::Address::parse(options.listen);
   if (!address) {
-    throw std::invalid_argument(fmt::format(
-        "can't listen on '{}': give ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080",
-        options.listen));
+    throw std::invalid_argument(
+        fmt::format("can't listen on '{}': give ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080",
+                    options.listen));
   }
   unsigned count = 1;
   if (options.architecture == "loops") {

@@ -22,8 +22,16 @@ bool exhausted(std::error_code error) noexcept {
 // Errors of one connection, not of the listener (accept(2)).
 bool concerns_one_connection(std::error_code error) noexcept {
   switch (error.value()) {
-    case ECONNABORTED: case EPROTO: case EPERM: case ENETDOWN: case ENOPROTOOPT: case EHOSTDOWN:
-    case EHOSTUNREACH: case ENETUNREACH: case EINTR: case EAGAIN: return true;
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EINTR:
+    case EAGAIN: return true;
     default: return false;
   }
 }

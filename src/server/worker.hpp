@@ -1,6 +1,6 @@
-// Worker: one long-lived Io of a server with what runs on it: connections, and on the first one the accept
-// loop. ConnectionThread: one connection with a thread and an Io of its own. Both end in two steps: drain,
-// then cut.
+// Worker: one long-lived Io of a server with what runs on it: connections, and on the first one the
+// accept loop. ConnectionThread: one connection with a thread and an Io of its own. Both end in two
+// steps: drain, then cut.
 #pragma once
 
 #include <list>
@@ -16,7 +16,8 @@ namespace polyio {
 struct ServerShared {
   ServerOptions options;
   Handler handler;
-  std::atomic<std::uint64_t> accepted{0}, active{0}, failed{0}, refused{0}, accept_errors{0}, cut{0};
+  std::atomic<std::uint64_t> accepted{0}, active{0}, failed{0}, refused{0}, accept_errors{0},
+      cut{0};
   std::atomic<bool> acceptor_waits{false};  // for a connection to end
   std::function<void()> wake_acceptor;      // set before anything runs
   // One connection's life: the handler, and what it throws.
@@ -28,7 +29,8 @@ class Worker {
   Worker(ServerShared& shared, std::unique_ptr<Driver> driver);
   ~Worker();
 
-  // Runs until stopped and drained. With a listener it also accepts, and calls `dispatch` with each stream.
+  // Runs until stopped and drained. With a listener it also accepts, and calls `dispatch` with each
+  // stream.
   using Dispatch = std::function<void(Stream)>;
   void run(Dispatch dispatch = {});
   // First call: drain. Second: cut. Thread-safe while run() lasts; before it, it is remembered.

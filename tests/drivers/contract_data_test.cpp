@@ -54,6 +54,7 @@ TEST_P(DataTest, ByteAtATime) {
   auto body = [&](TaskGroup& group) -> Task<> {
     Pair ends = pair();
     const std::string text = pattern(500);
+    std::string got;
     auto echo = [&]() -> Task<> {
       std::array<std::byte, 1> one;
       for (;;) {
@@ -62,6 +63,7 @@ TEST_P(DataTest, ByteAtATime) {
         auto sent = co_await ends.far.send_all(one);
         EXPECT_TRUE(sent);
       }
+      EXPECT_TRUE(ends.far.shutdown_send());
     };
     (void)group.spawn(echo());
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -69,10 +71,12 @@ TEST_P(DataTest, ByteAtATime) {
       EXPECT_TRUE(sent);
       if (i % 3 == 0) continue;
       auto back = co_await ends.near.receive();
-      EXPECT_TRUE(back && !back->empty());
+      POLYIO_REQUIRE(back);
+      got += back->text();
     }
     EXPECT_TRUE(ends.near.shutdown_send());
-    (void)co_await read_to_end(ends.near);
+    auto rest = co_await read_to_end(ends.near);
+    EXPECT_EQ(got + rest, text);
   };
   run(body);
 }

@@ -11,11 +11,12 @@ namespace polyio::contract {
 namespace {
 
 char running_case[200];
+std::size_t running_length;
 
 // A case that hangs says which it is.
 void on_alarm(int) {
   (void)!::write(2, "hangs: ", 7);
-  (void)!::write(2, running_case, sizeof running_case);
+  (void)!::write(2, running_case, running_length);
   ::abort();
 }
 
@@ -103,7 +104,9 @@ void ContractTest::SetUp() {
     if (info.model == GetParam() && !info.available) GTEST_SKIP() << info.reason;
   }
   const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-  std::snprintf(running_case, sizeof running_case, "%s\n", info->name());
+  const int length = std::snprintf(running_case, sizeof running_case, "%s.%s\n",
+                                   info->test_suite_name(), info->name());
+  running_length = static_cast<std::size_t>(length);
   std::signal(SIGALRM, on_alarm);
   ::alarm(100);
   (void)*make_driver(GetParam());  // whatever a first time opens for good

@@ -308,9 +308,7 @@ TEST_P(SelectorTest, AStandingConditionIsToldEachTimeOrOnce) {
   EXPECT_EQ(told(pair.fd()), 0u);
 }
 
-TEST(DefaultSelector, IsEpollHere) {
-  EXPECT_STREQ(default_selector()->name(), "epoll");
-}
+TEST(DefaultSelector, IsEpollHere) { EXPECT_STREQ(default_selector()->name(), "epoll"); }
 
 }  // namespace
 }  // namespace polyio

@@ -185,6 +185,8 @@ class CoAwait(unittest.TestCase):
         (void)co_await x;
         auto v = co_await io.sleep(std::chrono::milliseconds(3));
         auto v = co_await group.spawn([] { return 1; }, 3);
+        auto v = co_await f(1, [&] { return a; });
+        co_await f([this, &a] { return a; });
         auto v = co_await f(a[1], b && c, d == 2, e ? 1 : 2, {});
         auto t = [&]() -> Task<> { co_await x; co_return; };
         // if (co_await x)
@@ -236,7 +238,9 @@ class CoAwait(unittest.TestCase):
         co_await a, co_await b;
         auto t = [v = co_await x] {};
         co_await f([a] { return a; });
-        auto v = co_await f(1, [&] { return a; });
+        auto v = co_await f(1, [=] { return a; });
+        co_await f([&, a] { return a; });
+        co_await f([&b, a = std::move(a)] { return a; });
         co_await f({.a = 1});
         co_await f(T{.a = s});
         co_await f(1, {a, b});

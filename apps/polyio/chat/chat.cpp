@@ -96,8 +96,8 @@ void Chat::leave(Io& io, const ClientPtr& client) {
 }
 
 void Chat::say(Io& io, const ClientPtr& client, std::string_view text) {
-  const auto message = std::make_shared<const Message>(client->id, client->name, std::string(text),
-                                                       wall_clock_ms());
+  const auto message =
+      std::make_shared<const Message>(client->id, client->name, std::string(text), wall_clock_ms());
   if (options_.log) {
     log(fmt::format("[{}] {}", client->name, proto::escape_for_log(text, log_limit)));
   }

@@ -1,7 +1,8 @@
-// Chat: the group chat as a connection handler, for any Io. One port speaks three protocols, told apart by a
-// connection's first bytes: lines (nc), HTTP/1.1 (the page) and WebSocket (the page's messages). Every line
-// that anybody sends reaches everybody, the sender included. What reaches others is valid UTF-8 without
-// control characters; anything else is answered to its sender with an error.
+// Chat: the group chat as a connection handler, for any Io. One port speaks three protocols, told
+// apart by a connection's first bytes: lines (nc), HTTP/1.1 (the page) and WebSocket (the page's
+// messages). Every line that anybody sends reaches everybody, the sender included. What reaches
+// others is valid UTF-8 without control characters; anything else is answered to its sender with an
+// error.
 #pragma once
 
 #include <atomic>
@@ -25,7 +26,8 @@ struct ChatOptions {
   Nanoseconds request_timeout = std::chrono::seconds(10);  // to finish a request's head
   Nanoseconds ping_interval = std::chrono::seconds(30);
   Nanoseconds farewell = std::chrono::seconds(2);  // to take what is left when a client leaves
-  std::vector<std::string> host_names;  // by which browsers may know this server, besides IP addresses
+  std::vector<std::string>
+      host_names;  // by which browsers may know this server, besides IP addresses
   // Joins, leaves and messages, one line each, fit to print. Thread-safe. May be empty.
   std::function<void(const std::string&)> log;
 };
@@ -52,7 +54,8 @@ class Chat {
   // `text` has passed check_text and the length limit.
   void say(Io& io, const ClientPtr& client, std::string_view text);
   // An empty nickname takes it off. The error is a sentence for the client.
-  std::expected<void, std::string> rename(Io& io, const ClientPtr& client, std::string_view nickname);
+  std::expected<void, std::string> rename(Io& io, const ClientPtr& client,
+                                          std::string_view nickname);
   // An answer to the client alone, in its place among the messages.
   void reply(Io& io, const ClientPtr& client, std::string bytes);
   void ask_history(Io& io, const ClientPtr& client, std::size_t count);

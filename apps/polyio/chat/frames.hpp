@@ -1,4 +1,5 @@
-// What the page's protocol says about many things at once, and what the page says (docs/chat-page.md).
+// What the page's protocol says about many things at once, and what the page says
+// (docs/chat-page.md).
 #pragma once
 
 #include <deque>

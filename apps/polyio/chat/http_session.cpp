@@ -49,9 +49,11 @@ std::string answer(const Chat& chat, const Request& request) {
   };
   if (request.path == "/healthz" && request.method != "POST") return text(200, "ok\n");
   if (request.method != "GET" && request.method != "HEAD") {
-    return proto::response(405, {{"Allow", "GET, HEAD"}, {"Connection", "close"}}, "only GET and HEAD are answered here\n");
+    return proto::response(405, {{"Allow", "GET, HEAD"}, {"Connection", "close"}},
+                           "only GET and HEAD are answered here\n");
   }
-  if (!proto::host_allowed(request.header("Host").value_or("127.0.0.1"), chat.options().host_names)) {
+  if (!proto::host_allowed(request.header("Host").value_or("127.0.0.1"),
+                           chat.options().host_names)) {
     return text(403, "this server is not known by that name: start it with --host NAME\n");
   }
   if (const Asset* asset = find_asset(request.path)) return answer_asset(request, *asset, body);
@@ -88,8 +90,8 @@ Task<> answer_request(Chat& chat, Io& io, Stream& stream, const Request& request
 
 }  // namespace
 
-// One request per connection: browsers open connections ahead of time, and one kept alive without a request
-// would look like a silent line client the next time the page is loaded.
+// One request per connection: browsers open connections ahead of time, and one kept alive without a
+// request would look like a silent line client the next time the page is loaded.
 Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytes first) {
   proto::RequestParser parser;
   std::string pending = std::move(first.held);

@@ -58,7 +58,8 @@ class LineTalk {
       error(fmt::format("line too long: at most {} bytes", chat_.options().max_line));
       return true;
     }
-    // A browser that opened a connection ahead of time, or a page that makes it speak this protocol.
+    // A browser that opened a connection ahead of time, or a page that makes it speak this
+    // protocol.
     if (first && proto::is_http_request_line(*line)) return false;
     if (*line == "quit") return false;
     if (auto valid = proto::check_text(*line); !valid) {

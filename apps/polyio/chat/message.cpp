@@ -19,7 +19,9 @@ Message::Message(std::uint64_t sender, std::string sender_name, std::string said
 
 namespace {
 json object_of(const Message& message) {
-  return {{"id", message.id}, {"name", message.name}, {"text", message.text},
+  return {{"id", message.id},
+          {"name", message.name},
+          {"text", message.text},
           {"time", message.time_ms}};
 }
 std::string frame_of_json(const json& value) { return proto::encode_text(value.dump()); }

@@ -1,5 +1,5 @@
-// Message: one line that somebody said, encoded once per protocol and shared by every receiver. Immutable after
-// it is made; thread-safe.
+// Message: one line that somebody said, encoded once per protocol and shared by every receiver.
+// Immutable after it is made; thread-safe.
 #pragma once
 
 #include <cstdint>

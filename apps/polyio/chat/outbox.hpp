@@ -1,7 +1,8 @@
-// Outbox: what one client has still to be sent. Messages are shared, not copied, and bounded: to a client that
-// does not keep up they are skipped and counted until it has caught up; then it is told how many. Replies to
-// its own requests are never skipped (its reader waits for them instead), control frames neither, of which
-// at most one pong is kept. Thread-safe; an idle outbox holds no heap memory.
+// Outbox: what one client has still to be sent. Messages are shared, not copied, and bounded: to a
+// client that does not keep up they are skipped and counted until it has caught up; then it is told
+// how many. Replies to its own requests are never skipped (its reader waits for them instead),
+// control frames neither, of which at most one pong is kept. Thread-safe; an idle outbox holds no
+// heap memory.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +41,8 @@ class Outbox {
   };
   Batch take();
 
-  // Who to unpark when something comes (the writer) and when replies were taken (the reader). Set from the
-  // client's own tasks; nullptr before the task ends.
+  // Who to unpark when something comes (the writer) and when replies were taken (the reader). Set
+  // from the client's own tasks; nullptr before the task ends.
   void set_writer(Job* writer);
   void set_reader(Job* reader);
   // Whether the client asks for more than it takes.

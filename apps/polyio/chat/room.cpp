@@ -28,7 +28,8 @@ void Room::remove(const ClientPtr& client) {
 
 void Room::send_history(Client& client, std::size_t count) const {
   std::string lines;
-  for (std::size_t i = history_.size() - std::min(count, history_.size()); i < history_.size(); ++i) {
+  for (std::size_t i = history_.size() - std::min(count, history_.size()); i < history_.size();
+       ++i) {
     lines += history_[i]->line;
   }
   if (lines.empty()) lines = "-- nothing has been said yet\n";

@@ -1,6 +1,6 @@
-// Room: the group of clients on one home Io, and their share of the chat. Each home has one; they tell each
-// other what happens, once per event and not once per client. Rule: a Room is used on its home Io only, through
-// Chat::on_home; what is thread-safe about a client is its Outbox.
+// Room: the group of clients on one home Io, and their share of the chat. Each home has one; they
+// tell each other what happens, once per event and not once per client. Rule: a Room is used on its
+// home Io only, through Chat::on_home; what is thread-safe about a client is its Outbox.
 #pragma once
 
 #include <deque>
@@ -22,7 +22,8 @@ struct Client {
   std::uint64_t id = 0;
   Wire wire = Wire::line;
   std::string address;  // ('host', port)
-  std::string name;     // what others see: a nickname, or the address; its own session's, not the room's
+  std::string
+      name;  // what others see: a nickname, or the address; its own session's, not the room's
   Outbox outbox;
 };
 using ClientPtr = std::shared_ptr<Client>;
@@ -45,6 +46,8 @@ class Room {
 
   const std::deque<MessagePtr>& history() const noexcept { return history_; }
   std::size_t present() const noexcept { return names_.size(); }
+  // Clients of this home that messages come to.
+  std::size_t listening() const noexcept { return places_.size(); }
 
  private:
   void tell_pages(const std::string& frame);

@@ -40,7 +40,8 @@ Task<bool> write_until_closed(Io& io, Stream& stream, Client& client) {
       continue;
     }
     if (batch.skipped) {
-      batch.pieces.push_back(std::make_shared<const std::string>(gap_notice(client, batch.skipped)));
+      batch.pieces.push_back(
+          std::make_shared<const std::string>(gap_notice(client, batch.skipped)));
     }
     auto sent = co_await send_pieces(stream, batch.pieces);
     if (!sent) co_return false;
@@ -77,7 +78,8 @@ Task<> say_farewell(Chat& chat, Io& io, Stream& stream) {
 
 namespace {
 
-// Waits for the first bytes and decides. Empty: the connection ended, or said too little for too long.
+// Waits for the first bytes and decides. Empty: the connection ended, or said too little for too
+// long.
 Task<proto::Protocol> find_protocol(Chat& chat, Io& io, Stream& stream, FirstBytes& first) {
   proto::Sniffer sniffer;
   {

@@ -1,6 +1,6 @@
-// Sessions: what happens on one connection of the chat. serve_connection tells the protocols apart and runs
-// the session; the others are its parts. Each session has a reader and, once it has joined, a writer beside
-// it, which sends what lies in the client's outbox.
+// Sessions: what happens on one connection of the chat. serve_connection tells the protocols apart
+// and runs the session; the others are its parts. Each session has a reader and, once it has
+// joined, a writer beside it, which sends what lies in the client's outbox.
 #pragma once
 
 #include <polyio/proto/websocket.hpp>
@@ -11,8 +11,8 @@ namespace polyio::chat {
 
 Task<> serve_connection(Chat& chat, Io& io, Stream stream);
 
-// What arrived while the protocol was being found out: `held` first, then `chunk`. A client that turns out to
-// be a line client has been listening since it connected.
+// What arrived while the protocol was being found out: `held` first, then `chunk`. A client that
+// turns out to be a line client has been listening since it connected.
 struct FirstBytes {
   ClientPtr client;
   std::string held;
@@ -29,8 +29,8 @@ Task<> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest);
 Task<> write_outbox(Io& io, Stream& stream, ClientPtr client, TaskGroup& group);
 // Waits while the client has more replies waiting than it takes.
 Task<> wait_for_replies(Io& io, ClientPtr client);
-// Ends a connection so that the last bytes sent are not lost: tells the end, then takes what still arrives,
-// for a while and up to a bound (a close with unread bytes would reset the connection).
+// Ends a connection so that the last bytes sent are not lost: tells the end, then takes what still
+// arrives, for a while and up to a bound (a close with unread bytes would reset the connection).
 Task<> say_farewell(Chat& chat, Io& io, Stream& stream);
 
 }  // namespace polyio::chat

@@ -63,8 +63,8 @@ class PageTalk {
 
   void say(std::string_view text) {
     if (text.size() > chat_.options().max_line) {
-      return reply(error_frame(
-          fmt::format("message too long: at most {} bytes", chat_.options().max_line)));
+      return reply(
+          error_frame(fmt::format("message too long: at most {} bytes", chat_.options().max_line)));
     }
     if (auto valid = proto::check_text(text); !valid) {
       return reply(error_frame(valid.error().message() + ": nobody got this message"));

@@ -1,11 +1,12 @@
-// Asserts that stay on in every build: a broken invariant ends the process with file and line rather
-// than going on with wrong state. For the programmer's mistakes only, never for input.
+// Asserts that stay on in every build: a broken invariant ends the process with file and line
+// rather than going on with wrong state. For the programmer's mistakes only, never for input.
 #pragma once
 
 namespace polyio {
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line) noexcept;
 }
 
-#define POLYIO_ASSERT(expression) \
-  (__builtin_expect(!!(expression), 1) ? void(0) \
-                                       : ::polyio::assertion_failed(#expression, __FILE__, __LINE__))
+#define POLYIO_ASSERT(expression)      \
+  (__builtin_expect(!!(expression), 1) \
+       ? void(0)                       \
+       : ::polyio::assertion_failed(#expression, __FILE__, __LINE__))

@@ -1,5 +1,5 @@
-// Time as polyio counts it: nanoseconds of the monotonic clock, or of the sim driver's virtual clock.
-// A Deadline is a point in time, not a span, so that passing it down never lengthens a wait.
+// Time as polyio counts it: nanoseconds of the monotonic clock, or of the sim driver's virtual
+// clock. A Deadline is a point in time, not a span, so that passing it down never lengthens a wait.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// List: an intrusive doubly linked list. A node derives from ListNode<Tag>, sits in at most one list
-// per Tag and unlinks itself when destroyed; nothing is allocated. Not thread-safe.
+// List: an intrusive doubly linked list. A node derives from ListNode<Tag>, sits in at most one
+// list per Tag and unlinks itself when destroyed; nothing is allocated. Not thread-safe.
 #pragma once
 
 #include <polyio/base/assert.hpp>

@@ -1,5 +1,5 @@
-// Random: a small seeded generator (splitmix64) for everything that must be drawn again from one seed:
-// the sim driver, tests, load generators. Not for secrets. Not thread-safe; copy it freely.
+// Random: a small seeded generator (splitmix64) for everything that must be drawn again from one
+// seed: the sim driver, tests, load generators. Not for secrets. Not thread-safe; copy it freely.
 #pragma once
 
 #include <cstdint>

@@ -28,9 +28,7 @@ using Result = std::expected<T, std::error_code>;
 using Unexpected = std::unexpected<std::error_code>;
 
 // The error for `number`, an errno value (> 0).
-inline std::error_code errno_code(int number) noexcept {
-  return {number, std::generic_category()};
-}
+inline std::error_code errno_code(int number) noexcept { return {number, std::generic_category()}; }
 // `return fail(ECONNRESET);`, `return fail(Errc::end_of_file);`
 inline Unexpected fail(int number) noexcept { return Unexpected(errno_code(number)); }
 inline Unexpected fail(std::error_code code) noexcept { return Unexpected(code); }

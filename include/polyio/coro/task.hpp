@@ -1,7 +1,7 @@
-// Task<T>: a coroutine that begins when it is awaited and ends in a T or an exception. The rule: a Task is
-// awaited at most once, and it is destroyed only before it began or after it ended, never while an
-// operation of its own is in flight. Awaiting and returning are symmetric transfers: chains of any depth
-// use one stack frame. Not thread-safe: a task belongs to the Io it runs on.
+// Task<T>: a coroutine that begins when it is awaited and ends in a T or an exception. The rule: a
+// Task is awaited at most once, and it is destroyed only before it began or after it ended, never
+// while an operation of its own is in flight. Awaiting and returning are symmetric transfers:
+// chains of any depth use one stack frame. Not thread-safe: a task belongs to the Io it runs on.
 #pragma once
 
 #include <coroutine>

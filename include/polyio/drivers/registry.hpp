@@ -1,5 +1,6 @@
-// Registry: turns the name of an I/O model into a driver, and says which models work on this machine and
-// why the others don't. A model is available when doing it worked, not when a version number says so.
+// Registry: turns the name of an I/O model into a driver, and says which models work on this
+// machine and why the others don't. A model is available when doing it worked, not when a version
+// number says so.
 #pragma once
 
 #include <memory>
@@ -28,8 +29,8 @@ struct AutoChoice {
 };
 AutoChoice choose_model();
 
-// A driver for `model`; "auto" is choose_model(). Errors: EINVAL, unknown name; Errc::model_unavailable.
-// Throws std::system_error when descriptors or memory run out.
+// A driver for `model`; "auto" is choose_model(). Errors: EINVAL, unknown name;
+// Errc::model_unavailable. Throws std::system_error when descriptors or memory run out.
 Result<std::unique_ptr<Driver>> make_driver(std::string_view model);
 
 }  // namespace polyio

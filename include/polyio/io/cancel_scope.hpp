@@ -1,7 +1,7 @@
-// CancelScope: a stretch of a task that can be cancelled, or that has a deadline. Every operation begun
-// inside, in child tasks too, ends with std::errc::operation_canceled, or timed_out when the deadline did
-// it; an operation that had succeeded by then keeps its success. Scopes nest like blocks. Not thread-safe:
-// for the tasks of one Io.
+// CancelScope: a stretch of a task that can be cancelled, or that has a deadline. Every operation
+// begun inside, in child tasks too, ends with std::errc::operation_canceled, or timed_out when the
+// deadline did it; an operation that had succeeded by then keeps its success. Scopes nest like
+// blocks. Not thread-safe: for the tasks of one Io.
 #pragma once
 
 #include <cerrno>

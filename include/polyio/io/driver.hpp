@@ -1,7 +1,7 @@
 // Driver: one I/O model, one instance per Io. An operation is started and either ends at once or is
-// completed later from poll(), which collects first and resumes nobody. The rules: every started operation
-// gets exactly one terminal completion, a cancelled one included; an event for a handle that is closed by
-// now is dropped; nothing but wake() is called from another thread.
+// completed later from poll(), which collects first and resumes nobody. The rules: every started
+// operation gets exactly one terminal completion, a cancelled one included; an event for a handle
+// that is closed by now is dropped; nothing but wake() is called from another thread.
 #pragma once
 
 #include <polyio/base/result.hpp>

@@ -1,7 +1,7 @@
-// Io: what a handler waits through. It owns one driver, the I/O model, and runs the jobs that wait on it,
-// one at a time: two tasks of one Io never run at the same moment, under the blocking model either, so they
-// may share data without locks. Everything is for the Io's own tasks but post() and unpark(), which any
-// thread may call.
+// Io: what a handler waits through. It owns one driver, the I/O model, and runs the jobs that wait
+// on it, one at a time: two tasks of one Io never run at the same moment, under the blocking model
+// either, so they may share data without locks. Everything is for the Io's own tasks but post() and
+// unpark(), which any thread may call.
 #pragma once
 
 #include <atomic>
@@ -31,7 +31,8 @@ class Io {
   // Runs `main` and what it spawns to the end on the calling thread; rethrows what it threw.
   void run(Task<> main);
 
-  // --- waiting; each ends early with operation_canceled or timed_out when its scope is cancelled ---
+  // --- waiting; each ends early with operation_canceled or timed_out when its scope is cancelled
+  // ---
   class SleepAwaiter;
   class ParkAwaiter;
   class YieldAwaiter;
@@ -40,14 +41,14 @@ class Io {
   SleepAwaiter sleep_until(Deadline deadline) noexcept;
   // Lets every other ready job run first.
   YieldAwaiter yield() noexcept;
-  // Waits for an unpark of the current job; one that came before counts. What synchronisation primitives
-  // are made of (room sync): look at the condition again after each park.
+  // Waits for an unpark of the current job; one that came before counts. What synchronisation
+  // primitives are made of (room sync): look at the condition again after each park.
   ParkAwaiter park() noexcept;
-  // Ends the job's park. Thread-safe, takes no lock of the caller's; the caller makes sure that the job
-  // cannot end meanwhile, by holding a lock which the job takes before it goes.
+  // Ends the job's park. Thread-safe, takes no lock of the caller's; the caller makes sure that the
+  // job cannot end meanwhile, by holding a lock which the job takes before it goes.
   void unpark(Job& job);
-  // Calls `work` on this Io between jobs, in the order posted. Thread-safe; the caller knows that the Io's
-  // run() has not ended. What is left when it ends is dropped.
+  // Calls `work` on this Io between jobs, in the order posted. Thread-safe; the caller knows that
+  // the Io's run() has not ended. What is left when it ends is dropped.
   void post(std::move_only_function<void()> work);
 
   // --- sockets ---
@@ -62,14 +63,15 @@ class Io {
   Job& current() noexcept { return *current_; }
   // The Io whose jobs the calling thread runs at the moment; none: nullptr.
   static Io* of_this_thread() noexcept;
-  // The Io that shared state of this one's connection is kept on: itself, but for a thread-per-connection
-  // thread's Io, where it is the acceptor's.
+  // The Io that shared state of this one's connection is kept on: itself, but for a
+  // thread-per-connection thread's Io, where it is the acceptor's.
   Io& home() noexcept { return *home_; }
   void set_home(Io& home) noexcept { home_ = &home; }
   // Ends every receive and send that makes no progress for `span` with timed_out; zero: none.
   void set_idle_timeout(Nanoseconds span);
-  // From now on a receive that would have to wait tells the end of file, as if the peer had finished: the
-  // way to let handlers finish what they have and end. What arrived is still delivered.
+  // From now on a receive that would have to wait tells the end of file, as if the peer had
+  // finished: the way to let handlers finish what they have and end. What arrived is still
+  // delivered.
   void drain();
   bool draining() const noexcept { return draining_; }
   // Cancels everything that runs here.
@@ -89,7 +91,8 @@ class Io {
   void make_ready(Op& op) noexcept;
   // Runs one job until it waits or ends.
   void run_job(Job& job);
-  // Delivers unparks from other threads and fires the timers that are due. Runs no code of the user's.
+  // Delivers unparks from other threads and fires the timers that are due. Runs no code of the
+  // user's.
   void service_waits();
   // Runs what was posted.
   void service_works();

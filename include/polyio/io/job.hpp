@@ -1,5 +1,6 @@
-// Job: a task that was spawned, with all it needs while it waits: its Op, its place in the ready queue and
-// the cancel scope it is in. Made by TaskGroup::spawn and Io::run, freed by the Io when the task has ended.
+// Job: a task that was spawned, with all it needs while it waits: its Op, its place in the ready
+// queue and the cancel scope it is in. Made by TaskGroup::spawn and Io::run, freed by the Io when
+// the task has ended.
 #pragma once
 
 #include <atomic>
@@ -27,10 +28,10 @@ class Job final : public Op, public ListNode<ReadyTag>, public ListNode<ScopeTag
 
   Io& io;
   Task<> task;
-  CancelScope* scope = nullptr;      // the innermost it is in
-  TaskGroup* group = nullptr;        // who waits for its end; none: Io::run
+  CancelScope* scope = nullptr;       // the innermost it is in
+  TaskGroup* group = nullptr;         // who waits for its end; none: Io::run
   std::atomic<bool> in_inbox{false};  // an unpark from another thread is on its way
-  bool permit = false;               // an unpark that came before its park
+  bool permit = false;                // an unpark that came before its park
 };
 
 inline Job& job_of(Op& op) noexcept { return static_cast<Job&>(op); }

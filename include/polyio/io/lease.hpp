@@ -1,6 +1,6 @@
-// Lease: received bytes in a buffer that belongs to the driver. It goes back when the Lease is destroyed or
-// the next one is assigned over it, so an idle connection holds no buffer. The bytes may be changed in
-// place. Not thread-safe; it must not outlive its Io.
+// Lease: received bytes in a buffer that belongs to the driver. It goes back when the Lease is
+// destroyed or the next one is assigned over it, so an idle connection holds no buffer. The bytes
+// may be changed in place. Not thread-safe; it must not outlive its Io.
 #pragma once
 
 #include <polyio/io/driver.hpp>

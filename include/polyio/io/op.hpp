@@ -1,6 +1,7 @@
-// Op: one operation that a job waits for, as the drivers see it. A job waits for one thing at a time, so
-// its Op is part of it and costs no allocation. The rule: between Driver::start and the operation's own
-// terminal completion nobody but the driver touches it; a cancel is only a request for that completion.
+// Op: one operation that a job waits for, as the drivers see it. A job waits for one thing at a
+// time, so its Op is part of it and costs no allocation. The rule: between Driver::start and the
+// operation's own terminal completion nobody but the driver touches it; a cancel is only a request
+// for that completion.
 #pragma once
 
 #include <sys/uio.h>
@@ -12,7 +13,8 @@
 
 namespace polyio {
 
-// A socket of one driver: a slot, and which of the slot's successive owners. Stale handles are noticed.
+// A socket of one driver: a slot, and which of the slot's successive owners. Stale handles are
+// noticed.
 struct Handle {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
@@ -32,16 +34,16 @@ struct Op {
   OpKind kind = OpKind::none;
   OpState state = OpState::idle;
   bool cancel_requested = false;
-  bool leases = false;         // receive: into a buffer of the driver's, not the caller's
-  std::uint32_t buffer = 0;    // receive, leased: the buffer's id
-  Handle handle;               // the socket
+  bool leases = false;       // receive: into a buffer of the driver's, not the caller's
+  std::uint32_t buffer = 0;  // receive, leased: the buffer's id
+  Handle handle;             // the socket
   union {
     std::byte* data = nullptr;  // receive: where to; leased: where the bytes are
     const iovec* parts;         // send: `size` pieces, which stay valid until the end
     const void* address;        // connect: an os::Address
   };
-  std::size_t size = 0;   // receive: bytes of room; send: number of pieces
-  std::size_t moved = 0;  // send: bytes taken by the kernel so far
+  std::size_t size = 0;     // receive: bytes of room; send: number of pieces
+  std::size_t moved = 0;    // send: bytes taken by the kernel so far
   std::int64_t result = 0;  // >= 0 bytes or a socket; < 0 a negated errno
   TimePoint started{};
   union {

@@ -1,6 +1,6 @@
-// Stream and Listener: a connected and a listening socket of one Io. Move-only; closed when destroyed. At
-// most one receive and one send may be in flight on a stream at a time, from the same or two tasks. Used by
-// the tasks of their Io only.
+// Stream and Listener: a connected and a listening socket of one Io. Move-only; closed when
+// destroyed. At most one receive and one send may be in flight on a stream at a time, from the same
+// or two tasks. Used by the tasks of their Io only.
 #pragma once
 
 #include <polyio/io/io.hpp>
@@ -42,13 +42,14 @@ class Stream : public SocketBase {
  public:
   using SocketBase::SocketBase;
 
-  // `auto chunk = co_await stream.receive();` — Result<Lease>: the bytes that are there, at least one;
-  // empty when the peer has finished. Errors: ECONNRESET …, those of the scope.
+  // `auto chunk = co_await stream.receive();` — Result<Lease>: the bytes that are there, at least
+  // one; empty when the peer has finished. Errors: ECONNRESET …, those of the scope.
   auto receive() noexcept { return LeaseAwaiter(*io_, handle_); }
-  // `auto count = co_await stream.receive_into(room);` — Result<std::size_t>: bytes received, 0 at the end.
+  // `auto count = co_await stream.receive_into(room);` — Result<std::size_t>: bytes received, 0 at
+  // the end.
   auto receive_into(std::span<std::byte> room) noexcept { return IntoAwaiter(*io_, handle_, room); }
-  // `auto sent = co_await stream.send_all(bytes);` — Result<>: all of it is with the kernel. On an error,
-  // a part of it may be. The bytes stay valid until then.
+  // `auto sent = co_await stream.send_all(bytes);` — Result<>: all of it is with the kernel. On an
+  // error, a part of it may be. The bytes stay valid until then.
   auto send_all(std::span<const std::byte> bytes) noexcept {
     return SendAwaiter(*io_, handle_, bytes);
   }
@@ -126,8 +127,7 @@ class Stream : public SocketBase {
   class SendAwaiter : public PartsAwaiter {
    public:
     SendAwaiter(Io& io, Handle handle, std::span<const std::byte> bytes) noexcept
-        : PartsAwaiter(io, handle, {}),
-          part_{const_cast<std::byte*>(bytes.data()), bytes.size()} {}
+        : PartsAwaiter(io, handle, {}), part_{const_cast<std::byte*>(bytes.data()), bytes.size()} {}
     bool await_ready() { return start({&part_, 1}); }
 
    private:
@@ -138,8 +138,9 @@ class Stream : public SocketBase {
 class Listener : public SocketBase {
  public:
   using SocketBase::SocketBase;
-  // `auto stream = co_await listener.accept();` — Result<Stream>. Errors: EMFILE, ENFILE, ENOBUFS, ENOMEM
-  // (try again later, the connection is still queued), ECONNABORTED (go on), those of the scope.
+  // `auto stream = co_await listener.accept();` — Result<Stream>. Errors: EMFILE, ENFILE, ENOBUFS,
+  // ENOMEM (try again later, the connection is still queued), ECONNABORTED (go on), those of the
+  // scope.
   auto accept() noexcept { return AcceptAwaiter(*io_, handle_); }
 
  private:

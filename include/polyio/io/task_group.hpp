@@ -1,6 +1,7 @@
-// TaskGroup: tasks that run side by side and end together. with_task_group runs a body that spawns into
-// the group, waits for every task, and only then returns: no task outlives it. The first exception, from
-// the body or a task, cancels the others and is rethrown at the end. Not thread-safe: one Io's.
+// TaskGroup: tasks that run side by side and end together. with_task_group runs a body that spawns
+// into the group, waits for every task, and only then returns: no task outlives it. The first
+// exception, from the body or a task, cancels the others and is rethrown at the end. Not
+// thread-safe: one Io's.
 #pragma once
 
 #include <exception>

@@ -1,6 +1,6 @@
-// Timers: one heap per Io, in user space, for every driver alike. A Timer is part of what waits (a sleep, a
-// cancel scope), so arming allocates nothing but heap room. Moving a deadline later costs one store: the heap
-// entry stays and is put right when it comes up. Not thread-safe.
+// Timers: one heap per Io, in user space, for every driver alike. A Timer is part of what waits (a
+// sleep, a cancel scope), so arming allocates nothing but heap room. Moving a deadline later costs
+// one store: the heap entry stays and is put right when it comes up. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  Fire fire;                 // called once per arming, at or after `deadline`; it may arm the timer again
+  Fire fire;  // called once per arming, at or after `deadline`; it may arm the timer again
   Deadline deadline = never;
   std::uint32_t index = unarmed;  // in the heap
   static constexpr std::uint32_t unarmed = UINT32_MAX;

@@ -17,8 +17,8 @@ class Address {
   Address() = default;  // family() == AF_UNSPEC
   Address(const sockaddr* address, socklen_t size) noexcept;
 
-  // "127.0.0.1:8080", "[::1]:8080", "localhost:8080" (= 127.0.0.1), ":8080" or "*:8080" (any, IPv4).
-  // Errors: EINVAL for anything else.
+  // "127.0.0.1:8080", "[::1]:8080", "localhost:8080" (= 127.0.0.1), ":8080" or "*:8080" (any,
+  // IPv4). Errors: EINVAL for anything else.
   static Result<Address> parse(std::string_view text);
 
   int family() const noexcept { return storage_.ss_family; }

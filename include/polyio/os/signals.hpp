@@ -1,8 +1,9 @@
-// SignalWatcher: takes signals as calls on a thread of its own, whatever the I/O model does meanwhile. The
-// signals are blocked in the thread that makes the watcher, and so in every thread it starts afterwards; make
-// it before them. The mask is put back by the destructor.
+// SignalWatcher: takes signals as calls on a thread of its own, whatever the I/O model does
+// meanwhile. The signals are blocked in the thread that makes the watcher, and so in every thread
+// it starts afterwards; make it before them. The mask is put back by the destructor.
 #pragma once
 
+#include <csignal>  // SIGINT and its like, for the callers
 #include <functional>
 #include <initializer_list>
 #include <memory>

@@ -1,5 +1,6 @@
-// Sockets, one system call each, errors as values. Descriptors are made with SOCK_CLOEXEC. Calls are
-// restarted on EINTR, except where the comment says otherwise. Thread-safe, like the system calls.
+// Sockets, one system call each, errors as values. Descriptors are made with SOCK_CLOEXEC. Calls
+// are restarted on EINTR, except where the comment says otherwise. Thread-safe, like the system
+// calls.
 #pragma once
 
 #include <sys/uio.h>
@@ -14,8 +15,8 @@ namespace polyio::os {
 
 enum class Blocking : bool { no, yes };
 
-// A TCP socket that listens on `address`: SO_REUSEADDR, bind, listen; accepted sockets inherit TCP_NODELAY
-// and SO_KEEPALIVE. Errors: those of bind(2).
+// A TCP socket that listens on `address`: SO_REUSEADDR, bind, listen; accepted sockets inherit
+// TCP_NODELAY and SO_KEEPALIVE. Errors: those of bind(2).
 Result<UniqueFd> listen_tcp(const Address& address, int backlog, Blocking blocking);
 // A TCP socket for an address of that family, not connected yet.
 Result<UniqueFd> tcp_socket(int family, Blocking blocking);

@@ -1,4 +1,5 @@
-// Wakeup: a descriptor that any thread can make readable to wake a loop out of its wait (eventfd(2)).
+// Wakeup: a descriptor that any thread can make readable to wake a loop out of its wait
+// (eventfd(2)).
 #pragma once
 
 #include <polyio/os/unique_fd.hpp>

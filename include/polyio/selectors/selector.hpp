@@ -10,29 +10,26 @@
 //
 // What is decided, for every mechanism alike:
 // - Timeout. std::nullopt waits for ever, zero or less looks without waiting, more is the longest
-// wait.
-//   It is kept to the nanosecond and rounded up where a kernel only counts milliseconds: select()
-//   never answers "nothing" early, except for a signal.
-// - Signals. A handler that runs during the wait ends it: select() succeeds with no events (EINTR).
-//   Python waits on since 3.5 (PEP 475), but there a handler can raise to end the wait; here the
-//   caller gets its turn to see what the handler did.
+//   wait. It is kept to the nanosecond and rounded up where a kernel only counts milliseconds:
+//   select() never answers "nothing" early, except for a signal.
+// - Signals. A handler that runs during the wait ends it: select() succeeds with no events
+//   (EINTR). Python waits on since 3.5 (PEP 475), but there a handler can raise to end the wait;
+//   here the caller gets its turn to see what the handler did.
 // - An fd closed while registered is not told, and neither breaks nor spins select() for the
-// others. Its
-//   registration stays: register_fd() says EEXIST, modify() EBADF, unregister() succeeds. A wait
-//   already going on is not ended by the close. The exception: while a duplicate (dup(2), fork(2))
-//   keeps the open file, epoll goes on telling it until unregister(); from then on, never.
-// - An fd number closed and used again: unregister(), then register_fd(); or modify(), which takes
-// the
-//   file that has the number now. Before either, epoll waits for the old file, poll and select
-//   maybe for the new one. No event of an old registration is ever told under a newer one.
+//   others. Its registration stays: register_fd() says EEXIST, modify() EBADF, unregister()
+//   succeeds. A wait already going on is not ended by the close. The exception: while a duplicate
+//   (dup(2), fork(2)) keeps the open file, epoll goes on telling it until unregister(); from then
+//   on, never.
+// - An fd number closed and used again: unregister(), then register_fd(); or modify(), which
+//   takes the file that has the number now. Before either, epoll waits for the old file, poll and
+//   select maybe for the new one. No event of an old registration is ever told under a newer one.
 // - An event may be stale by the time it is looked at: handling one can close the fd of the next.
 // - Hang-up and error are told as whichever of READ and WRITE was asked for, so that the read or
-// write
-//   that follows reports it; poll and epoll also set event_hang_up and event_error. select(2) has
-//   no such flags, and does not tell a hang-up to who asked for WRITE alone.
+//   write that follows reports it; poll and epoll also set event_hang_up and event_error.
+//   select(2) has no such flags, and does not tell a hang-up to who asked for WRITE alone.
 // - Edge-triggered (epoll only): readiness is told once, when it begins (or is there already at
-//   register_fd() or modify()); read or write to EAGAIN before waiting for the next. A new edge in
-//   one direction may tell the other again, so an event is a hint.
+//   register_fd() or modify()); read or write to EAGAIN before waiting for the next. A new edge
+//   in one direction may tell the other again, so an event is a hint.
 // - Regular files: always ready with poll and select; epoll refuses them (EPERM).
 //
 // Thread-safety: none, one thread at a time. To end a wait from another thread, register the fd of

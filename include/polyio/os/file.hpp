@@ -1,0 +1,18 @@
+// Reading and writing any descriptor (terminals, pipes, files), one call each, errors as values.
+// Restarted on EINTR. Thread-safe, like the system calls.
+#pragma once
+
+#include <cstddef>
+#include <polyio/base/result.hpp>
+#include <span>
+
+namespace polyio::os {
+
+// read(2): bytes read, 0 at the end of file.
+Result<std::size_t> read(int fd, std::span<std::byte> into);
+// write(2) until all is written; on an error a part may be.
+Result<> write_all(int fd, std::span<const std::byte> from);
+// isatty(3).
+bool is_terminal(int fd) noexcept;
+
+}  // namespace polyio::os

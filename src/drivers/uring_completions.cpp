@@ -1,0 +1,152 @@
+// UringDriver: waiting, and what completions mean.
+#include <cerrno>
+#include <utility>
+
+#include "socket_calls.hpp"
+#include "uring_driver.hpp"
+#include "uring_ring.hpp"
+
+namespace polyio {
+
+namespace {
+
+constexpr std::size_t receive_limit = 256 * 1024;  // bytes queued for a handler that does not ask
+constexpr std::size_t accept_limit = 64;           // connections likewise
+
+}  // namespace
+
+void UringDriver::poll(Deadline deadline) {
+  arm_starved();
+  wait(deadline);
+  reap();
+}
+
+void UringDriver::wait(Deadline deadline) noexcept {
+  if (io_uring_cq_ready(&ring_) > 0 || deadline == TimePoint::min()) {
+    io_uring_submit_and_get_events(&ring_);
+    return;
+  }
+  io_uring_cqe* cqe;
+  if (deadline == never) {
+    io_uring_submit_and_wait(&ring_, 1);
+    return;
+  }
+  const auto span = std::max(deadline - monotonic_now(), Nanoseconds::zero());
+  __kernel_timespec timeout{};
+  timeout.tv_sec = span.count() / 1'000'000'000;
+  timeout.tv_nsec = span.count() % 1'000'000'000;
+  io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
+}
+
+void UringDriver::reap() {
+  unsigned head;
+  unsigned count = 0;
+  io_uring_cqe* cqe;
+  io_uring_for_each_cqe(&ring_, head, cqe) {
+    handle(*cqe);
+    ++count;
+  }
+  io_uring_cq_advance(&ring_, count);
+}
+
+void UringDriver::handle(const io_uring_cqe& cqe) {
+  const auto tag = static_cast<Tag>(cqe.user_data & 0xff);
+  const bool last = !(cqe.flags & IORING_CQE_F_MORE);
+  if (tag == Tag::wakeup) {
+    wakeup_.drain();
+    if (last) request_wakeup();
+    return;
+  }
+  if (last) --in_flight_;
+  if (tag == Tag::cancel) return;
+  const auto index = static_cast<std::uint32_t>(cqe.user_data >> 32);
+  Slot& slot = slots_[index];
+  // A slot's owner changes only after its last completion, so this one is of the present owner.
+  POLYIO_ASSERT(((cqe.user_data >> 8) & generation_mask) == slot.generation);
+  if (last) --slot.in_flight;
+  switch (tag) {
+    case Tag::receive: on_receive(index, slot, cqe); break;
+    case Tag::accept: on_accept(index, slot, cqe); break;
+    case Tag::send: on_send(slot, cqe.res); break;
+    default:
+      if (slot.writer) io().complete(*std::exchange(slot.writer, nullptr), cqe.res);
+  }
+  if (slot.closing && slot.in_flight == 0) finish_close(index);
+}
+
+void UringDriver::pause_if_flooded(std::uint32_t index, Slot& slot, std::size_t queued,
+                                   std::size_t limit) noexcept {
+  if (queued < limit || !slot.armed || slot.cancelling) return;
+  slot.cancelling = true;
+  request_cancel(index, slot.listens ? Tag::accept : Tag::receive);
+}
+
+void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe) {
+  if (!(cqe.flags & IORING_CQE_F_MORE)) slot.armed = slot.cancelling = false;
+  if (cqe.flags & IORING_CQE_F_BUFFER) {
+    const auto id = static_cast<std::uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
+    const auto count = static_cast<std::uint32_t>(std::max(cqe.res, 0));
+    std::byte* data = buffers_.taken(id, count, cqe.flags & uring::buffer_more);
+    if (count == 0 || slot.closing) {
+      buffers_.give_back(id);
+    } else {
+      queue_piece(slot, {data, count, no_piece, id});
+    }
+  }
+  if (slot.closing) return;
+  if (cqe.res == 0) {
+    slot.ended = true;
+  } else if (cqe.res < 0 && cqe.res != -ENOBUFS && cqe.res != -ECANCELED && cqe.res != -EINTR) {
+    slot.error = -cqe.res;
+  }
+  Op* const reader = slot.reader;
+  if (!reader) return pause_if_flooded(index, slot, slot.queued, receive_limit);
+  if (slot.first != no_piece) {
+    slot.reader = nullptr;
+    io().complete(*reader, deliver(slot, *reader));
+  } else if (slot.ended || slot.error) {
+    slot.reader = nullptr;
+    io().complete(*reader, -slot.error);
+  } else if (!slot.armed && cqe.res == -ENOBUFS) {
+    if (!std::exchange(slot.starved, true)) starved_.push_back(index);
+  } else if (!slot.armed) {
+    arm(index);
+  }
+}
+
+void UringDriver::on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe) {
+  if (!(cqe.flags & IORING_CQE_F_MORE)) slot.armed = slot.cancelling = false;
+  if (slot.closing) return os::UniqueFd(cqe.res).reset();
+  if (slot.reader && cqe.res != -ECANCELED) {
+    return io().complete(*std::exchange(slot.reader, nullptr), cqe.res);
+  }
+  if (slot.reader && !slot.armed) return arm(index);
+  if (cqe.res < 0) return;  // nobody waits: the next accept meets it again
+  for (auto& [listener, sockets] : accepted_) {
+    if (listener == index) {
+      sockets.push_back(cqe.res);
+      return pause_if_flooded(index, slot, sockets.size(), accept_limit);
+    }
+  }
+  accepted_.emplace_back(index, std::deque<int>{cqe.res});
+}
+
+void UringDriver::on_send(Slot& slot, int result) {
+  Op& op = *slot.writer;
+  if (result > 0) {
+    op.moved += static_cast<std::size_t>(result);
+    if (op.moved < total_of(op)) {
+      if (!op.cancel_requested) return submit_send(slot, op);
+      result = -ECANCELED;
+    } else {
+      result = static_cast<int>(op.moved);
+    }
+  } else if (result == -EINTR || result == -EAGAIN) {
+    if (!op.cancel_requested) return submit_send(slot, op);
+    result = -ECANCELED;
+  }
+  slot.writer = nullptr;
+  io().complete(op, result);
+}
+
+}  // namespace polyio

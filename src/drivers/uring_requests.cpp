@@ -1,0 +1,213 @@
+// UringDriver: what is handed to the kernel, and the operations that lead to it.
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cstring>
+
+#include "socket_calls.hpp"
+#include "uring_driver.hpp"
+
+namespace polyio {
+
+std::uint64_t UringDriver::user_data(std::uint32_t index, Tag tag) const noexcept {
+  const std::uint64_t generation = index < slots_.size() ? slots_[index].generation : 0;
+  return (std::uint64_t{index} << 32) | (generation << 8) | static_cast<std::uint64_t>(tag);
+}
+
+io_uring_sqe* UringDriver::request(std::uint32_t index, Tag tag) noexcept {
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+  while (!sqe) {  // full: hand over what is there
+    io_uring_submit(&ring_);
+    sqe = io_uring_get_sqe(&ring_);
+  }
+  std::memset(sqe, 0, sizeof *sqe);
+  sqe->user_data = user_data(index, tag);
+  ++in_flight_;
+  return sqe;
+}
+
+void UringDriver::request_wakeup() noexcept {
+  io_uring_sqe* sqe = request(0, Tag::wakeup);
+  const std::uint64_t tag = sqe->user_data;
+  io_uring_prep_poll_multishot(sqe, wakeup_.fd(), POLLIN);
+  sqe->user_data = tag;
+  --in_flight_;  // the ring's end is its end
+}
+
+void UringDriver::request_cancel(std::uint32_t index, Tag tag) noexcept {
+  const std::uint64_t target = user_data(index, tag);
+  io_uring_sqe* sqe = request(index, Tag::cancel);
+  const std::uint64_t own = sqe->user_data;
+  io_uring_prep_cancel64(sqe, target, 0);
+  sqe->user_data = own;
+}
+
+void UringDriver::arm(std::uint32_t index) noexcept {
+  Slot& slot = slots_[index];
+  io_uring_sqe* sqe = request(index, slot.listens ? Tag::accept : Tag::receive);
+  const std::uint64_t own = sqe->user_data;
+  if (slot.listens) {
+    io_uring_prep_multishot_accept(sqe, slot.fd, nullptr, nullptr, SOCK_CLOEXEC);
+  } else {
+    io_uring_prep_recv_multishot(sqe, slot.fd, nullptr, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = UringBuffers::group;
+  }
+  sqe->user_data = own;
+  slot.armed = true;
+  slot.cancelling = false;
+  ++slot.in_flight;
+}
+
+void UringDriver::arm_starved() noexcept {
+  if (starved_.empty() || buffers_.provided() == 0) return;
+  std::vector<std::uint32_t> waiting;
+  waiting.swap(starved_);
+  for (const std::uint32_t index : waiting) {
+    Slot& slot = slots_[index];
+    slot.starved = false;
+    if (slot.fd >= 0 && !slot.closing && slot.reader && !slot.armed) arm(index);
+  }
+}
+
+void UringDriver::submit_send(Slot& slot, Op& op) noexcept {
+  const auto index = static_cast<std::uint32_t>(&slot - slots_.data());
+  io_uring_sqe* sqe = request(index, Tag::send);
+  const std::uint64_t own = sqe->user_data;
+  std::array<iovec, 64> room;
+  const std::span<const iovec> rest = rest_of(op, room);
+  if (op.moved == 0 && rest.size() > 1) {
+    msghdr& message = messages_[static_cast<std::size_t>(sqe - ring_.sq.sqes)];
+    message = {};
+    message.msg_iov = const_cast<iovec*>(op.parts);
+    message.msg_iovlen = std::min<std::size_t>(op.size, 1024);
+    io_uring_prep_sendmsg(sqe, slot.fd, &message, MSG_NOSIGNAL | MSG_WAITALL);
+  } else {
+    const int flags = MSG_NOSIGNAL | MSG_WAITALL;
+    io_uring_prep_send(sqe, slot.fd, rest[0].iov_base, rest[0].iov_len, flags);
+  }
+  sqe->user_data = own;
+  ++slot.in_flight;
+}
+
+bool UringDriver::start(Op& op) {
+  Slot& slot = slot_of(op.handle);
+  switch (op.kind) {
+    case OpKind::receive: return start_receive(slot, op);
+    case OpKind::accept: return start_accept(slot, op);
+    case OpKind::send:
+      if (total_of(op) == 0) {
+        op.result = 0;
+        return true;
+      }
+      POLYIO_ASSERT(!slot.writer);
+      slot.writer = &op;
+      submit_send(slot, op);
+      return false;
+    default: break;
+  }
+  slot.writer = &op;
+  io_uring_sqe* sqe = request(op.handle.slot, Tag::connect);
+  const std::uint64_t own = sqe->user_data;
+  const auto& address = *static_cast<const os::Address*>(op.address);
+  io_uring_prep_connect(sqe, slot.fd, address.data(), address.size());
+  sqe->user_data = own;
+  ++slot.in_flight;
+  return false;
+}
+
+bool UringDriver::start_receive(Slot& slot, Op& op) noexcept {
+  if (slot.first != no_piece) {
+    op.result = deliver(slot, op);
+    return true;
+  }
+  if (slot.ended || slot.error) {
+    op.result = -slot.error;
+    return true;
+  }
+  POLYIO_ASSERT(!slot.reader);
+  slot.reader = &op;
+  if (!slot.armed) arm(op.handle.slot);
+  return false;
+}
+
+bool UringDriver::start_accept(Slot& slot, Op& op) noexcept {
+  for (auto& [index, sockets] : accepted_) {
+    if (index != op.handle.slot || sockets.empty()) continue;
+    op.result = sockets.front();
+    sockets.pop_front();
+    return true;
+  }
+  POLYIO_ASSERT(!slot.reader);
+  slot.reader = &op;
+  if (!slot.armed) arm(op.handle.slot);
+  return false;
+}
+
+// Hands the first queued piece to a receive; copies where the caller brought its own room.
+std::int64_t UringDriver::deliver(Slot& slot, Op& op) noexcept {
+  const std::uint32_t index = slot.first;
+  Piece& piece = pieces_[index];
+  std::uint32_t count = piece.size;
+  if (op.leases) {
+    op.data = piece.data;
+    op.buffer = piece.buffer;
+  } else {
+    count = static_cast<std::uint32_t>(std::min<std::size_t>(op.size, count));
+    std::memcpy(op.data, piece.data, count);
+    piece.data += count;
+    piece.size -= count;
+    slot.queued -= count;
+    if (piece.size > 0) return count;
+    buffers_.give_back(piece.buffer);
+  }
+  if (op.leases) slot.queued -= count;
+  slot.first = piece.next;
+  if (slot.first == no_piece) slot.last = no_piece;
+  free_pieces_.push_back(index);
+  return count;
+}
+
+void UringDriver::queue_piece(Slot& slot, const Piece& piece) {
+  if (free_pieces_.empty()) {
+    pieces_.emplace_back();
+    free_pieces_.push_back(static_cast<std::uint32_t>(pieces_.size() - 1));
+  }
+  const std::uint32_t index = free_pieces_.back();
+  free_pieces_.pop_back();
+  pieces_[index] = piece;
+  if (slot.last == no_piece) {
+    slot.first = index;
+  } else {
+    pieces_[slot.last].next = index;
+  }
+  slot.last = index;
+  slot.queued += piece.size;
+}
+
+void UringDriver::drop_pieces(Slot& slot) noexcept {
+  while (slot.first != no_piece) {
+    const std::uint32_t index = slot.first;
+    buffers_.give_back(pieces_[index].buffer);
+    slot.first = pieces_[index].next;
+    free_pieces_.push_back(index);
+  }
+  slot.last = no_piece;
+  slot.queued = 0;
+}
+
+void UringDriver::give_back(std::uint32_t buffer) noexcept {
+  buffers_.give_back(static_cast<std::uint16_t>(buffer));
+}
+
+void UringDriver::cancel(Op& op) {
+  Slot& slot = slot_of(op.handle);
+  if (slot.reader == &op) {  // the kernel fills our buffers, not the op's: it may go at once
+    slot.reader = nullptr;
+    return io().complete(op, -ECANCELED);
+  }
+  POLYIO_ASSERT(slot.writer == &op);
+  request_cancel(op.handle.slot, op.kind == OpKind::send ? Tag::send : Tag::connect);
+}
+
+}  // namespace polyio

@@ -1,0 +1,27 @@
+#include <unistd.h>
+
+#include <cerrno>
+#include <polyio/os/file.hpp>
+
+namespace polyio::os {
+
+Result<std::size_t> read(int fd, std::span<std::byte> into) {
+  for (;;) {
+    const ssize_t count = ::read(fd, into.data(), into.size());
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno != EINTR) return fail(errno);
+  }
+}
+
+Result<> write_all(int fd, std::span<const std::byte> from) {
+  while (!from.empty()) {
+    const ssize_t count = ::write(fd, from.data(), from.size());
+    if (count < 0 && errno != EINTR) return fail(errno);
+    if (count > 0) from = from.subspan(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+bool is_terminal(int fd) noexcept { return ::isatty(fd) == 1; }
+
+}  // namespace polyio::os
