@@ -3,9 +3,7 @@
 #include "commands.hpp"
 
 namespace polyio::app {
-namespace {
 
-// "90s", "300ms", "2min" or plain seconds.
 void add_span(CLI::App& command, const std::string& name, Nanoseconds& span,
               const std::string& help) {
   static const std::map<std::string, std::int64_t> units{
@@ -18,8 +16,6 @@ void add_span(CLI::App& command, const std::string& name, Nanoseconds& span,
       ->check(CLI::NonNegativeNumber)
       ->type_name("TIME");
 }
-
-}  // namespace
 
 void add_server_options(CLI::App& command, ServerOptions& options) {
   command.add_option("--listen", options.listen, "address and port; port 0: any free one")

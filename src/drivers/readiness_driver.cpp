@@ -171,14 +171,16 @@ bool ReadinessDriver::receive(Slot& slot, Op& op) {
     op.data = buffers_.data(op.buffer);
     op.size = BufferPool::buffer_size;
   }
-  const auto count = os::receive(fd_of(op), {op.data, op.size}, MSG_DONTWAIT);  // adopted ones may block
+  // MSG_DONTWAIT: an adopted socket may be a blocking one.
+  const auto count = os::receive(fd_of(op), {op.data, op.size}, MSG_DONTWAIT);
   if (op.leases && (!count || *count == 0)) buffers_.give_back(op.buffer);
   if (!count) {
     const int error = count.error().value();
     if (error == EAGAIN || error == EWOULDBLOCK) return wait_for(slot, op, event_read);
     return finish(op, -error);
   }
-  if (*count > 0 && *count < op.size && !slot.ended) slot.may_read = false;
+  // Not at an edge: the one that told of these bytes may have told of the peer's end too.
+  if (*count > 0 && *count < op.size && !edge_) slot.may_read = false;
   return finish(op, static_cast<std::int64_t>(*count));
 }
 

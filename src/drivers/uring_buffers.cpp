@@ -67,7 +67,7 @@ void UringBuffers::provide(std::uint16_t id) noexcept {
   ++provided_;
 }
 
-void UringBuffers::refill() noexcept {
+void UringBuffers::refill() {
   while (provided_ < wanted_ && !spare_.empty()) {
     const std::uint16_t id = spare_.back();
     spare_.pop_back();

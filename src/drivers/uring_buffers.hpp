@@ -44,7 +44,7 @@ class UringBuffers {
   };
   void provide(std::uint16_t id) noexcept;
   void retire(std::uint16_t id) noexcept;
-  void refill() noexcept;
+  void refill();
 
   io_uring_buf* entries_ = nullptr;
   std::uint16_t tail_ = 0;

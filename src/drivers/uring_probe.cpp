@@ -1,9 +1,9 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <cstring>
 #include <polyio/os/unique_fd.hpp>
 #include <string>
+#include <system_error>
 
 #include "uring_driver.hpp"
 #include "uring_ring.hpp"
@@ -12,7 +12,7 @@ namespace polyio {
 namespace {
 
 std::string problem(const char* what, int error) {
-  return std::string(what) + ": " + std::strerror(error);
+  return std::string(what) + ": " + std::generic_category().message(error);
 }
 
 // A multishot receive into a provided buffer: what the driver stands on.

@@ -9,12 +9,12 @@ Result<> TaskGroup::spawn(Task<> task) {
   return launched;
 }
 
-void TaskGroup::record(std::exception_ptr exception) noexcept {
+void TaskGroup::record(const std::exception_ptr& exception) noexcept {
   if (!exception_) exception_ = exception;
   scope_.cancel();
 }
 
-void TaskGroup::child_ended(std::exception_ptr exception) noexcept {
+void TaskGroup::child_ended(const std::exception_ptr& exception) noexcept {
   if (exception) record(exception);
   if (--running_ == 0 && joiner_) io_.complete(*std::exchange(joiner_, nullptr), 0);
 }

@@ -57,7 +57,7 @@ Worker::Worker(ServerShared& shared, std::unique_ptr<Driver> driver)
 
 Worker::~Worker() { reap_threads(true); }
 
-void Worker::run(Dispatch dispatch) {
+void Worker::run(const Dispatch& dispatch) {
   {
     const std::lock_guard lock(stop_mutex_);
     running_ = true;

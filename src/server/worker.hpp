@@ -32,7 +32,7 @@ class Worker {
   // Runs until stopped and drained. With a listener it also accepts, and calls `dispatch` with each
   // stream.
   using Dispatch = std::function<void(Stream)>;
-  void run(Dispatch dispatch = {});
+  void run(const Dispatch& dispatch = {});
   // First call: drain. Second: cut. Thread-safe while run() lasts; before it, it is remembered.
   void stop();
   // Takes over a connected socket from another worker. Thread-safe.

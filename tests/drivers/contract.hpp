@@ -83,6 +83,8 @@ class ContractTest : public testing::TestWithParam<const char*> {
   // Exactly `count` bytes, or less when the peer finishes or breaks off.
   static Task<std::string> read(Stream& stream, std::size_t count);
   static Task<std::string> read_to_end(Stream& stream) { return read(stream, SIZE_MAX); }
+  // From the raw end, letting the loop run: a model may close a little later than close() was called.
+  Task<std::string> read_to_end(Raw& raw);
 
  private:
   int fds_ = 0;

@@ -49,22 +49,13 @@ class Tree {
     for (std::uint64_t step = 0; step < steps; ++step) {
       const auto children = depth > 0 ? 1 + random_.below(3) : 0;
       bool over = false;
-      switch (random_.below(6)) {
-        case 0:
-          over = co_await nap();
-          break;
-        case 1:
-          over = co_await wait_for_waker();
-          break;
-        case 2:
-          over = co_await in_scope(depth);
-          break;
-        case 3:
-          (void)co_await io_.yield();
-          break;
-        default:
-          co_await in_group(depth, children);
-          break;
+      switch (random_.below(7)) {
+        case 0: over = co_await nap(); break;
+        case 1: over = co_await wait_for_waker(); break;
+        case 2: over = co_await in_scope(depth); break;
+        case 3: (void)co_await io_.yield(); break;
+        case 4: over = co_await hand_over(); break;
+        default: co_await in_group(depth, children); break;
       }
       if (over) break;
     }
@@ -86,6 +77,32 @@ class Tree {
     auto woken = co_await io_.park();
     std::erase(parked_, &io_.current());
     co_return check(woken, &scope);
+  }
+
+  // An unpark counts whether it comes before the park or after.
+  Task<bool> hand_over() {
+    bool given = false, over = false;
+    Job& me = io_.current();
+    const auto give = [this, &given, &me](Nanoseconds after) -> Task<> {
+      auto slept = co_await io_.sleep(after);
+      given = true;
+      if (slept) io_.unpark(me);
+    };
+    auto body = [&](TaskGroup& group) -> Task<> {
+      CancelScope scope(io_, milliseconds(100));
+      (void)group.spawn(give(upto(3)));
+      auto slept = co_await io_.sleep(upto(3));
+      over = check(slept, &scope);
+      // Not while (!given): a permit left by an unpark that came first must end this park.
+      while (!over) {
+        auto woken = co_await io_.park();
+        over = check(woken, &scope);
+        if (given) break;
+      }
+      require(!scope.timed_out(), "an unpark was lost");
+    };
+    co_await with_task_group(io_, body);
+    co_return over;
   }
 
   // Lives until its group is cancelled, and unparks somebody every now and then.
@@ -177,9 +194,7 @@ Task<> trees(Io& io, SimDriver&, Random& random) {
   co_await tree.grow();
 }
 
-TEST(SimTimers, TreesOfTasksEndAsTheirScopesSay) {
-  explore("timers", trees, 1, 2'000);
-}
+TEST(SimTimers, TreesOfTasksEndAsTheirScopesSay) { explore("timers", trees, 1, 2'000); }
 
 TEST(SimTimers, TimersFireInOrderAndOnTime) {
   const auto sleepers = [](Io& io, SimDriver&, Random& random) -> Task<> {

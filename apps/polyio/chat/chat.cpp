@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <polyio/proto/text.hpp>
+#include <stdexcept>
 
 #include "sessions.hpp"
 
@@ -30,6 +31,13 @@ Chat::Chat(ChatOptions options) : options_(std::move(options)) {}
 
 void Chat::open(const std::vector<Io*>& homes) {
   for (Io* io : homes) homes_.push_back(std::make_unique<Home>(io));
+}
+
+const Room& Chat::room(const Io& home) const {
+  for (const auto& one : homes_) {
+    if (one->io == &home) return one->room;
+  }
+  throw std::invalid_argument("this Io is no home of the chat");
 }
 
 void Chat::on_home(Io& io, Work work) {

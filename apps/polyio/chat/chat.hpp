@@ -38,6 +38,8 @@ class Chat {
 
   // The Ios that rooms live on; before the first connection.
   void open(const std::vector<Io*>& homes);
+  // What `home` knows, for tests and statistics: on that home only, or once its run() has ended.
+  const Room& room(const Io& home) const;
   // The handler.
   Task<> serve(Io& io, Stream stream);
 

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <charconv>
 #include <polyio/io/task_group.hpp>
 #include <polyio/proto/line.hpp>
 #include <polyio/proto/sniff.hpp>
@@ -94,14 +93,15 @@ class LineTalk {
   }
 
   bool history(std::string_view argument) {
-    std::size_t count = Room::history_limit;
-    const char* const end = argument.data() + argument.size();
-    const auto [stop, failed] = std::from_chars(argument.data(), end, count);
-    if (!argument.empty() && (failed != std::errc{} || stop != end)) {
-      error("/history takes a number from 0 to 200");
-    } else {
-      chat_.ask_history(io_, client_, count);
+    std::size_t count = 0;
+    for (const char digit : argument) {
+      if (digit < '0' || digit > '9' || argument.size() > 9) {
+        error("/history takes a number, at most 200");
+        return true;
+      }
+      count = count * 10 + static_cast<std::size_t>(digit - '0');
     }
+    chat_.ask_history(io_, client_, argument.empty() ? Room::history_limit : count);
     return true;
   }
 

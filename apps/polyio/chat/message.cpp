@@ -60,25 +60,30 @@ std::string history_frame(const std::deque<MessagePtr>& history) {
   return frame_of_json({{"type", "history"}, {"messages", std::move(messages)}});
 }
 
-std::string who_frame(const std::map<std::uint64_t, std::string>& names) {
+std::string who_frame(const std::map<std::uint64_t, std::string>& names, std::uint64_t you) {
   json people = json::array();
-  for (const auto& [id, name] : names) {
+  auto self = names.find(you);
+  for (auto person = names.begin(); person != names.end(); ++person) {
     if (people.size() == listed_names) break;
-    people.push_back({{"id", id}, {"name", name}});
+    people.push_back({{"id", person->first}, {"name", person->second}});
+    if (person == self) self = names.end();
   }
+  if (self != names.end()) people.back() = {{"id", you}, {"name", self->second}};
   return frame_of_json({{"type", "who"}, {"people", std::move(people)}, {"total", names.size()}});
 }
 
 Command parse_command(std::string_view text) {
   const json value = json::parse(text, nullptr, false);
-  const auto string_at = [&](const char* key) -> std::string {
-    const auto place = value.find(key);
-    return place != value.end() && place->is_string() ? place->get<std::string>() : std::string();
-  };
   if (!value.is_object()) return {};
-  const std::string type = string_at("type");
-  if (type == "say" && value.contains("text")) return {Command::Kind::say, string_at("text")};
-  if (type == "nick" && value.contains("nick")) return {Command::Kind::nick, string_at("nick")};
+  const auto string_at = [&](const char* key) -> const std::string* {
+    const auto place = value.find(key);
+    return place != value.end() ? place->get_ptr<const std::string*>() : nullptr;
+  };
+  const std::string* const type = string_at("type");
+  const std::string* const said = string_at("text");
+  const std::string* const nick = string_at("nick");
+  if (type && said && *type == "say") return {Command::Kind::say, *said};
+  if (type && nick && *type == "nick") return {Command::Kind::nick, *nick};
   return {};
 }
 

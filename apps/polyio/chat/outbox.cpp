@@ -5,7 +5,9 @@ namespace polyio::chat {
 void Outbox::push_message(Piece piece) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
-  const bool full = messages_ >= max_messages || message_bytes_ + piece->size() > max_message_bytes;
+  const bool full =
+      messages_ > 0 &&  // one that is larger than the bound gets through when it is alone
+      (messages_ >= max_messages || message_bytes_ + piece->size() > max_message_bytes);
   // Once something was skipped the rest is, until the writer has told the gap: order is kept.
   if (skipped_ > 0 || full) {
     ++skipped_;

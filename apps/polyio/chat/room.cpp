@@ -12,7 +12,7 @@ void Room::add(const ClientPtr& client) {
   clients.push_back(client);
   if (client->wire == Wire::websocket) {
     client->outbox.push_reply(history_frame(history_));
-    client->outbox.push_reply(who_frame(names_));
+    client->outbox.push_reply(who_frame(names_, client->id));
   }
 }
 

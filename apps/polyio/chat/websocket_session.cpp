@@ -94,12 +94,22 @@ Task<bool> read_frames(Io& io, Stream& stream, const ClientPtr& client, PageTalk
   co_return true;
 }
 
+// Ends keep_alive, which may not have begun when the page leaves.
+struct Pinging {
+  CancelScope* scope = nullptr;
+  bool over = false;
+  void stop() {
+    over = true;
+    if (scope) scope->cancel();
+  }
+};
+
 // Asks a silent page whether it is still there; one that does not answer is let go.
-Task<> keep_alive(Chat& chat, Io& io, PageTalk& talk, TaskGroup& group, CancelScope*& life) {
+Task<> keep_alive(Chat& chat, Io& io, PageTalk& talk, TaskGroup& group, Pinging& pinging) {
   CancelScope scope(io);
-  life = &scope;
+  pinging.scope = &scope;
   bool asked = false;
-  for (;;) {
+  while (!pinging.over) {
     auto slept = co_await io.sleep(chat.options().ping_interval);
     if (!slept) break;
     const bool heard = talk.heard();
@@ -110,7 +120,7 @@ Task<> keep_alive(Chat& chat, Io& io, PageTalk& talk, TaskGroup& group, CancelSc
     asked = !heard;
     if (asked) talk.reply(proto::encode_ping("?"));
   }
-  life = nullptr;
+  pinging.scope = nullptr;
 }
 
 }  // namespace
@@ -121,7 +131,7 @@ Task<> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest) {
   talk.reply(hello_frame(client->id, client->name, chat.options().max_line));
   chat.join(io, client);
   chat.listen(io, client);
-  CancelScope* pinging = nullptr;
+  Pinging pinging;
   auto all = [&](TaskGroup& group) -> Task<> {
     auto writer = group.spawn(write_outbox(io, stream, client, group));
     auto pinger = group.spawn(keep_alive(chat, io, talk, group, pinging));
@@ -131,7 +141,7 @@ Task<> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest) {
       orderly = finished;
     }
     chat.leave(io, client);
-    if (pinging) pinging->cancel();
+    pinging.stop();
     if (!orderly) group.cancel();
   };
   co_await with_task_group(io, all);

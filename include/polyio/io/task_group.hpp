@@ -31,8 +31,8 @@ class TaskGroup {
   explicit TaskGroup(Io& io) : io_(io), scope_(io) {}
   ~TaskGroup() { POLYIO_ASSERT(running_ == 0); }
 
-  void child_ended(std::exception_ptr exception) noexcept;
-  void record(std::exception_ptr exception) noexcept;
+  void child_ended(const std::exception_ptr& exception) noexcept;
+  void record(const std::exception_ptr& exception) noexcept;
 
   // Waits for all tasks; a cancel does not cut it short, it reaches the tasks themselves.
   struct JoinAwaiter {

@@ -1,0 +1,239 @@
+// PageClient: what the chat's page does, over the sim driver's network: the handshake, events and
+// commands in frames, pongs. It also follows who is here. Stranger: a client that says anything.
+#pragma once
+
+#include <polyio/proto/websocket.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include "clients.hpp"
+
+namespace polyio::chat_test {
+
+class PageClient final : public Client {
+ public:
+  PageClient(World& world, unsigned number, std::uint64_t seed)
+      : Client(world, number, seed, true),
+        reader_(proto::WebSocketReader::Role::client, 16 << 20),
+        items_(random_.below(6)) {}
+
+ private:
+  using json = nlohmann::json;
+  using Kind = proto::WebSocketEvent::Kind;
+
+  proto::MaskKey mask() {
+    const auto bits = random_.next();
+    return {static_cast<std::uint8_t>(bits), static_cast<std::uint8_t>(bits >> 8),
+            static_cast<std::uint8_t>(bits >> 16), static_cast<std::uint8_t>(bits >> 24)};
+  }
+
+  Task<> speak(Stream& stream) override {
+    std::string bytes =
+        "GET /ws HTTP/1.1\r\nHost: 10.0.0.1:80\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    for (auto left = items_; left > 0; --left) {
+      if (random_.chance(1, 2)) {
+        const bool sent = co_await send(stream, bytes);
+        if (!sent) co_return;
+        bytes.clear();
+        (void)co_await world_.io.sleep(upto(3ms));
+      }
+      bytes += item();
+    }
+    if (goodbye_ == Goodbye::quit) bytes += proto::encode_close(1000, "bye", mask());
+    const bool sent = co_await send(stream, bytes);
+    if (sent && random_.chance(1, 8)) (void)co_await world_.io.sleep(upto(50ms));
+  }
+
+  std::string item() {
+    const auto kind = random_.below(100);
+    if (kind < 8) {
+      ++answers_owed_;
+      return command({{"type", "say"}, {"text", world_.options.max_line}});
+    }
+    if (kind < 14) {
+      ++answers_owed_;
+      return command({{"type", "say"}, {"text", bad_ascii()}});
+    }
+    if (kind < 22) {
+      ++answers_owed_;
+      std::string name = nickname();
+      if (name == "\xff") name = "\x07";
+      return command({{"type", "nick"}, {"nick", name}});
+    }
+    if (kind < 26) return proto::encode_ping("hello?", mask());
+    const std::string text = json{{"type", "say"}, {"text", message()}}.dump();
+    if (kind < 85) return proto::encode_text(text, mask());
+    const auto cut = random_.below(text.size());
+    return proto::encode_frame(proto::Opcode::text, text.substr(0, cut), {false, mask()}) +
+           proto::encode_frame(proto::Opcode::continuation, text.substr(cut), {true, mask()});
+  }
+
+  std::string bad_ascii() {
+    return random_.chance(1, 2) ? std::string("\x1b[2J")
+                                : std::string(world_.options.max_line + 1, 'x');
+  }
+  std::string command(const json& value) { return proto::encode_text(value.dump(), mask()); }
+
+  void take(Stream& stream, std::string_view bytes) override {
+    require(!closed_ || bytes.empty(), "bytes after the close frame");
+    if (!upgraded_) {
+      head_ += bytes;
+      const auto end = head_.find("\r\n\r\n");
+      if (end == std::string::npos) return;
+      require(head_.starts_with("HTTP/1.1 101 "), "the handshake was refused: " + head_);
+      upgraded_ = true;
+      const std::string rest = head_.substr(end + 4);
+      return frames(stream, rest);
+    }
+    frames(stream, bytes);
+  }
+
+  void frames(Stream&, std::string_view bytes) {
+    reader_.feed(std::as_bytes(std::span(bytes)));
+    while (const auto event = reader_.next()) {
+      require(!closed_, "a frame after the close frame");
+      if (event->kind == Kind::message) happened(json::parse(event->payload));
+      if (event->kind == Kind::close) closed_ = true;
+      require(event->kind != Kind::error, fmt::format("a malformed frame: {}", event->payload));
+    }
+    last_byte_ = bytes.empty() ? last_byte_ : bytes.back();
+  }
+
+  void happened(const json& event) {
+    const std::string type = event.at("type");
+    if (address_told_.empty()) {
+      require(type == "hello", "hello must be first");
+      address_told_ = event.at("name");
+      require(address_told_ == address_, "hello has another's name");
+      require(event.at("limit") == world_.options.max_line, "hello has another limit");
+    } else if (type == "history") {
+      history(event.at("messages"));
+    } else if (type == "who") {
+      for (const json& one : event.at("people")) people_[one.at("id")] = one.at("name");
+      require(event.at("total") == people_.size(), "who has another number");
+    } else if (type == "error") {
+      ++answers_;
+    } else if (type == "skipped") {
+      hearing_.skip(event.at("count"));
+      gap_ = true;
+    } else {
+      heard(type, event);
+    }
+  }
+
+  // All that was said until it came, and from there on everything that happens.
+  void history(const json& messages) {
+    const Stay* stay = world_.record.stay(address_);
+    require(stay && !hearing_.begun(), "a history at the wrong time");
+    const auto& record = world_.record;
+    const std::size_t count = std::min(stay->said_before, chat::Room::history_limit);
+    require(messages.size() == count, "a history of another length");
+    for (std::size_t i = 0; i < count; ++i) {
+      const Happening& then = record.all()[record.said()[stay->said_before - count + i]];
+      const std::string text = messages[i].at("text");
+      require(messages[i].at("name") == then.who, "a history with another name");
+      require(proto::escape_for_log(text, 1024) == then.text, "a history of other messages");
+    }
+    hearing_.begin(stay->joined + 1, stay->joined + 1);
+  }
+
+  void heard(const std::string& type, const json& event) {
+    const std::uint64_t id = event.at("id");
+    const std::string name = event.value("name", "");
+    if (type == "message") {
+      hearing_.hear(Event::said, name, std::string(event.at("text")));
+      require(gap_ || people_.at(id) == name, "somebody else said it");
+    } else if (type == "join") {
+      hearing_.hear(Event::joined, name, "");
+      require(people_.emplace(id, name).second || gap_, "it joined twice");
+    } else if (type == "leave") {
+      hearing_.hear(Event::left, "", "");
+      require(people_.erase(id) == 1 || gap_, "a stranger left");
+    } else {
+      require(type == "rename", "an unknown event: " + type);
+      hearing_.hear(Event::renamed, "", name);
+      require(gap_ || people_.contains(id), "a stranger was renamed");
+      people_[id] = name;
+    }
+  }
+
+  void judge() override {
+    const Stay* stay = world_.record.stay(address_);
+    // Its first bytes came late: it was taken for a silent line client and hung up on.
+    if (!upgraded_ && world_.sim.options().stall > 0) return;
+    require(upgraded_ && stay && stay->has_left, "it was never here, or never left");
+    if (world_.pings_often) return;
+    require(ended_ && !broken_, "there was no end of file");
+    require(!reader_.mid_message(), "half a frame at the end");
+    require(closed_ == (goodbye_ == Goodbye::quit), "a close frame is missing, or too many");
+    require(answers_ + stay->renames == answers_owed_, "an answer is missing, or too many");
+    require(hearing_.complete(stay->left), "events are missing");
+  }
+
+  proto::WebSocketReader reader_;
+  std::uint64_t items_;
+  std::size_t answers_owed_ = 0, answers_ = 0;
+  bool upgraded_ = false, closed_ = false, gap_ = false;
+  char last_byte_ = 0;
+  std::string head_, address_told_;
+  std::map<std::uint64_t, std::string> people_;
+};
+
+// Says anything at all, in any order, and nobody answers for it.
+class Stranger {
+ public:
+  Stranger(World& world, std::uint64_t seed) : world_(world), random_(seed) {}
+
+  Task<> run() {
+    (void)co_await world_.io.sleep(upto(5ms));
+    auto stream = co_await world_.io.connect(world_.server);
+    if (!stream) co_return;
+    if (random_.chance(1, 4)) (void)co_await world_.io.sleep(upto(600ms));
+    for (auto left = random_.below(6); left > 0; --left) {
+      const std::string bytes = something();
+      auto sent = co_await stream->send_all(bytes);
+      if (!sent) co_return;
+      if (random_.chance(1, 4)) (void)co_await world_.io.sleep(upto(2ms));
+    }
+    if (random_.chance(1, 2)) (void)stream->shutdown_send();
+    CancelScope patience(world_.io, upto(random_.chance(1, 2) ? 3s : 5ms));
+    for (;;) {
+      auto chunk = co_await stream->receive();
+      if (!chunk || chunk->empty()) co_return;
+    }
+  }
+
+ private:
+  Nanoseconds upto(Nanoseconds most) {
+    return Nanoseconds(random_.below(static_cast<std::uint64_t>(most.count())));
+  }
+
+  std::string something() {
+    static const std::array<std::string, 14> known{
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nquit\r\nhello\n",
+        "GET /ws HTTP/1.1\r\nHost: 10.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        "GET /ws HTTP/1.1\r\nHost: 10.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        "Origin: http://evil.example\r\n\r\n",
+        "GET /nothing HTTP/1.1\r\n", "GET ", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\r\n\r\n",
+        "BREW /pot HTTP/1.1\r\n\r\n", "/history 99999999999999999999\n", "/nick \x1b\n",
+        proto::encode_frame(proto::Opcode::binary, "zz", {true, proto::MaskKey{1, 2, 3, 4}}),
+        proto::encode_text("{\"type\":\"say\",\"text\":\"\\ud800\"}", proto::MaskKey{1, 2, 3, 4})};
+    if (random_.chance(1, 2)) return known[random_.below(known.size())];
+    std::string bytes(1 + random_.below(60), ' ');
+    for (char& byte : bytes) {
+      byte = static_cast<char>(random_.next());
+      if (byte == '.') byte = '\n';  // so that it is never taken for a message of somebody else
+    }
+    return bytes;
+  }
+
+  World& world_;
+  Random random_;
+};
+
+}  // namespace polyio::chat_test
