@@ -195,6 +195,7 @@ bool ReadinessDriver::send(Slot& slot, Op& op) {
       return finish(op, -error);
     }
     op.moved += *count;
+    op.progressed(io().now());  // progress, as the idle timeout counts it
   }
   return finish(op, static_cast<std::int64_t>(op.moved));
 }
@@ -211,7 +212,11 @@ bool ReadinessDriver::accept(Slot& slot, Op& op) {
 }
 
 bool ReadinessDriver::connect(Slot& slot, Op& op) {
-  if (op.moved) return finish(op, -os::pending_error(fd_of(op)));  // writable: it has ended
+  if (op.moved) {  // writable: it has ended, unless that was a false alarm
+    const int error = os::pending_error(fd_of(op));
+    if (!error && !os::peer_address(fd_of(op))) return wait_for(slot, op, event_write);
+    return finish(op, -error);
+  }
   op.moved = 1;
   const auto started = os::start_connect(fd_of(op), *static_cast<const os::Address*>(op.address));
   if (!started) return finish(op, -started.error().value());

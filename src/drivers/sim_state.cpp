@@ -71,6 +71,7 @@ bool SimDriver::State::send(Wait& wait) {
     if (count == -EAGAIN) return false;
     if (count < 0) return end(wait, count);
     op.moved += static_cast<std::size_t>(count);
+    op.started = world.now;  // progress, to the idle timeout
     if (op.moved < total && world.random.chance(1, 2)) return false;  // the rest later
   }
   return end(wait, static_cast<std::int64_t>(total));

@@ -16,7 +16,7 @@ namespace polyio {
 // The pieces of a send that are not sent yet: all but the first `moved` bytes of op.parts. At most
 // 64 at a time; `room` holds them unless op.parts can be used as it is.
 inline std::span<const iovec> rest_of(const Op& op, std::array<iovec, 64>& room) noexcept {
-  if (op.moved == 0) return {op.parts, std::min<std::size_t>(op.size, room.size())};
+  if (op.moved == 0 && op.size <= room.size()) return {op.parts, op.size};
   std::size_t skip = op.moved, count = 0;
   for (std::size_t i = 0; i < op.size && count < room.size(); ++i) {
     const iovec& part = op.parts[i];

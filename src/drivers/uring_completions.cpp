@@ -135,6 +135,7 @@ void UringDriver::on_send(Slot& slot, int result) {
   Op& op = *slot.writer;
   if (result > 0) {
     op.moved += static_cast<std::size_t>(result);
+    op.progressed(io().now());  // progress, as the idle timeout counts it
     if (op.moved < total_of(op)) {
       if (!op.cancel_requested) return submit_send(slot, op);
       result = -ECANCELED;

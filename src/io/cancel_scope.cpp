@@ -21,7 +21,7 @@ CancelScope::CancelScope(Io& io, Deadline deadline)
 }
 
 CancelScope::CancelScope(Io& io, Nanoseconds span)
-    : CancelScope(io, deadline_after(io.now(), span)) {}
+    : CancelScope(io, deadline_after(io.driver().now(), span)) {}
 
 CancelScope::~CancelScope() {
   if (!job_) return;

@@ -47,6 +47,7 @@ void Io::run(Task<> main) {
     POLYIO_ASSERT(main_done_);  // nothing is ever suspended under the blocking model
   } else {
     ready_.push_back(job);
+    run_ready();  // main begins before what was posted to this Io already, which may count on it
     while (!main_done_) {
       io_of_this_thread = this;
       service_waits();
@@ -294,7 +295,7 @@ void Io::IdleSweep::fire_sweep(Timer& timer) {
   const TimePoint now = io.now();
   io.for_each_job(io.root_, [&](Job& job) {
     const bool stream = job.kind == OpKind::receive || job.kind == OpKind::send;
-    if (stream && now - job.started >= self.span) io.cancel_op(job, ETIMEDOUT);
+    if (stream && now - job.last_progress() >= self.span) io.cancel_op(job, ETIMEDOUT);
   });
   io.arm(self, deadline_after(now, self.span / 4));
 }
@@ -329,14 +330,13 @@ bool Io::ParkAwaiter::await_ready() {
 
 bool Io::YieldAwaiter::await_ready() {
   Op& op = io_->prepare(OpKind::yield);
+  op.result = -job_of(op).scope->reason();
   if (io_->blocks_) {
     io_->driver_->leave();
     io_->driver_->enter();
     io_->enter_thread(&job_of(op));
-    op.result = 0;
     return true;
   }
-  op.result = 0;
   op.state = OpState::done;
   io_->ready_.push_back(job_of(op));
   return false;

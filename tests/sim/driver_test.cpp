@@ -10,9 +10,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-os::Address address(const char* text) {
-  return *os::Address::parse(text);
-}
+os::Address address(const char* text) { return *os::Address::parse(text); }
 
 SimOptions without_faults(std::uint64_t seed) {
   SimOptions options;
@@ -207,6 +205,37 @@ TEST(SimDriver, AReceiveWaitsForABuffer) {
           EXPECT_TRUE(chunk && chunk->text() == "b");
         };
         co_await with_task_group(io, both);
+      },
+      options);
+}
+
+TEST(SimDriver, TheIdleTimeoutSparesASendThatMovesOn) {
+  SimOptions options;
+  options.window_min = options.window_max = 100;
+  for_pair(
+      [](Io& io, SimDriver&, Pair& pair) -> Task<> {
+        io.set_idle_timeout(milliseconds(200));
+        auto read = [&io](Stream& stream) -> Task<> {
+          std::array<std::byte, 100> room;
+          for (std::size_t total = 0; total < 9'000;) {
+            (void)co_await io.sleep(milliseconds(20));
+            auto count = co_await stream.receive_into(room);
+            require(count && *count > 0, "the reader got nothing");
+            total += *count;
+          }
+        };
+        auto both = [&](TaskGroup& group) -> Task<> {
+          (void)group.spawn(read(pair.server));
+          const auto before = io.now();
+          const std::string text(9'000, 'x');
+          auto sent = co_await pair.client.send_all(text);
+          EXPECT_TRUE(sent.has_value());
+          EXPECT_GT(io.now() - before, milliseconds(400));
+        };
+        co_await with_task_group(io, both);
+        auto nothing = co_await pair.client.receive();  // this one does not move on
+        EXPECT_EQ(nothing.error(), errno_code(ETIMEDOUT));
+        io.set_idle_timeout(Nanoseconds::zero());
       },
       options);
 }

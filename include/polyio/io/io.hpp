@@ -190,7 +190,7 @@ class Io::YieldAwaiter : public OpAwaiter {
 };
 
 inline Io::SleepAwaiter Io::sleep(Nanoseconds span) noexcept {
-  return SleepAwaiter(*this, deadline_after(now(), span));
+  return SleepAwaiter(*this, deadline_after(driver_->now(), span));  // now() may be a while ago
 }
 inline Io::SleepAwaiter Io::sleep_until(Deadline deadline) noexcept {
   return SleepAwaiter(*this, deadline);

@@ -6,6 +6,7 @@
 
 #include <sys/uio.h>
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -45,7 +46,15 @@ struct Op {
   std::size_t size = 0;     // receive: bytes of room; send: number of pieces
   std::size_t moved = 0;    // send: bytes taken by the kernel so far
   std::int64_t result = 0;  // >= 0 bytes or a socket; < 0 a negated errno
-  TimePoint started{};
+  TimePoint started{};  // or the last progress, which the idle timeout counts from
+
+  // Both for the blocking driver too, where a send goes on beside the Io's timers.
+  void progressed(TimePoint now) noexcept {
+    std::atomic_ref(started).store(now, std::memory_order_relaxed);
+  }
+  TimePoint last_progress() const noexcept {
+    return std::atomic_ref(const_cast<TimePoint&>(started)).load(std::memory_order_relaxed);
+  }
   union {
     std::coroutine_handle<> resume = {};  // where the job goes on
     void* sleeper;                        // blocking driver: the thread that waits for it
