@@ -3,6 +3,7 @@ option(POLYIO_APPS "build the polyio program" ${PROJECT_IS_TOP_LEVEL})
 option(POLYIO_EXAMPLES "build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(POLYIO_TESTS "build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(POLYIO_INSTALL "generate install rules" ${PROJECT_IS_TOP_LEVEL})
+option(POLYIO_BENCH "build the load generator and the servers it compares" OFF)
 option(POLYIO_FUZZ "build the libFuzzer targets (clang only)" OFF)
 set(POLYIO_SANITIZE "" CACHE STRING "sanitizers to build with: address,undefined or thread")
 
@@ -21,7 +22,7 @@ endif()
 add_library(polyio_options INTERFACE)
 target_compile_features(polyio_options INTERFACE cxx_std_23)
 target_compile_options(polyio_options INTERFACE
-  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Woverloaded-virtual
+  -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Woverloaded-virtual
   $<$<CONFIG:Release>:-g1>)
 if(POLYIO_SANITIZE)
   add_compile_options(

@@ -28,9 +28,13 @@ Result<os::UniqueFd> connect_to(const os::Address& address, Nanoseconds timeout)
   PollSelector selector;
   const auto key = selector.register_fd(socket->get(), event_write);
   if (!key) return fail(key.error());
-  const auto ready = selector.select(timeout);
-  if (!ready) return fail(ready.error());
-  if (ready->empty()) return fail(ETIMEDOUT);
+  const Deadline deadline = deadline_after(monotonic_now(), timeout);
+  for (;;) {
+    const auto ready = selector.select(timeout_until(deadline, monotonic_now()));
+    if (!ready) return fail(ready.error());
+    if (!ready->empty()) break;
+    if (monotonic_now() >= deadline) return fail(ETIMEDOUT);
+  }
   if (const int error = os::pending_error(socket->get())) return fail(error);
   (void)os::set_no_delay(socket->get());
   return socket;

@@ -8,7 +8,7 @@ constexpr auto no_fire = [](Timer&) {};
 
 CancelScope::CancelScope(Io& io, Root) noexcept : Timer(no_fire), io_(io) {}
 
-CancelScope::CancelScope(Io& io, Deadline deadline)
+CancelScope::CancelScope(Io& io, Deadline until)
     : Timer([](Timer& timer) { static_cast<CancelScope&>(timer).cancel_with(ETIMEDOUT); }),
       io_(io),
       job_(&io.current()),
@@ -17,7 +17,7 @@ CancelScope::CancelScope(Io& io, Deadline deadline)
   static_cast<ListNode<ScopeTag>&>(*job_).unlink();
   jobs_.push_back(*job_);
   job_->scope = this;
-  if (deadline != never) io.arm(*this, deadline);
+  if (until != never) io.arm(*this, until);
 }
 
 CancelScope::CancelScope(Io& io, Nanoseconds span)
@@ -33,8 +33,8 @@ CancelScope::~CancelScope() {
   job_->scope = parent_;
 }
 
-void CancelScope::set_deadline(Deadline deadline) {
-  if (!reason_) io_.arm(*this, deadline);
+void CancelScope::set_deadline(Deadline until) {
+  if (!reason_) io_.arm(*this, until);
 }
 
 int CancelScope::reason() const noexcept {

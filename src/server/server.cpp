@@ -127,13 +127,24 @@ void Server::Impl::run(const Server& server) {
   std::optional<os::SignalWatcher> signals;
   if (shared_.options.signals) signals.emplace({SIGINT, SIGTERM}, [this](int) { stop(); });
   std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < workers_.size(); ++i) {
-    threads.emplace_back([this, i] {
-      os::name_thread(fmt::format("loop-{}", i).c_str());
-      run_worker(*workers_[i]);
-    });
+  std::counting_semaphore<> begun(0);
+  try {
+    for (std::size_t i = 1; i < workers_.size(); ++i) {
+      workers_[i]->io().post([&begun] { begun.release(); });
+      threads.emplace_back([this, i, &begun] {
+        os::name_thread(fmt::format("loop-{}", i).c_str());
+        run_worker(*workers_[i]);
+        begun.release();  // if it could not even begin
+      });
+    }
+    // Before anything is accepted, or connections could take the descriptors a loop needs.
+    for (std::size_t i = 1; i < workers_.size(); ++i) begun.acquire();
+    if (shared_.options.on_ready) shared_.options.on_ready(server);
+  } catch (...) {
+    stop();
+    for (std::thread& thread : threads) thread.join();
+    throw;
   }
-  if (shared_.options.on_ready) shared_.options.on_ready(server);
   run_worker(*workers_[0]);
   for (std::thread& thread : threads) thread.join();
   if (const auto cut = shared_.cut.load()) {

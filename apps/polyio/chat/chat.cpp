@@ -49,14 +49,14 @@ void Chat::on_home(Io& io, Work work) {
   }
 }
 
-template <class Work>
-void Chat::on_every_home(Io& io, const Work& work) {
+template <class Tell>
+void Chat::on_every_home(Io& io, const Tell& tell) {
   for (auto& home : homes_) {
     Room* const room = &home->room;
     if (home->io == &io) {
-      work(*room);
+      tell(*room);
     } else {
-      home->io->post([room, work] { work(*room); });
+      home->io->post([room, tell] { tell(*room); });
     }
   }
 }

@@ -66,8 +66,8 @@ class Chat {
  private:
   using Work = std::move_only_function<void(Room&)>;
   void on_home(Io& io, Work work);
-  template <class Work>
-  void on_every_home(Io& io, const Work& work);
+  template <class Tell>
+  void on_every_home(Io& io, const Tell& tell);
   void log(const std::string& line) const {
     if (options_.log) options_.log(line);
   }

@@ -114,7 +114,7 @@ class LineTalk {
 
 // Reads until the client leaves. True: it left in an orderly way and may still be listening.
 Task<bool> read_lines(Io& io, Stream& stream, const ClientPtr& client, LineTalk& talk,
-                      FirstBytes first) {
+                      const TaskGroup& group, FirstBytes first) {
   if (!talk.feed(std::as_bytes(std::span(first.held)))) co_return true;
   if (!talk.feed(first.chunk.bytes())) co_return true;
   first.chunk = {};
@@ -125,7 +125,10 @@ Task<bool> read_lines(Io& io, Stream& stream, const ClientPtr& client, LineTalk&
     if (chunk->empty()) break;
     if (!talk.feed(chunk->bytes())) co_return true;
   }
-  talk.finish();
+  // Half a line is a message when the client ended it so: not when it is this server that ends, nor
+  // when the connection was reset, which is told once, and here to the writer: it goes first.
+  (void)co_await io.yield();
+  if (!io.draining() && !group.cancelled()) talk.finish();
   co_return true;
 }
 
@@ -139,7 +142,7 @@ Task<> line_session(Chat& chat, Io& io, Stream& stream, FirstBytes first) {
   auto both = [&](TaskGroup& group) -> Task<> {
     auto writer = group.spawn(write_outbox(io, stream, client, group));
     if (writer) {
-      const bool finished = co_await read_lines(io, stream, client, talk, std::move(first));
+      const bool finished = co_await read_lines(io, stream, client, talk, group, std::move(first));
       orderly = finished;
     }
     chat.leave(io, client);

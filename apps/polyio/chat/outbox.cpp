@@ -10,7 +10,7 @@ void Outbox::push_message(Piece piece) {
       (messages_ >= max_messages || message_bytes_ + piece->size() > max_message_bytes);
   // Once something was skipped the rest is, until the writer has told the gap: order is kept.
   if (skipped_ > 0 || full) {
-    ++skipped_;
+    if (skipped_++ == 0) gap_at_ = pieces_.size();
     return;
   }
   ++messages_;
@@ -44,8 +44,12 @@ Outbox::Batch Outbox::take() {
   const std::lock_guard lock(mutex_);
   Batch batch;
   batch.pieces = std::exchange(pieces_, {});
-  if (pong_) batch.pieces.push_back(std::exchange(pong_, nullptr));
   batch.skipped = std::exchange(skipped_, 0);
+  batch.gap_at = gap_at_;
+  if (pong_) {  // first: a close frame must stay the last
+    batch.pieces.insert(batch.pieces.begin(), std::exchange(pong_, nullptr));
+    ++batch.gap_at;
+  }
   batch.closed = closed_;
   messages_ = message_bytes_ = 0;
   if (reply_bytes_ > 0) wake(reader_);

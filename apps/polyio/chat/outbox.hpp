@@ -32,10 +32,12 @@ class Outbox {
   // No more will come; what is here is still sent.
   void close();
 
-  // What the writer takes: the pieces in order, then how many messages were skipped after them.
+  // What the writer takes: the pieces in order, and how many messages were skipped. All of those
+  // have their place before pieces[gap_at], which is a reply, a close frame perhaps.
   struct Batch {
     std::vector<Piece> pieces;
     std::uint64_t skipped = 0;
+    std::size_t gap_at = 0;
     bool closed = false;
     bool empty() const noexcept { return pieces.empty() && skipped == 0; }
   };
@@ -60,6 +62,7 @@ class Outbox {
   std::size_t message_bytes_ = 0;
   std::size_t reply_bytes_ = 0;
   std::uint64_t skipped_ = 0;
+  std::size_t gap_at_ = 0;
   Job* writer_ = nullptr;
   Job* reader_ = nullptr;
   bool closed_ = false;

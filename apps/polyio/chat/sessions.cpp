@@ -40,8 +40,8 @@ Task<bool> write_until_closed(Io& io, Stream& stream, Client& client) {
       continue;
     }
     if (batch.skipped) {
-      batch.pieces.push_back(
-          std::make_shared<const std::string>(gap_notice(client, batch.skipped)));
+      batch.pieces.insert(batch.pieces.begin() + static_cast<std::ptrdiff_t>(batch.gap_at),
+                          std::make_shared<const std::string>(gap_notice(client, batch.skipped)));
     }
     auto sent = co_await send_pieces(stream, batch.pieces);
     if (!sent) co_return false;

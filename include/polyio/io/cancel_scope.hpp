@@ -16,7 +16,7 @@ struct ChildScopeTag;
 class CancelScope : public ListNode<ChildScopeTag>, private Timer {
  public:
   // Opens a scope around what the current task does until the scope is destroyed, by the same task.
-  explicit CancelScope(Io& io, Deadline deadline = never);
+  explicit CancelScope(Io& io, Deadline until = never);
   CancelScope(Io& io, Nanoseconds span);
   ~CancelScope();
 
@@ -27,7 +27,7 @@ class CancelScope : public ListNode<ChildScopeTag>, private Timer {
   // True when the deadline of this scope is what ended it.
   bool timed_out() const noexcept { return reason_ == ETIMEDOUT; }
   // Moves the deadline; later costs next to nothing.
-  void set_deadline(Deadline deadline);
+  void set_deadline(Deadline until);
 
  private:
   friend class Io;
