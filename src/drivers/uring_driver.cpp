@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <polyio/os/socket.hpp>
@@ -18,7 +19,8 @@ UringDriver::~UringDriver() {
       if (slot.fd >= 0 && !slot.closing) close({i, slot.generation});
     }
     while (in_flight_ > 0) {
-      wait(never);
+      // On another thread than the one that ran: the ring's end is that of its requests.
+      if (io_uring_submit_and_wait(&ring_, 1) == -EEXIST) break;
       reap();
     }
     io_uring_queue_exit(&ring_);
@@ -37,6 +39,14 @@ void UringDriver::enter() {
   messages_.resize(*ring_.sq.kring_entries);
   ready_ = true;
   request_wakeup();
+}
+
+void UringDriver::leave() noexcept {
+  const auto closing = [](const Slot& slot) { return slot.closing; };
+  while (std::ranges::any_of(slots_, closing)) {
+    wait(never);
+    reap();
+  }
 }
 
 UringDriver::Slot& UringDriver::slot_of(Handle handle) noexcept {

@@ -43,6 +43,8 @@ class UringDriver final : public Driver {
   // Sets the ring up in the thread that runs the Io (IORING_SETUP_SINGLE_ISSUER). Throws
   // std::system_error when the kernel refuses.
   void enter() override;
+  // Sees what was closed to its end: another thread may destroy the driver, which can't.
+  void leave() noexcept override;
 
  private:
   static constexpr std::uint32_t no_piece = UINT32_MAX;

@@ -1,6 +1,7 @@
 #include <polyio/io/io.hpp>
 #include <polyio/io/stream.hpp>
 #include <polyio/io/task_group.hpp>
+#include <thread>
 
 namespace polyio {
 namespace {
@@ -23,6 +24,8 @@ Io::Io(std::unique_ptr<Driver> driver)
 
 Io::~Io() {
   POLYIO_ASSERT(jobs_ == 0);
+  // The work that ended this Io may have run before its post() was through with it.
+  while (posting_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
   timers_.disarm(idle_sweep_);
 }
 
@@ -227,12 +230,14 @@ void Io::give_permit(Job& job) noexcept {
 }
 
 void Io::post(std::move_only_function<void()> work) {
+  posting_.fetch_add(1, std::memory_order_relaxed);
   {
     const std::lock_guard lock(inbox_mutex_);
     works_.push_back(std::move(work));
     works_filled_.store(true);
   }
   rouse();
+  posting_.fetch_sub(1, std::memory_order_release);
 }
 
 void Io::rouse() {
@@ -302,6 +307,7 @@ void Io::IdleSweep::fire_sweep(Timer& timer) {
 
 void Io::drain() {
   draining_ = true;
+  if (!blocks_) driver_->poll(TimePoint::min());  // collects what has arrived: it is delivered
   for_each_job(root_, [this](Job& job) {
     if (job.kind == OpKind::receive) cancel_op(job, 0);
   });

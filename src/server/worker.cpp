@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <polyio/drivers/registry.hpp>
 #include <polyio/os/signals.hpp>
+#include <polyio/proto/text.hpp>
 
 namespace polyio {
 namespace {
@@ -43,7 +44,7 @@ Task<> ServerShared::serve_connection(Io& io, Stream stream) {
     co_await handler(io, std::move(stream));
   } catch (const std::exception& error) {
     failed.fetch_add(1, std::memory_order_relaxed);
-    options.log(fmt::format("a handler threw: {}", error.what()));
+    options.log(fmt::format("a handler threw: {}", proto::escape_for_log(error.what(), 1024)));
   } catch (...) {
     failed.fetch_add(1, std::memory_order_relaxed);
     options.log("a handler threw what is not a std::exception");
@@ -70,8 +71,19 @@ Task<> Worker::main(const Dispatch& dispatch) {
   main_job_ = &io_.current();
   auto whole = [&](TaskGroup& group) { return body(group, dispatch); };
   co_await with_task_group(io_, whole);
+  while (!end()) {
+    auto parked = co_await io_.park();
+    (void)parked;
+  }
+}
+
+// False: a connection is on its way here from another worker.
+bool Worker::end() {
   const std::lock_guard lock(stop_mutex_);
+  if (load() > 0) return false;
   running_ = false;
+  ended_ = true;
+  return true;
 }
 
 Task<> Worker::body(TaskGroup& group, const Dispatch& dispatch) {
@@ -85,7 +97,7 @@ Task<> Worker::body(TaskGroup& group, const Dispatch& dispatch) {
     const std::lock_guard lock(stop_mutex_);
     if (stops_ > 0) stopping_ = true;
   }
-  while (!stopping_) {
+  while (!stopping_ || accept_job_) {  // what was accepted at the last moment is served
     auto parked = co_await io_.park();
     if (!parked) break;
   }
@@ -94,6 +106,7 @@ Task<> Worker::body(TaskGroup& group, const Dispatch& dispatch) {
   {
     CancelScope limit(io_, shared_.options.drain_timeout);
     draining_ = &limit;
+    if (impatient_) limit.cancel();
     while (load() > 0) {
       auto parked = co_await io_.park();
       if (!parked) break;
@@ -132,6 +145,7 @@ Task<> Worker::accept_loop(const Dispatch& dispatch) {
   }
   accepting_ = nullptr;
   accept_job_ = nullptr;
+  io_.unpark(*main_job_);
 }
 
 Task<> Worker::wait_for_room() {
@@ -200,7 +214,14 @@ void Worker::room_freed() {
 
 // Counted at once, so that a burst of connections is spread while the posts are on their way.
 void Worker::take(os::UniqueFd socket) {
-  admit();
+  {
+    const std::lock_guard lock(stop_mutex_);
+    if (ended_) {
+      shared_.refused.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
+    admit();
+  }
   io_.post([this, owned = std::move(socket)]() mutable {
     auto stream = io_.adopt(std::move(owned));
     if (stream && !stopping_) return start(std::move(*stream));
@@ -240,7 +261,8 @@ void Worker::run_thread(ConnectionThread& self, os::UniqueFd socket) {
     {
       const std::lock_guard lock(threads_mutex_);
       self.io = &io;
-      if (stopping_) io.post([&io] { io.drain(); });
+      if (drained_) io.post([&io] { io.drain(); });
+      if (cut_) io.post([&io] { io.cancel_all(); });
     }
     auto whole = [&]() -> Task<> {
       auto stream = io.adopt(std::move(socket));
@@ -278,19 +300,17 @@ void Worker::stop() {
   const int call = ++stops_;
   if (!running_) return;
   io_.post([this, call] {
-    if (call == 1) {
-      stopping_ = true;
-      if (accepting_) accepting_->cancel();
-      io_.unpark(*main_job_);
-    } else if (draining_) {
-      draining_->cancel();
-    }
+    stopping_ = true;
+    if (accepting_) accepting_->cancel();
+    if (call > 1) impatient_ = true;
+    if (impatient_ && draining_) draining_->cancel();
+    if (main_job_) io_.unpark(*main_job_);  // else it has not begun yet
   });
 }
 
 void Worker::begin_drain() {
   const std::lock_guard lock(threads_mutex_);
-  stopping_ = true;
+  drained_ = true;
   io_.drain();
   for (ConnectionThread& thread : threads_) {
     if (Io* io = thread.io) io->post([io] { io->drain(); });
@@ -299,6 +319,7 @@ void Worker::begin_drain() {
 
 void Worker::begin_cut() {
   const std::lock_guard lock(threads_mutex_);
+  cut_ = true;
   for (ConnectionThread& thread : threads_) {
     if (Io* io = thread.io) io->post([io] { io->cancel_all(); });
   }

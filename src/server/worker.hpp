@@ -57,6 +57,7 @@ class Worker {
   };
 
   Task<> main(const Dispatch& dispatch);
+  bool end();
   Task<> body(TaskGroup& group, const Dispatch& dispatch);
   Task<> accept_loop(const Dispatch& dispatch);
   Task<> wait_for_room();
@@ -80,15 +81,18 @@ class Worker {
   Job* main_job_ = nullptr;
   Job* accept_job_ = nullptr;
   bool stopping_ = false;
+  bool impatient_ = false;  // stop() was called again
   bool exhausted_ = false;  // said so in the log
 
   std::mutex stop_mutex_;
   int stops_ = 0;
   bool running_ = false;
+  bool ended_ = false;
 
   std::mutex threads_mutex_;
   std::list<ConnectionThread> threads_;
   std::size_t threads_ended_ = 0;
+  bool drained_ = false, cut_ = false;  // new threads' Ios are, too
 };
 
 }  // namespace polyio

@@ -49,7 +49,7 @@ class ChatRun {
  private:
   chat::ChatOptions& options() {
     chat::ChatOptions& options = world_.options;
-    options.max_line = random_.chance(1, 8) ? 8192 : 64 + random_.below(200);
+    options.max_line = random_.chance(1, 8) && !world_.narrow() ? 8192 : 64 + random_.below(200);
     options.request_timeout = random_.chance(1, 8) ? 10s : 1000s;
     world_.pings_often = random_.chance(1, 8) || options.request_timeout == 10s;
     if (world_.pings_often) options.ping_interval = 1ms + upto(200ms);

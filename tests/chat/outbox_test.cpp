@@ -99,6 +99,25 @@ TEST(Outbox, NeverSkipsReplies) {
   EXPECT_EQ(batch.skipped, 1u);
 }
 
+// The gap is told where it is: nothing may come after a close frame.
+TEST(Outbox, SaysWhereTheGapIs) {
+  Outbox outbox;
+  outbox.push_reply("first");
+  for (std::size_t i = 0; i < Outbox::max_messages; ++i) outbox.push_message(piece("m"));
+  outbox.push_message(piece("skipped"));
+  outbox.push_reply("close");
+  outbox.push_message(piece("skipped"));
+  outbox.push_pong("pong");
+  auto batch = outbox.take();
+  EXPECT_EQ(batch.skipped, 2u);
+  ASSERT_EQ(batch.gap_at, Outbox::max_messages + 2) << "the pong comes first";
+  EXPECT_EQ(*batch.pieces.at(batch.gap_at), "close");
+  EXPECT_EQ(*batch.pieces.back(), "close");
+  for (std::size_t i = 0; i <= Outbox::max_messages; ++i) outbox.push_message(piece("m"));
+  batch = outbox.take();
+  EXPECT_EQ(batch.gap_at, Outbox::max_messages);
+}
+
 TEST(Outbox, TellsTheReaderWhenRepliesAreMany) {
   Outbox outbox;
   outbox.push_reply(std::string(Outbox::max_reply_bytes, 'r'));
@@ -117,7 +136,7 @@ TEST(Outbox, KeepsOnePong) {
   for (const char* pong : {"p1", "p2", "p3"}) outbox.push_pong(pong);
   auto batch = outbox.take();
   ASSERT_EQ(batch.pieces.size(), Outbox::max_messages + 1);
-  EXPECT_EQ(*batch.pieces.back(), "p3");
+  EXPECT_EQ(*batch.pieces.front(), "p3");
   EXPECT_EQ(batch.skipped, 1u);
   EXPECT_TRUE(outbox.take().empty());
   outbox.push_pong("p4");

@@ -158,17 +158,18 @@ class PageClient final : public Client {
     }
   }
 
-  void judge() override {
+  bool judge() override {
     const Stay* stay = world_.record.stay(address_);
     // Its first bytes came late: it was taken for a silent line client and hung up on.
-    if (!upgraded_ && world_.sim.options().stall > 0) return;
+    if (!upgraded_ && world_.sim.options().stall > 0) return false;
     require(upgraded_ && stay && stay->has_left, "it was never here, or never left");
-    if (world_.pings_often) return;
+    if (world_.pings_often) return false;
     require(ended_ && !broken_, "there was no end of file");
     require(!reader_.mid_message(), "half a frame at the end");
     require(closed_ == (goodbye_ == Goodbye::quit), "a close frame is missing, or too many");
     require(answers_ + stay->renames == answers_owed_, "an answer is missing, or too many");
     require(hearing_.complete(stay->left), "events are missing");
+    return true;
   }
 
   proto::WebSocketReader reader_;
@@ -189,6 +190,7 @@ class Stranger {
     (void)co_await world_.io.sleep(upto(5ms));
     auto stream = co_await world_.io.connect(world_.server);
     if (!stream) co_return;
+    CancelScope patience(world_.io, 5s);  // it does not read while it sends
     if (random_.chance(1, 4)) (void)co_await world_.io.sleep(upto(600ms));
     for (auto left = random_.below(6); left > 0; --left) {
       const std::string bytes = something();
@@ -197,7 +199,7 @@ class Stranger {
       if (random_.chance(1, 4)) (void)co_await world_.io.sleep(upto(2ms));
     }
     if (random_.chance(1, 2)) (void)stream->shutdown_send();
-    CancelScope patience(world_.io, upto(random_.chance(1, 2) ? 3s : 5ms));
+    patience.set_deadline(deadline_after(world_.io.now(), upto(random_.chance(1, 2) ? 3s : 5ms)));
     for (;;) {
       auto chunk = co_await stream->receive();
       if (!chunk || chunk->empty()) co_return;

@@ -1,6 +1,7 @@
-// The contract suite: what every I/O model promises, checked by the same cases on all of them. A case runs
-// tasks on one Io (fixture ContractTest) against other tasks or a raw socket. The rule: nobody sleeps to
-// wait for somebody else and nothing is asserted to be fast; each case leaves no descriptor, job or timer.
+// The contract suite: what every I/O model promises, checked by the same cases on all of them. A
+// case runs tasks on one Io (fixture ContractTest) against other tasks or a raw socket. The rule:
+// nobody sleeps to wait for somebody else and nothing is asserted to be fast; each case leaves no
+// descriptor, job or timer.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -26,6 +27,9 @@ using namespace std::chrono_literals;
     ADD_FAILURE() << "not " #condition; \
     co_return;                          \
   }
+
+// GTEST_SKIP, with the registry's reason, where the model can't be used. For SetUp.
+void skip_unless_available(std::string_view model);
 
 // Descriptors open in this process.
 int open_fds();
@@ -83,7 +87,8 @@ class ContractTest : public testing::TestWithParam<const char*> {
   // Exactly `count` bytes, or less when the peer finishes or breaks off.
   static Task<std::string> read(Stream& stream, std::size_t count);
   static Task<std::string> read_to_end(Stream& stream) { return read(stream, SIZE_MAX); }
-  // From the raw end, letting the loop run: a model may close a little later than close() was called.
+  // From the raw end, letting the loop run: a model may close a little later than close() was
+  // called.
   Task<std::string> read_to_end(Raw& raw);
 
  private:

@@ -114,9 +114,15 @@ std::vector<iovec> cut(const std::string& bytes, const std::vector<std::size_t>&
 }
 
 TEST_P(DataTest, PiecesAreSentAsOne) {
-  const std::vector<std::vector<std::size_t>> cuts = {
-      {}, {0}, {0, 0, 0}, {5}, {0, 3, 0, 0, 4, 0}, std::vector<std::size_t>(65, 1),
-      std::vector<std::size_t>(200, 3), std::vector<std::size_t>(1024, 2), {1, 100'000, 0, 2}};
+  const std::vector<std::vector<std::size_t>> cuts = {{},
+                                                      {0},
+                                                      {0, 0, 0},
+                                                      {5},
+                                                      {0, 3, 0, 0, 4, 0},
+                                                      std::vector<std::size_t>(65, 1),
+                                                      std::vector<std::size_t>(200, 3),
+                                                      std::vector<std::size_t>(1024, 2),
+                                                      {1, 100'000, 0, 2}};
   auto body = [&](TaskGroup& group) -> Task<> {
     Pair ends = pair();
     std::string expected, got;
@@ -144,8 +150,7 @@ TEST_P(DataTest, LargePiecesThroughASmallSocket) {
     for (std::size_t i = 0; i < 150; ++i) all.push_back(i % 7 == 0 ? 0 : i * 131);
     return all;
   }();
-  const std::string bytes =
-      pattern(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}), 3);
+  const std::string bytes = pattern(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}), 3);
   auto body = [&](TaskGroup& group) -> Task<> {
     Pair ends = pair(32 * 1024);
     auto sender = [&]() -> Task<> {

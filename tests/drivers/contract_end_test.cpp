@@ -139,7 +139,8 @@ TEST_P(EndTest, APeerThatGoesEndsABlockedSend) {
   }
 }
 
-// The number of a closed descriptor is used again at once: what was meant for the old never reaches the new.
+// The number of a closed descriptor is used again at once: what was meant for the old never reaches
+// the new.
 TEST_P(EndTest, DescriptorNumbersUsedAgain) {
   auto body = [&](TaskGroup& group) -> Task<> {
     for (int round = 0; round < 200; ++round) {

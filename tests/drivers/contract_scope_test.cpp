@@ -9,7 +9,8 @@ POLYIO_ON_EVERY_MODEL(ScopeTest);
 
 TEST_P(ScopeTest, ASleepIsNotShort) {
   auto body = [&](TaskGroup&) -> Task<> {
-    for (const Nanoseconds span : {Nanoseconds(3ms), Nanoseconds(1us), Nanoseconds(0), Nanoseconds(-1h)}) {
+    for (const Nanoseconds span :
+         {Nanoseconds(3ms), Nanoseconds(1us), Nanoseconds(0), Nanoseconds(-1h)}) {
       const TimePoint before = monotonic_now();
       auto slept = co_await io().sleep(span);
       EXPECT_TRUE(slept);

@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <polyio/os/socket.hpp>
+#include <system_error>
 
 namespace polyio::contract {
 namespace {
@@ -26,7 +27,21 @@ void bound_buffers(int fd, int size) {
   ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
+// What the machine itself must have: a test can't go on without, so its error ends it.
+template <class T>
+T or_throw(Result<T> result) {
+  if (!result) throw std::system_error(result.error());
+  return std::move(*result);
+}
+
 }  // namespace
+
+void skip_unless_available(std::string_view model) {
+  for (const ModelInfo& info : list_models()) {
+    if (info.model == model && !info.available) GTEST_SKIP() << info.reason;
+  }
+  (void)make_driver(model).value();  // whatever a first time opens for good
+}
 
 int open_fds() {
   int count = 0;
@@ -37,12 +52,13 @@ int open_fds() {
 }
 
 Raw Raw::connect(const os::Address& address, int buffer) {
-  auto fd = os::tcp_socket(address.family(), os::Blocking::yes);
-  EXPECT_TRUE(fd);
-  bound_buffers(fd->get(), buffer);
-  EXPECT_EQ(::connect(fd->get(), address.data(), address.size()), 0);
-  EXPECT_TRUE(os::set_no_delay(fd->get()));
-  return Raw(std::move(*fd));
+  os::UniqueFd fd = or_throw(os::tcp_socket(address.family(), os::Blocking::yes));
+  bound_buffers(fd.get(), buffer);
+  if (::connect(fd.get(), address.data(), address.size()) != 0) {
+    throw std::system_error(errno, std::generic_category(), "connect");
+  }
+  (void)os::set_no_delay(fd.get());
+  return Raw(std::move(fd));
 }
 
 void Raw::send(std::string_view text) {
@@ -76,14 +92,13 @@ void Raw::reset() {
 }
 
 std::pair<Raw, Raw> raw_pair(int buffer) {
-  auto listener =
-      os::listen_tcp(*os::Address::parse("127.0.0.1:0"), 1, os::Blocking::yes);
-  bound_buffers(listener->get(), buffer);
-  Raw near = Raw::connect(*os::local_address(listener->get()), buffer);
-  auto far = os::accept(listener->get(), os::Blocking::yes);
-  EXPECT_TRUE(far);
-  EXPECT_TRUE(os::set_no_delay(far->get()));
-  return {std::move(near), Raw(std::move(*far))};
+  os::UniqueFd listener =
+      or_throw(os::listen_tcp(*os::Address::parse("127.0.0.1:0"), 1, os::Blocking::yes));
+  bound_buffers(listener.get(), buffer);
+  Raw near = Raw::connect(or_throw(os::local_address(listener.get())), buffer);
+  os::UniqueFd far = or_throw(os::accept(listener.get(), os::Blocking::yes));
+  (void)os::set_no_delay(far.get());
+  return {std::move(near), Raw(std::move(far))};
 }
 
 std::string pattern(std::size_t count, std::uint64_t seed) {
@@ -100,16 +115,14 @@ std::string name_of_model(const testing::TestParamInfo<const char*>& info) {
 }
 
 void ContractTest::SetUp() {
-  for (const ModelInfo& info : list_models()) {
-    if (info.model == GetParam() && !info.available) GTEST_SKIP() << info.reason;
-  }
+  skip_unless_available(GetParam());
+  if (IsSkipped()) return;
   const auto* info = testing::UnitTest::GetInstance()->current_test_info();
   const int length = std::snprintf(running_case, sizeof running_case, "%s.%s\n",
                                    info->test_suite_name(), info->name());
   running_length = static_cast<std::size_t>(length);
   std::signal(SIGALRM, on_alarm);
   ::alarm(100);
-  (void)*make_driver(GetParam());  // whatever a first time opens for good
   fds_ = open_fds();
   io_ = make_io();
 }
@@ -127,11 +140,7 @@ void ContractTest::run(const std::function<Task<>(TaskGroup&)>& body) {
   EXPECT_EQ(io().timers(), 0u);
 }
 
-Stream ContractTest::adopt(Raw raw) {
-  auto stream = io().adopt(raw.take());
-  EXPECT_TRUE(stream);
-  return std::move(*stream);
-}
+Stream ContractTest::adopt(Raw raw) { return or_throw(io().adopt(raw.take())); }
 
 Pair ContractTest::pair(int buffer) {
   auto [near, far] = raw_pair(buffer);
@@ -144,9 +153,7 @@ std::pair<Stream, Raw> ContractTest::half(int buffer) {
 }
 
 Listener ContractTest::listen(const char* host, int backlog) {
-  auto listener = io().listen(*os::Address::parse(host), backlog);
-  EXPECT_TRUE(listener);
-  return std::move(*listener);
+  return or_throw(io().listen(*os::Address::parse(host), backlog));
 }
 
 Task<> ContractTest::turns(int count) {

@@ -1,5 +1,5 @@
-// What the tests of room sync share: an Io per model, tasks side by side, several Ios on threads of their
-// own. The rule: nobody sleeps to wait for somebody else.
+// What the tests of room sync share: an Io per model, tasks side by side, several Ios on threads of
+// their own. The rule: nobody sleeps to wait for somebody else.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,7 +14,8 @@ namespace polyio {
 
 using namespace std::chrono_literals;
 
-// Over the models that park and unpark differently: a loop with a wake-up descriptor, completions, threads.
+// Over the models that park and unpark differently: a loop with a wake-up descriptor, completions,
+// threads.
 class SyncTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {

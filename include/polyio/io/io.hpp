@@ -145,6 +145,7 @@ class Io {
   std::atomic<bool> unparked_filled_{false};
   std::atomic<bool> works_filled_{false};
   std::atomic<bool> sleeping_{false};
+  std::atomic<unsigned> posting_{0};  // threads inside post()
 };
 
 // What an awaiter of an operation has in common: it suspends unless the operation ended at once.

@@ -1,6 +1,8 @@
 // SignalWatcher: takes signals as calls on a thread of its own, whatever the I/O model does
 // meanwhile. The signals are blocked in the thread that makes the watcher, and so in every thread
-// it starts afterwards; make it before them. The mask is put back by the destructor.
+// it starts afterwards, so that they interrupt nothing there; threads that were there before pass
+// them on. Masks and dispositions are put back by the destructor. A signal belongs to the watcher
+// that was made last.
 #pragma once
 
 #include <csignal>  // SIGINT and its like, for the callers

@@ -1,0 +1,82 @@
+"""What is measured: a job is a load and the servers under it."""
+from dataclasses import dataclass, field
+
+from . import servers
+
+CPU = "cpu_us_per_operation"
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    title: str
+    load: tuple  # arguments of the load generator
+    servers: callable
+    value: str = CPU
+    unit: str = "server CPU µs per message"
+    more_is_better: bool = False
+    seconds: float = 1.5
+    warmup: float = 0.4
+    timed: bool = True  # takes --seconds
+    without: tuple = ()  # servers that can't do it in reasonable time
+    # The most its row may be of its limit; other polyio rows: "".
+    targets: dict = field(default_factory=dict)
+
+    @property
+    def connections(self):
+        place = self.load.index("--connections")
+        return int(self.load[place + 1])
+
+    def rows(self):
+        return [server for server in self.servers()
+                if self.connections <= server.most and server.name not in self.without]
+
+
+ECHO = {"polyio-io_uring": 1.02, "polyio-epoll": 1.02, "": 1.05}
+CHAT = {"polyio-io_uring": 1.10, "polyio-epoll": 1.10}
+DELIVERY = "server CPU µs per delivery"
+SCANS = ("hand-poll", "polyio-poll")  # look at every connection at every turn
+
+
+def echo(*arguments):
+    return ("echo", *map(str, arguments))
+
+
+def fanout(*arguments):
+    return ("fanout", *map(str, arguments))
+
+
+JOBS = [
+    Job("echo-50x1", "Echo: 50 connections, 1 message outstanding each, 64 B",
+        echo("--connections", 50), servers.echo_servers, targets=ECHO),
+    Job("echo-1000x1", "Echo: 1,000 connections, 1 message outstanding each, 64 B",
+        echo("--connections", 1000), servers.echo_servers, targets=ECHO),
+    Job("echo-50x16", "Echo: 50 connections, 16 messages outstanding each, 64 B",
+        echo("--connections", 50, "--depth", 16), servers.echo_servers, targets=ECHO),
+    Job("echo-10000-100", "Echo: 10,000 connections, 100 of them active, 64 B",
+        echo("--connections", 10_000, "--active", 100), servers.echo_servers, targets=ECHO),
+    Job("round-trips", "Round trips: 1 connection, 1 message outstanding, 64 B",
+        echo("--connections", 1), servers.round_trip_servers, "operations_per_second",
+        "round trips per second", more_is_better=True),
+    Job("echo-64k", "Echo: 16 connections, 1 message of 64 KiB outstanding each",
+        echo("--connections", 16, "--size", 65536), servers.echo_servers, targets=ECHO),
+    Job("idle", "Memory of 16,000 idle connections that have exchanged one message each",
+        ("idle", "--connections", "16000"), servers.echo_servers, "bytes_per_connection",
+        "bytes of user memory per connection", warmup=0.5, timed=False, without=SCANS),
+    Job("fanout-10000", "Fan-out: to 10,000 receivers, one message at a time, 64 B",
+        fanout("--connections", 10_000), servers.broadcast_servers, unit=DELIVERY, seconds=2.5,
+        targets=CHAT),
+    Job("fanout-1000x8", "Fan-out: to 1,000 receivers, 8 messages in flight, 64 B",
+        fanout("--connections", 1000, "--inflight", 8), servers.broadcast_servers, unit=DELIVERY,
+        targets=CHAT),
+    Job("fanout-ws", "Fan-out to WebSockets: 1,000 receivers, one message at a time, 64 B",
+        fanout("--connections", 1000), servers.page_servers, unit=DELIVERY,
+        targets={"polyio-io_uring": 0.33, "polyio-epoll": 0.33}),
+    Job("idle-chat", "Memory of 10,000 clients of a broadcast server that only listen",
+        ("idle", "--untouched", "--connections", "10000"), servers.broadcast_servers,
+        "bytes_per_connection", "bytes of user memory per connection", warmup=1.0, timed=False,
+        without=("polyio-poll",)),
+    Job("connects", "Connections: connect, one message, close; 50 at once",
+        ("connect", "--connections", "50"), servers.echo_servers,
+        unit="server CPU µs per connection"),
+]

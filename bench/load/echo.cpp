@@ -1,0 +1,235 @@
+// Echo: connections send slices of a pattern, every byte of the answers is compared. Closed loop: a
+// connection sends a message for every one answered, `depth` outstanding. Open loop: messages fall
+// due at a fixed rate whatever the server does, and latency counts from when one fell due.
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <limits>
+
+#include "network.hpp"
+#include "options.hpp"
+#include "pattern.hpp"
+#include "report.hpp"
+
+namespace polyio::bench {
+namespace {
+
+constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
+
+struct Connection {
+  int fd = -1;
+  std::uint64_t base = 0;            // where in the pattern its stream begins
+  std::uint64_t sent = 0;            // bytes
+  std::uint64_t received = 0;        // bytes
+  std::uint64_t assigned = 0;        // messages it may send in all
+  std::uint64_t answered = 0;        // messages
+  bool blocked = false;              // the kernel's send buffer is full
+  std::deque<std::int64_t> started;  // per unanswered message: when it was, or was to be, sent
+};
+
+class Echo {
+ public:
+  explicit Echo(const Options& options)
+      : options_(options),
+        epoll_(options.spin),
+        watchdog_(options.patience),
+        buffer_(Pattern::max_slice) {
+    const auto fds = connect_crowd(options.server, options.connections);
+    connections_.resize(fds.size());
+    for (std::size_t i = 0; i < fds.size(); ++i) {
+      connections_[i].fd = fds[i];
+      connections_[i].base = i * 977;
+      epoll_.add(fds[i], i);
+    }
+    active_ = options.active == 0 ? fds.size() : std::min(options.active, fds.size());
+  }
+  ~Echo() {
+    for (const Connection& c : connections_) close(c.fd);
+  }
+  Echo(const Echo&) = delete;
+  Echo& operator=(const Echo&) = delete;
+
+  Json run() {
+    greet();
+    if (options_.warmup > 0) phase(options_.warmup, unlimited);
+    latency_ = {};
+    operations_ = bytes_ = 0;
+    Measurement measurement;
+    measurement.start(options_);
+    const std::int64_t elapsed =
+        options_.requests > 0 ? phase(1e6, options_.requests) : phase(options_.seconds, unlimited);
+    measurement.stop(options_);
+    return measurement.report(options_, operations_, bytes_, elapsed, latency_);
+  }
+
+ private:
+  // Every connection exchanges one message, so the server has accepted them all.
+  void greet() {
+    const std::int64_t now = now_ns();
+    budget_ = unlimited;
+    for (Connection& c : connections_) {
+      assign(c, now);
+      flush(c);
+    }
+    drain();
+  }
+
+  // Sends for so long, or so many, then waits for what is outstanding. Nanoseconds to the last
+  // answer.
+  std::int64_t phase(double seconds, std::uint64_t requests) {
+    const std::int64_t start = now_ns();
+    const std::int64_t end = start + static_cast<std::int64_t>(seconds * 1e9);
+    budget_ = requests;
+    sending_ = true;
+    due_ = static_cast<double>(start);
+    if (options_.rate == 0) fill(start);
+    for (std::int64_t now = start; now < end && budget_ > 0; now = now_ns()) {
+      if (options_.rate > 0) release(now);
+      turn(wait_time(now, end));
+      if (outstanding_ > 0) watchdog_.check(now, fmt::format("{} answers", outstanding_));
+    }
+    sending_ = false;
+    drain();
+    return last_answer_ - start;
+  }
+
+  void drain() {
+    while (outstanding_ > 0) {
+      turn(100'000'000);
+      watchdog_.check(now_ns(), fmt::format("{} answers", outstanding_));
+    }
+  }
+
+  void fill(std::int64_t now) {
+    for (std::size_t i = 0; i < active_; ++i) {
+      for (std::size_t d = 0; d < options_.depth; ++d) assign(connections_[i], now);
+      flush(connections_[i]);
+    }
+  }
+
+  // Open loop: hands out what has fallen due.
+  void release(std::int64_t now) {
+    const double gap = 1e9 / options_.rate;
+    while (due_ <= static_cast<double>(now) && budget_ > 0) {
+      Connection& c = connections_[next_++ % active_];
+      assign(c, static_cast<std::int64_t>(due_));
+      flush(c);
+      due_ += gap;
+    }
+  }
+
+  std::int64_t wait_time(std::int64_t now, std::int64_t end) const {
+    std::int64_t until = std::min<std::int64_t>(end, now + 1'000'000'000);
+    // Sleeping overshoots: the last stretch before a message falls due is polled.
+    if (options_.rate > 0) until = std::min(until, static_cast<std::int64_t>(due_) - 100'000);
+    return std::max<std::int64_t>(until - now, 0);
+  }
+
+  void assign(Connection& c, std::int64_t start) {
+    if (budget_ == 0) return;
+    --budget_;
+    ++c.assigned;
+    if (outstanding_++ == 0) watchdog_.moved(start);
+    c.started.push_back(start);
+  }
+
+  // One wait and what it brought.
+  void turn(std::int64_t timeout) {
+    const std::uint64_t before = operations_;
+    for (const epoll_event& event : epoll_.wait(timeout)) {
+      Connection& c = connections_[event.data.u64];
+      if ((event.events & EPOLLOUT) != 0) {
+        c.blocked = false;
+        epoll_.modify(c.fd, event.data.u64, EPOLLIN);
+        flush(c);
+      }
+      if ((event.events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) receive(c);
+    }
+    if (operations_ == before) return;
+    last_answer_ = now_ns();
+    watchdog_.moved(last_answer_);
+  }
+
+  void receive(Connection& c) {
+    const ssize_t n = recv(c.fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n < 0) fail("recv");
+    if (n == 0) throw std::runtime_error("the server closed a connection");
+    const auto size = static_cast<std::uint64_t>(n);
+    if (c.received + size > c.sent) throw std::runtime_error("the server answered too much");
+    check(c, size);
+    c.received += size;
+    bytes_ += size;
+    const std::uint64_t answered = c.received / options_.size;
+    if (answered == c.answered) return;
+    const std::int64_t now = now_ns();
+    for (; c.answered < answered; ++c.answered) {
+      latency_.add(now - c.started.front());
+      c.started.pop_front();
+      --outstanding_;
+      ++operations_;
+      if (sending_ && options_.rate == 0) assign(c, now);
+    }
+    flush(c);
+  }
+
+  void check(const Connection& c, std::size_t size) const {
+    const char* expected = pattern_.answer(c.base + c.received);
+    if (std::memcmp(buffer_.data(), expected, size) == 0) return;
+    const auto wrong =
+        std::mismatch(buffer_.begin(), buffer_.begin() + static_cast<long>(size), expected);
+    const auto byte = [](char x) { return static_cast<int>(static_cast<unsigned char>(x)); };
+    throw std::runtime_error(
+        fmt::format("wrong answer: byte {} of a stream is {}, not {}",
+                    c.received + static_cast<std::uint64_t>(wrong.first - buffer_.begin()),
+                    byte(*wrong.first), byte(*wrong.second)));
+  }
+
+  // Sends what the connection may: in one piece where there is more than one message.
+  void flush(Connection& c) {
+    const std::uint64_t messages = std::min(c.assigned, c.answered + options_.depth);
+    const std::uint64_t limit = messages * options_.size;
+    while (c.sent < limit && !c.blocked) {
+      const std::size_t size = std::min<std::uint64_t>(limit - c.sent, Pattern::max_slice);
+      const ssize_t n =
+          send(c.fd, pattern_.sent(c.base + c.sent), size, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n >= 0) {
+        c.sent += static_cast<std::uint64_t>(n);
+      } else if (errno == EAGAIN) {
+        c.blocked = true;
+        const auto index = static_cast<std::uint64_t>(&c - connections_.data());
+        epoll_.modify(c.fd, index, EPOLLIN | EPOLLOUT);
+      } else if (errno != EINTR) {
+        fail("send");
+      }
+    }
+  }
+
+  const Options& options_;
+  Pattern pattern_;
+  Epoll epoll_;
+  Watchdog watchdog_;
+  std::vector<Connection> connections_;
+  std::vector<char> buffer_;
+  Histogram latency_;
+  std::int64_t last_answer_ = 0;
+  std::size_t active_ = 0;
+  std::size_t next_ = 0;
+  double due_ = 0;
+  bool sending_ = false;
+  std::uint64_t budget_ = 0;       // messages that may still be assigned
+  std::uint64_t outstanding_ = 0;  // assigned and not answered
+  std::uint64_t operations_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace
+
+Json run_echo(const Options& options) { return Echo(options).run(); }
+
+}  // namespace polyio::bench

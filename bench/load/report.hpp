@@ -1,0 +1,27 @@
+// Measurement: what is read before and after the measured span, and the JSON made of it.
+#pragma once
+
+#include <cstdint>
+
+#include "histogram.hpp"
+#include "options.hpp"
+
+namespace polyio::bench {
+
+class Measurement {
+ public:
+  // Call both while the server is at rest: nothing is outstanding.
+  void start(const Options& options);
+  void stop(const Options& options);
+
+  // `operations` were done in `elapsed_ns`, and `bytes` of answers were compared.
+  Json report(const Options& options, std::uint64_t operations, std::uint64_t bytes,
+              std::int64_t elapsed_ns, const Histogram& latency) const;
+
+ private:
+  std::int64_t server_cpu_ns_ = 0;
+  std::int64_t own_cpu_ns_ = 0;
+  std::int64_t waited_ns_ = 0;  // for a core, the server and we
+};
+
+}  // namespace polyio::bench

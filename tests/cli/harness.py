@@ -1,0 +1,335 @@
+"""What the tests of the program share: servers as child processes, clients, and waiting.
+
+The program is the one that the environment variable POLYIO names. Nothing here sleeps to let
+something happen: every wait looks for a condition, and fails after DEADLINE seconds.
+"""
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+DEADLINE = 3.0
+POLYIO = os.environ.get("POLYIO", "")
+READY = re.compile(r"listening on (\S+):(\d+) \((\S+), (\S+)\)")
+
+
+def wait_until(condition, what):
+    """The first true value that `condition` answers."""
+    end = time.monotonic() + DEADLINE
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {DEADLINE:.0f} s for {what}")
+        time.sleep(0.01)
+
+
+def run(*arguments, **options):
+    """Runs `polyio ARGUMENTS` to its end; bytes out and err unless text=True."""
+    options.setdefault("stdin", None if "input" in options else subprocess.DEVNULL)
+    if options["stdin"] is None:
+        del options["stdin"]
+    return subprocess.run([POLYIO, *arguments], capture_output=True, timeout=DEADLINE, check=False,
+                          **options)
+
+
+def models():
+    return json.loads(run("models", "--json").stdout)
+
+
+def positions():
+    """(model, architecture) for everything that works here."""
+    return [(entry["model"], architecture) for entry in models() if entry["available"]
+            for architecture in entry["architectures"]]
+
+
+def options_of(model, architecture):
+    """With several loops: more of them than the machine may have cores."""
+    options = ["--model", model, "--architecture", architecture]
+    return options + (["--workers", "3"] if architecture == "loops" else [])
+
+
+def reset_on_close(sock):
+    """Closing the socket resets the connection instead of ending it."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def receive_all(sock):
+    """What comes until the end."""
+    chunks = []
+    while chunk := sock.recv(65536):
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def receive_exactly(sock, count):
+    chunks = []
+    while count > 0:
+        chunk = sock.recv(min(count, 65536))
+        if not chunk:
+            break
+        chunks.append(chunk)
+        count -= len(chunk)
+    return b"".join(chunks)
+
+
+class Server:
+    """A polyio server on a free port. As a context it is stopped at the end, which must be clean."""
+
+    def __init__(self, command, *options, listen="127.0.0.1:0", prefix=(), stdin=subprocess.DEVNULL,
+                 **popen):
+        self.stderr = tempfile.TemporaryFile()
+        self.pid = None
+        self.said = ""
+        arguments = [*prefix, POLYIO, command, "--listen", listen, *options]
+        self.process = subprocess.Popen(arguments, stdin=stdin, stdout=subprocess.PIPE,
+                                        stderr=self.stderr, bufsize=0, **popen)
+        try:
+            self.ready = self._ready_line()
+        except BaseException:
+            self.kill()
+            raise
+        match = READY.fullmatch(self.ready)
+        if not match:
+            self.kill()
+            raise AssertionError(f"not a ready line: {self.ready!r}; stderr: {self.log()}")
+        self.host = match[1].strip("[]")
+        self.port, self.model, self.architecture = int(match[2]), match[3], match[4]
+        self.address = f"{match[1]}:{match[2]}"
+        self.pid = self.process.pid
+        if prefix:  # strace, whose child the server is
+            with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as file:
+                self.pid = int(file.read().split()[0])
+
+    def _ready_line(self):
+        line = b""
+        end = time.monotonic() + DEADLINE
+        while not line.endswith(b"\n"):
+            if not select.select([self.process.stdout], [], [], end - time.monotonic())[0]:
+                raise AssertionError(f"no ready line; stderr: {self.log()}")
+            byte = os.read(self.process.stdout.fileno(), 1)
+            if not byte:
+                raise AssertionError(f"the server ended: {self.log()}")
+            line += byte
+        return line[:-1].decode()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            if kind is None:
+                code = self.stop()
+                assert code == 0, f"exit code {code}; stderr: {self.log()}"
+        finally:
+            self.kill()
+
+    def log(self):
+        if self.stderr.closed:
+            return self.said
+        size = os.fstat(self.stderr.fileno()).st_size
+        return os.pread(self.stderr.fileno(), size, 0).decode()
+
+    def wait_log(self, pattern, count=1):
+        """Waits until the log has `count` matches."""
+        wait_until(lambda: len(re.findall(pattern, self.log())) >= count,
+                   f"{count} times {pattern!r} in the log")
+
+    def connect(self, **options):
+        return socket.create_connection((self.host, self.port), timeout=DEADLINE, **options)
+
+    def listens(self):
+        try:
+            self.connect().close()
+        except OSError:
+            return False
+        return True
+
+    def threads(self):
+        """The names of its threads."""
+        names = []
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{task}/comm", encoding="ascii") as file:
+                names.append(file.read().strip())
+        return names
+
+    def signal(self, number=signal.SIGTERM):
+        os.kill(self.pid, number)
+
+    def wait(self):
+        return self.process.wait(DEADLINE)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.signal()
+        return self.wait()
+
+    def kill(self):
+        if self.process.poll() is None:
+            if self.pid not in (None, self.process.pid):
+                os.kill(self.pid, signal.SIGKILL)
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.said = self.log()
+        self.stderr.close()
+        if self.process.stdin:
+            self.process.stdin.close()
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Terminal:
+    """A pseudo-terminal, and what is started on it."""
+
+    def __init__(self, columns=80):
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.before = termios.tcgetattr(self.slave)
+        self.seen = b""
+        self.process = None
+
+    def start(self, *command, **options):
+        def take_terminal():
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        options.setdefault("stdin", self.slave)
+        options.setdefault("stdout", self.slave)
+        options.setdefault("stderr", self.slave)
+        if options["stdin"] == self.slave:
+            options["preexec_fn"] = take_terminal
+        self.process = subprocess.Popen(command, start_new_session=True,
+                                        env={**os.environ, "TERM": "xterm"}, **options)
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+    def type(self, text):
+        os.write(self.master, text)
+
+    def expect(self, pattern):
+        """Waits for the bytes `pattern` and returns all up to their end."""
+        end = time.monotonic() + DEADLINE
+        while pattern not in self.seen:
+            left = end - time.monotonic()
+            if left < 0 or not select.select([self.master], [], [], left)[0]:
+                raise AssertionError(f"{pattern!r} did not appear: {self.seen!r}")
+            self.seen += os.read(self.master, 65536)
+        before, found, self.seen = self.seen.partition(pattern)
+        return before + found
+
+    def wait(self):
+        """The exit code; what is printed until then goes to `seen`."""
+        def ended():
+            self.drain()
+            return self.process.poll() is not None
+        wait_until(ended, "the end of the program")
+        self.drain()
+        return self.process.returncode
+
+    def drain(self):
+        """Takes what is there."""
+        while select.select([self.master], [], [], 0)[0]:
+            self.seen += os.read(self.master, 65536)
+
+    def restored(self):
+        return termios.tcgetattr(self.slave) == self.before
+
+
+class LineClient:
+    """A client of the chat that speaks lines."""
+
+    def __init__(self, server, ready=True, receive_buffer=None):
+        family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+        self.sock = socket.socket(family)
+        self.sock.settimeout(DEADLINE)
+        if receive_buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.connect((server.host, server.port))
+        host, port = self.sock.getsockname()[:2]
+        self.name = f"('{host}', {port})"
+        self.buffer = b""
+        if ready:
+            self.sync()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.sock.close()
+
+    def reset(self):
+        reset_on_close(self.sock)
+        self.sock.close()
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def read_line(self):
+        """The next line with its end; b"" at the end of the connection."""
+        while b"\n" not in self.buffer:
+            chunk = self.sock.recv(65536)
+            if not chunk:
+                line, self.buffer = self.buffer, b""
+                return line
+            self.buffer += chunk
+        line, end, self.buffer = self.buffer.partition(b"\n")
+        return line + end
+
+    def sync(self):
+        """Returns once the server has taken everything sent before, and this client listens."""
+        self.send(b"/help\n")
+        lines = []
+        while (line := self.read_line()) != b"-- quit          leave\n":
+            assert line, f"closed: {lines}"
+            lines.append(line)
+        return lines
+
+    def said(self, text, name=None):
+        """The line that everybody gets when this client says `text`."""
+        return f"[{name or self.name}] ".encode() + text + b"\n"
+
+
+class TestCase(unittest.TestCase):
+    maxDiff = 2000
+
+    def on_every_position(self, check):
+        """Calls `check(options)` for every model and architecture that works here."""
+        for model, architecture in positions():
+            with self.subTest(model=model, architecture=architecture):
+                check(options_of(model, architecture))
+
+
+def main():
+    if not POLYIO:
+        sys.exit("set POLYIO to the program's path")
+    unittest.main(verbosity=1)

@@ -1,0 +1,150 @@
+"""`polyio echo` at its limits: connections, time, descriptors."""
+import resource
+import select
+import socket
+import time
+
+from harness import DEADLINE, Server, TestCase, main, options_of, positions, wait_until
+
+LITTLE = 32  # descriptors
+
+
+def one_per_model():
+    seen = {}
+    for model, architecture in positions():
+        seen[model] = options_of(model, architecture)  # the last one: loops where there are
+    return seen.values()
+
+
+def few_descriptors():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (LITTLE, LITTLE))
+
+
+def answered(clients, seconds):
+    """Those of `clients` that got their answer or their end, once no more do for `seconds`."""
+    waiting, got = set(clients), []
+    while waiting:
+        ready = select.select(list(waiting), [], [], seconds)[0]
+        if not ready:
+            break
+        got += ready
+        waiting -= set(ready)
+    return got
+
+
+class Limits(TestCase):
+    def test_max_connections(self):
+        for options in one_per_model():
+            with self.subTest(options=options), \
+                    Server("echo", *options, "--max-connections", "2") as server:
+                first, second, third = (server.connect() for _ in range(3))
+                for client in (first, second, third):
+                    client.sendall(b"x")
+                self.assertEqual((first.recv(9), second.recv(9)), (b"X", b"X"))
+                self.assertFalse(select.select([third], [], [], 0.2)[0], "a third one was served")
+                second.close()
+                self.assertEqual(third.recv(9), b"X")
+                first.close()
+                third.close()
+
+    def test_idle_timeout(self):
+        for options in one_per_model():
+            with self.subTest(options=options), \
+                    Server("echo", *options, "--idle-timeout", "300ms") as server:
+                with server.connect() as client:
+                    client.sendall(b"x")
+                    self.assertEqual(client.recv(9), b"X")
+                    start = time.monotonic()
+                    self.assertEqual(client.recv(9), b"")
+                    self.assertGreater(time.monotonic() - start, 0.25)
+
+    def test_no_descriptors_left(self):
+        """40 clients of servers that have 32 descriptors; all models at once to save time."""
+        servers, clients = [], {}
+        try:
+            for options in one_per_model():
+                server = Server("echo", *options, preexec_fn=few_descriptors)
+                servers.append(server)
+                clients[server] = [server.connect() for _ in range(40)]
+                for client in clients[server]:
+                    client.sendall(b"x")
+            served = {server: answered(clients[server], 0.3) for server in servers}
+            before = {server: server.cpu_seconds() for server in servers}
+            start = time.monotonic()
+            time.sleep(1)  # what is measured
+            for server in servers:
+                with self.subTest(model=server.model):
+                    spent = server.cpu_seconds() - before[server]
+                    self.assertLess(spent / (time.monotonic() - start), 0.5, "it spins")
+                    self.assertIsNone(server.process.poll(), server.log())
+                    self.recovers(server, clients[server], served[server])
+        finally:
+            for server in servers:
+                for client in clients.get(server, []):
+                    client.close()
+                server.kill()
+
+    def recovers(self, server, clients, served):
+        self.assertGreater(len(served), 5)
+        self.assertLess(len(served), 32)
+        self.assertIn("accept: Too many open files; waiting until some are free", server.log())
+        for client in served:
+            self.assertEqual(client.recv(9), b"X")
+            client.close()
+        waiting = [client for client in clients if client not in served]
+        for client in waiting:
+            self.assertEqual(client.recv(9), b"X")
+        for client in waiting:
+            client.close()
+        with server.connect() as client:
+            client.sendall(b"again")
+            self.assertEqual(client.recv(9), b"AGAIN")
+        self.assertEqual(server.stop(), 0)
+
+    def test_too_many_for_select(self):
+        for architecture in ("loop", "loops"):
+            with self.subTest(architecture=architecture), \
+                    Server("echo", *options_of("select", architecture)) as server:
+                clients = [server.connect() for _ in range(1100)]
+                refused = []
+                for client in clients:
+                    try:
+                        client.sendall(b"x")
+                        if client.recv(9) != b"X":
+                            refused.append(client)
+                    except ConnectionError:
+                        refused.append(client)
+                self.assertGreater(len(refused), 1100 - 1024)
+                self.assertLess(len(refused), 200)
+                self.assertIn("too large for select(2)", server.log())
+                for client in clients:
+                    if client not in refused:
+                        client.sendall(b"still")
+                        self.assertEqual(client.recv(9), b"STILL")
+                for client in clients:
+                    client.close()
+                wait_until(lambda: server.descriptors() < 100, "the server's descriptors")
+                with server.connect() as client:
+                    client.sendall(b"again")
+                    self.assertEqual(client.recv(9), b"AGAIN")
+
+    def test_reset(self):
+        """Clients that reset cost nothing but themselves."""
+        for options in one_per_model():
+            with self.subTest(options=options), Server("echo", *options) as server:
+                with server.connect() as witness:
+                    witness.sendall(b"x")
+                    witness.recv(1)
+                    before = server.descriptors()
+                    for _ in range(50):
+                        client = socket.create_connection((server.host, server.port), DEADLINE)
+                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                        client.sendall(b"y" * 1000)
+                        client.close()
+                    witness.sendall(b"here")
+                    self.assertEqual(witness.recv(9), b"HERE")
+                    wait_until(lambda: server.descriptors() <= before, "the descriptors' return")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""`polyio models`, and what happens where io_uring is denied."""
+import os
+import shutil
+import subprocess
+import unittest
+
+from harness import POLYIO, Server, TestCase, main, models, run
+
+import json
+
+NAMES = ["io_uring", "epoll", "epoll-et", "poll", "select", "blocking"]
+
+
+def strace_problem():
+    if not shutil.which("strace"):
+        return "strace is not installed"
+    done = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, text=True,
+                          check=False)
+    return "" if done.returncode == 0 else f"strace can't trace here: {done.stderr.strip()}"
+
+
+PROBLEM = strace_problem()
+
+
+def denying(error):
+    return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=io_uring_setup",
+            "-e", f"inject=io_uring_setup:error={error}"]
+
+
+# LeakSanitizer can't do its work in a traced process.
+UNTRACED = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
+
+
+class Models(TestCase):
+    def test_json(self):
+        listed = models()
+        self.assertEqual([entry["model"] for entry in listed], NAMES)
+        for entry in listed:
+            self.assertEqual(list(entry), ["model", "available", "reason", "architectures"])
+            self.assertIsInstance(entry["available"], bool)
+            self.assertIsInstance(entry["reason"], str)
+            self.assertEqual(entry["available"], entry["reason"] == "")
+            wanted = ["thread-per-connection"] if entry["model"] == "blocking" else ["loop", "loops"]
+            self.assertEqual(entry["architectures"], wanted)
+
+    def test_table(self):
+        done = run("models", text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[0].split(), ["MODEL", "AVAILABLE", "ARCHITECTURES", "REMARK"])
+        self.assertEqual([line.split()[0] for line in lines[1:]], NAMES)
+        self.assertEqual(done.stdout.count("what auto takes here"), 1)
+
+
+@unittest.skipIf(PROBLEM, PROBLEM)
+class WithoutIoUring(TestCase):
+    def test_models(self):
+        for error, words in (("EPERM", "not permitted"), ("ENOSYS", "not implemented")):
+            with self.subTest(error=error):
+                done = subprocess.run([*denying(error), POLYIO, "models", "--json"],
+                                      capture_output=True, env=UNTRACED, check=True)
+                entries = {entry["model"]: entry for entry in json.loads(done.stdout)}
+                self.assertFalse(entries["io_uring"]["available"])
+                self.assertIn(words, entries["io_uring"]["reason"])
+                self.assertTrue(entries["epoll"]["available"])
+
+    def test_auto_serves_on_epoll(self):
+        for error in ("EPERM", "ENOSYS"):
+            with self.subTest(error=error), Server("echo", "--model", "auto", prefix=denying(error),
+                                                   env=UNTRACED) as server:
+                self.assertEqual((server.model, server.architecture), ("epoll", "loop"))
+                with server.connect() as client:
+                    client.sendall(b"hi")
+                    self.assertEqual(client.recv(9), b"HI")
+                said = server.log().splitlines()
+                self.assertEqual(len(said), 1, said)
+                self.assertIn("epoll", said[0])
+                self.assertIn("io_uring", said[0])
+
+    def test_io_uring_refused(self):
+        for error in ("EPERM", "ENOSYS"):
+            with self.subTest(error=error):
+                done = subprocess.run([*denying(error), POLYIO, "echo", "--model", "io_uring",
+                                       "--listen", "127.0.0.1:0"],
+                                      capture_output=True, text=True, env=UNTRACED, check=False)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertIn("try --model auto", done.stderr)
+
+
+if __name__ == "__main__":
+    main()

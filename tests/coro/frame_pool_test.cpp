@@ -1,0 +1,75 @@
+// Frame pool: blocks of any size, from any thread to any thread.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <polyio/base/random.hpp>
+#include <polyio/coro/frame_pool.hpp>
+#include <polyio/coro/sync_wait.hpp>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace polyio {
+namespace {
+
+TEST(FramePool, EverySizeIsUsableAndAligned) {
+  for (const std::size_t size : {0u, 1u, 31u, 32u, 33u, 64u, 2047u, 2048u, 2049u, 100'000u}) {
+    void* block = frame_allocate(size);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(block) % alignof(std::max_align_t), 0u);
+    std::memset(block, 0xa5, size);
+    frame_free(block, size);
+  }
+}
+
+// Each block is filled with its own byte and looked at before it is freed: no two share memory.
+TEST(FramePool, BlocksDoNotOverlap) {
+  Random random(3);
+  std::vector<std::pair<unsigned char*, std::size_t>> blocks;
+  for (int step = 0; step < 20'000; ++step) {
+    if (blocks.size() < 100 && random.chance(55, 100)) {
+      const std::size_t size = 1 + random.below(2500);
+      auto* block = static_cast<unsigned char*>(frame_allocate(size));
+      std::memset(block, static_cast<int>(size % 251), size);
+      blocks.emplace_back(block, size);
+    } else if (!blocks.empty()) {
+      std::swap(blocks[random.below(blocks.size())], blocks.back());
+      const auto [block, size] = blocks.back();
+      blocks.pop_back();
+      for (std::size_t i = 0; i < size; i += 97) ASSERT_EQ(block[i], size % 251);
+      ASSERT_EQ(block[size - 1], size % 251);
+      frame_free(block, size);
+    }
+  }
+  for (const auto& [block, size] : blocks) frame_free(block, size);
+}
+
+TEST(FramePool, FreedByAnotherThread) {
+  constexpr std::size_t size = 200;
+  for (int round = 0; round < 20; ++round) {
+    std::vector<void*> blocks;
+    for (int i = 0; i < 500; ++i) blocks.push_back(frame_allocate(size));
+    std::jthread other([&] {
+      for (void* block : blocks) frame_free(block, size);
+      for (void*& block : blocks) block = frame_allocate(size);
+    });
+    other.join();
+    for (void* block : blocks) frame_free(block, size);
+  }
+}
+
+// A frame that a thread-local object frees when its thread has ended already.
+TEST(FramePool, FreedWhileTheThreadEnds) {
+  struct Late {
+    Task<> task;
+    ~Late() { task = {}; }
+  };
+  std::jthread thread([] {
+    thread_local Late late;
+    auto task = []() -> Task<> { co_return; };
+    late.task = task();
+  });
+}
+
+}  // namespace
+}  // namespace polyio
