@@ -22,7 +22,8 @@ endif()
 add_library(polyio_options INTERFACE)
 target_compile_features(polyio_options INTERFACE cxx_std_23)
 target_compile_options(polyio_options INTERFACE
-  -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Woverloaded-virtual
+  -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+  -Wcast-qual -Woverloaded-virtual
   $<$<CONFIG:Release>:-g1>)
 if(POLYIO_SANITIZE)
   add_compile_options(

@@ -22,15 +22,18 @@ int run_chat(Settings settings) {
   settings.chat.log = log;
   try {
     chat::Chat room(std::move(settings.chat));
-    settings.server.on_ready = [](const Server& server) {
-      fmt::print("{}\n", server.ready_line());
+    std::optional<Server> server;
+    std::optional<Console> console;  // its prompt comes after the ready line
+    settings.server.on_ready = [&](const Server& ready) {
+      fmt::print("{}\n", ready.ready_line());
       std::fflush(stdout);
+      console.emplace([&server] { server->stop(); });
     };
-    Server server(std::move(settings.server),
-                  [&room](Io& io, Stream stream) { return room.serve(io, std::move(stream)); });
-    room.open(server.homes());
-    Console console([&server] { server.stop(); });
-    server.run();
+    server.emplace(std::move(settings.server),
+                   [&room](Io& io, Stream stream) { return room.serve(io, std::move(stream)); });
+    room.open(server->homes());
+    server->run();
+    console.reset();
     log("stopped");
     stop_log();
     return 0;

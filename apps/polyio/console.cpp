@@ -16,6 +16,7 @@ namespace polyio::app {
 namespace {
 
 constexpr int standard_input = 0;
+constexpr auto job_check = std::chrono::milliseconds(500);  // in the background: is it back?
 
 void list_threads() {
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
@@ -65,12 +66,15 @@ struct Console::State {
     if (!selector.register_fd(standard_input, event_read)) return;  // closed
     if (!selector.register_fd(end.fd(), event_read)) return;
     prompt();
-    for (;;) {
-      auto events = selector.select();
+    for (bool ours = true;; ours = os::may_read(standard_input)) {
+      if (!ours) (void)selector.unregister(standard_input);
+      auto events = selector.select(ours ? Timeout() : job_check);
       if (!events) return;
       for (const Event& event : *events) {
         if (event.key.fd == end.fd()) return;
       }
+      if (!ours) (void)selector.register_fd(standard_input, event_read);
+      if (events->empty() || !os::may_read(standard_input)) continue;
       const auto count = os::read(standard_input, room);
       if (take(reader, std::span(room).first(count.value_or(0)))) return on_quit();
       if (count.value_or(0) == 0) return;

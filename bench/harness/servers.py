@@ -232,15 +232,6 @@ class Running:
             time.sleep(0.05)
         raise RuntimeError(f"{self.server.name} does not start")
 
-    def stop(self, wait=20):
-        """Ends it in its own way; True when it did."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(wait)
-            return True
-        except subprocess.TimeoutExpired:
-            return False
-
     def __exit__(self, *_):
         try:
             os.killpg(self.process.pid, signal.SIGKILL)  # its own session: it and its children

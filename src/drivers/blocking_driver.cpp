@@ -132,7 +132,11 @@ std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call,
   switch (op.kind) {
     case OpKind::receive: {
       const int flags = draining ? MSG_DONTWAIT : 0;  // then what would wait is the end
-      const auto count = until_ended(call, [&] { return ::recv(fd, op.data, op.size, flags); });
+      auto count = until_ended(call, [&] { return ::recv(fd, op.data, op.size, flags); });
+      if (count == -ECANCELED) {  // asked to end before it began; what has arrived is not lost
+        const auto there = ::recv(fd, op.data, op.size, MSG_DONTWAIT);
+        if (there > 0) count = there;
+      }
       return draining && count == -EAGAIN ? 0 : count;
     }
     case OpKind::accept:

@@ -80,7 +80,8 @@ class BlockingDriver final : public Driver {
   std::atomic<bool> service_wanted_{false};
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
-  BufferPool buffers_{BufferPool::none};  // each waiting receive holds one: the threads are the limit
+  BufferPool buffers_{
+      BufferPool::none};  // each waiting receive holds one: the threads are the limit
   std::list<Lent> lent_;
 };
 

@@ -24,4 +24,9 @@ Result<> write_all(int fd, std::span<const std::byte> from) {
 
 bool is_terminal(int fd) noexcept { return ::isatty(fd) == 1; }
 
+bool may_read(int fd) noexcept {
+  const pid_t owner = ::tcgetpgrp(fd);  // -1: not this process's terminal, or none at all
+  return owner < 0 || owner == ::getpgrp();
+}
+
 }  // namespace polyio::os

@@ -7,15 +7,11 @@
 
 namespace polyio::proto {
 
-constexpr bool is_digit(char c) noexcept {
-  return c >= '0' && c <= '9';
-}
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 constexpr char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
-constexpr bool is_alpha(char c) noexcept {
-  return lower(c) >= 'a' && lower(c) <= 'z';
-}
+constexpr bool is_alpha(char c) noexcept { return lower(c) >= 'a' && lower(c) <= 'z'; }
 constexpr bool is_hex(char c) noexcept {
   return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
 }
@@ -33,9 +29,7 @@ constexpr bool is_control(char c) noexcept {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }
 // VCHAR, RFC 5234: printable ASCII without the space.
-constexpr bool is_visible(char c) noexcept {
-  return c > 0x20 && c < 0x7f;
-}
+constexpr bool is_visible(char c) noexcept { return c > 0x20 && c < 0x7f; }
 
 constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
   return std::ranges::equal(a, b, {}, lower, lower);

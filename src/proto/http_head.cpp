@@ -19,9 +19,7 @@ struct Collector {
   std::vector<Header> headers;
   std::string name, value;
 };
-Collector& collector(llhttp_t* parser) {
-  return *static_cast<Collector*>(parser->data);
-}
+Collector& collector(llhttp_t* parser) { return *static_cast<Collector*>(parser->data); }
 
 const llhttp_settings_t& settings() {
   static const llhttp_settings_t made = [] {

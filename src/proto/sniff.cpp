@@ -78,8 +78,6 @@ Protocol Sniffer::finish() noexcept {
   return protocol_;
 }
 
-std::string Sniffer::take_held() noexcept {
-  return std::exchange(held_, {});
-}
+std::string Sniffer::take_held() noexcept { return std::exchange(held_, {}); }
 
 }  // namespace polyio::proto

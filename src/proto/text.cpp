@@ -26,9 +26,7 @@ Decoded decode(std::string_view text) noexcept {
   return {(lead & 0x07u) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3), 4};
 }
 
-constexpr bool in(char32_t c, char32_t first, char32_t last) {
-  return c >= first && c <= last;
-}
+constexpr bool in(char32_t c, char32_t first, char32_t last) { return c >= first && c <= last; }
 
 std::optional<Kind> refused(char32_t c) noexcept {
   if ((c < 0x20 && c != '\t') || in(c, 0x7f, 0x9f)) return Kind::control_character;
@@ -52,22 +50,16 @@ bool invisible(char32_t c) noexcept {
 
 const char* name_of(Kind kind) noexcept {
   switch (kind) {
-    case Kind::invalid_utf8:
-      return "invalid UTF-8";
-    case Kind::control_character:
-      return "control character";
-    case Kind::line_separator:
-      return "line separator";
-    case Kind::direction_control:
-      return "direction control";
+    case Kind::invalid_utf8: return "invalid UTF-8";
+    case Kind::control_character: return "control character";
+    case Kind::line_separator: return "line separator";
+    case Kind::direction_control: return "direction control";
   }
   return "invalid text";
 }
 
 using Verdict = std::expected<void, std::string>;
-Verdict refuse(std::string text) {
-  return std::unexpected(std::move(text));
-}
+Verdict refuse(std::string text) { return std::unexpected(std::move(text)); }
 
 Verdict check_spaces(std::string_view nickname) {
   if (nickname.starts_with(' ') || nickname.ends_with(' ')) {

@@ -14,13 +14,9 @@ namespace {
 using Event = WebSocketEvent;
 using Kind = WebSocketEvent::Kind;
 
-Event refuse(std::uint16_t code, std::string_view why) {
-  return {Kind::error, why, code};
-}
+Event refuse(std::uint16_t code, std::string_view why) { return {Kind::error, why, code}; }
 
-bool is_control(std::uint8_t opcode) noexcept {
-  return opcode >= 8;
-}
+bool is_control(std::uint8_t opcode) noexcept { return opcode >= 8; }
 
 // Bytes before the payload; wslay accepts the shortest form of the length only (section 5.2).
 std::uint64_t header_length(const wslay_frame_iocb& frame) noexcept {
@@ -123,12 +119,9 @@ std::optional<Event> WebSocketReader::State::begin_frame(const wslay_frame_iocb&
 std::optional<Event> WebSocketReader::State::end_control(const wslay_frame_iocb& frame,
                                                          std::string_view payload) const {
   switch (frame.opcode) {
-    case WSLAY_PING:
-      return Event{Kind::ping, payload};
-    case WSLAY_PONG:
-      return Event{Kind::pong, payload};
-    default:
-      return read_close(payload);
+    case WSLAY_PING: return Event{Kind::ping, payload};
+    case WSLAY_PONG: return Event{Kind::pong, payload};
+    default: return read_close(payload);
   }
 }
 

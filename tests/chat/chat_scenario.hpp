@@ -129,9 +129,9 @@ class ChatRun {
       if (!tagged) continue;  // a stranger's
       const auto& said = clients_[number]->said();
       require(next[number] < said.size(), "something was said twice");
-      require(whole == proto::escape_for_log(said[next[number]], 1024),
-              fmt::format("lost, twice or out of order: {} instead of {}", whole,
-                          said[next[number]]));
+      require(
+          whole == proto::escape_for_log(said[next[number]], 1024),
+          fmt::format("lost, twice or out of order: {} instead of {}", whole, said[next[number]]));
       ++next[number];
     }
     for (const auto& client : clients_) {
@@ -158,9 +158,8 @@ inline Task<> run_chat(Io& io, SimDriver& sim, Random& random, Tally& tally) {
 }
 
 inline sim_test::Scenario chat_scenario(Tally& tally) {
-  return [&tally](Io& io, SimDriver& sim, Random& random) {
-    return run_chat(io, sim, random, tally);
-  };
+  return
+      [&tally](Io& io, SimDriver& sim, Random& random) { return run_chat(io, sim, random, tally); };
 }
 
 }  // namespace polyio::chat_test

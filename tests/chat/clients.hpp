@@ -74,7 +74,7 @@ class Client {
 
  protected:
   virtual Task<> speak(Stream& stream) = 0;
-  virtual void take(Stream& stream, std::string_view bytes) = 0;
+  virtual void take(std::string_view bytes) = 0;
   // The end of what came, after an orderly goodbye and without a fault. False: it was no guest.
   virtual bool judge() = 0;
 
@@ -166,7 +166,7 @@ class Client {
       if (!bytes) co_return broken(bytes.error());
       heard_at_ = world_.io.now();
       ended_ = bytes->empty();
-      take(stream, *bytes);
+      take(*bytes);
     }
   }
 
@@ -251,7 +251,7 @@ class LineClient final : public Client {
     return message();
   }
 
-  void take(Stream&, std::string_view bytes) override {
+  void take(std::string_view bytes) override {
     const Stay* stay = world_.record.stay(address_);
     buffer_ += bytes;
     std::size_t start = 0;

@@ -1,6 +1,6 @@
-#include <chat/frames.hpp>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <chat/frames.hpp>
 #include <polyio/base/random.hpp>
 #include <polyio/proto/text.hpp>
 #include <polyio/proto/websocket.hpp>
@@ -92,14 +92,30 @@ TEST(Commands, KeepWhatIsEscaped) {
 }
 
 TEST(Commands, OfWrongTypesAreNone) {
-  for (const char* text :
-       {"", " ", "null", "1", "\"say\"", "[]", "[\"type\",\"say\"]", "{}", "{\"type\":\"say\"}",
-        R"({"text":"hi"})", R"({"type":"say","text":5})", R"({"type":"say","text":null})",
-        R"({"type":"say","text":["hi"]})", R"({"type":"say","text":{"text":"hi"}})",
-        R"({"type":"say","nick":"hi"})", R"({"type":"nick","nick":7})",
-        R"({"type":"nick","nick":null})", R"({"type":"nick"})", R"({"type":["say"],"text":"x"})",
-        R"({"type":1,"text":"hi"})", R"({"type":"SAY","text":"hi"})", R"({"type":"","text":""})",
-        R"({"Type":"say","text":"hi"})", R"({"type":"say\u0000","text":"hi"})"}) {
+  for (const char* text : {"",
+                           " ",
+                           "null",
+                           "1",
+                           "\"say\"",
+                           "[]",
+                           "[\"type\",\"say\"]",
+                           "{}",
+                           "{\"type\":\"say\"}",
+                           R"({"text":"hi"})",
+                           R"({"type":"say","text":5})",
+                           R"({"type":"say","text":null})",
+                           R"({"type":"say","text":["hi"]})",
+                           R"({"type":"say","text":{"text":"hi"}})",
+                           R"({"type":"say","nick":"hi"})",
+                           R"({"type":"nick","nick":7})",
+                           R"({"type":"nick","nick":null})",
+                           R"({"type":"nick"})",
+                           R"({"type":["say"],"text":"x"})",
+                           R"({"type":1,"text":"hi"})",
+                           R"({"type":"SAY","text":"hi"})",
+                           R"({"type":"","text":""})",
+                           R"({"Type":"say","text":"hi"})",
+                           R"({"type":"say\u0000","text":"hi"})"}) {
     expect_command(text, Kind::none);
   }
 }
@@ -157,10 +173,15 @@ TEST(Commands, NestedDeeplyDoNotEndTheStack) {
 }
 
 TEST(Commands, WithHugeNumbersDoNotThrow) {
-  const std::vector<std::string> numbers{
-      "1e999999999",         "-1e999999999",           "1e-999999999",
-      repeat("9", 50'000),   "-" + repeat("9", 50'000), "0." + repeat("1", 50'000),
-      "18446744073709551616", "-9223372036854775809",   "1E+400"};
+  const std::vector<std::string> numbers{"1e999999999",
+                                         "-1e999999999",
+                                         "1e-999999999",
+                                         repeat("9", 50'000),
+                                         "-" + repeat("9", 50'000),
+                                         "0." + repeat("1", 50'000),
+                                         "18446744073709551616",
+                                         "-9223372036854775809",
+                                         "1E+400"};
   for (const std::string& number : numbers) {
     EXPECT_NO_THROW((void)parse_command(number));
     EXPECT_NO_THROW((void)parse_command(R"({"type":"say","text":"x","n":)" + number + "}"));

@@ -1,5 +1,5 @@
-#include <chat/outbox.hpp>
 #include <gtest/gtest.h>
+#include <chat/outbox.hpp>
 #include <polyio/drivers/registry.hpp>
 #include <polyio/io/task_group.hpp>
 

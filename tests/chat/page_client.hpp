@@ -75,7 +75,7 @@ class PageClient final : public Client {
   }
   std::string command(const json& value) { return proto::encode_text(value.dump(), mask()); }
 
-  void take(Stream& stream, std::string_view bytes) override {
+  void take(std::string_view bytes) override {
     require(!closed_ || bytes.empty(), "bytes after the close frame");
     if (!upgraded_) {
       head_ += bytes;
@@ -84,12 +84,12 @@ class PageClient final : public Client {
       require(head_.starts_with("HTTP/1.1 101 "), "the handshake was refused: " + head_);
       upgraded_ = true;
       const std::string rest = head_.substr(end + 4);
-      return frames(stream, rest);
+      return frames(rest);
     }
-    frames(stream, bytes);
+    frames(bytes);
   }
 
-  void frames(Stream&, std::string_view bytes) {
+  void frames(std::string_view bytes) {
     reader_.feed(std::as_bytes(std::span(bytes)));
     while (const auto event = reader_.next()) {
       require(!closed_, "a frame after the close frame");
@@ -97,7 +97,6 @@ class PageClient final : public Client {
       if (event->kind == Kind::close) closed_ = true;
       require(event->kind != Kind::error, fmt::format("a malformed frame: {}", event->payload));
     }
-    last_byte_ = bytes.empty() ? last_byte_ : bytes.back();
   }
 
   void happened(const json& event) {
@@ -176,7 +175,6 @@ class PageClient final : public Client {
   std::uint64_t items_;
   std::size_t answers_owed_ = 0, answers_ = 0;
   bool upgraded_ = false, closed_ = false, gap_ = false;
-  char last_byte_ = 0;
   std::string head_, address_told_;
   std::map<std::uint64_t, std::string> people_;
 };
@@ -221,8 +219,13 @@ class Stranger {
         "GET /ws HTTP/1.1\r\nHost: 10.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
         "Origin: http://evil.example\r\n\r\n",
-        "GET /nothing HTTP/1.1\r\n", "GET ", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\r\n\r\n",
-        "BREW /pot HTTP/1.1\r\n\r\n", "/history 99999999999999999999\n", "/nick \x1b\n",
+        "GET /nothing HTTP/1.1\r\n",
+        "GET ",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "\r\n\r\n",
+        "BREW /pot HTTP/1.1\r\n\r\n",
+        "/history 99999999999999999999\n",
+        "/nick \x1b\n",
         proto::encode_frame(proto::Opcode::binary, "zz", {true, proto::MaskKey{1, 2, 3, 4}}),
         proto::encode_text("{\"type\":\"say\",\"text\":\"\\ud800\"}", proto::MaskKey{1, 2, 3, 4})};
     if (random_.chance(1, 2)) return known[random_.below(known.size())];

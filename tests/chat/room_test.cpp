@@ -1,5 +1,5 @@
-#include <chat/room.hpp>
 #include <gtest/gtest.h>
+#include <chat/room.hpp>
 #include <polyio/proto/websocket.hpp>
 
 #include <nlohmann/json.hpp>
@@ -77,10 +77,9 @@ TEST(Room, TellsOnlyPagesWhoComesAndGoes) {
   room.renamed(7, "bob");
   room.went(7);
   EXPECT_EQ(lines_of(line), "");
-  EXPECT_EQ(events_of(page),
-            (std::vector<json>{{{"type", "join"}, {"id", 7}, {"name", "alice"}},
-                               {{"type", "rename"}, {"id", 7}, {"name", "bob"}},
-                               {{"type", "leave"}, {"id", 7}}}));
+  EXPECT_EQ(events_of(page), (std::vector<json>{{{"type", "join"}, {"id", 7}, {"name", "alice"}},
+                                                {{"type", "rename"}, {"id", 7}, {"name", "bob"}},
+                                                {{"type", "leave"}, {"id", 7}}}));
   EXPECT_EQ(room.present(), 0u);
 }
 

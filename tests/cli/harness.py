@@ -20,7 +20,7 @@ import time
 import unittest
 
 sys.dont_write_bytecode = True
-DEADLINE = 3.0
+DEADLINE = 20.0
 POLYIO = os.environ.get("POLYIO", "")
 READY = re.compile(r"listening on (\S+):(\d+) \((\S+), (\S+)\)")
 

@@ -3,9 +3,8 @@ import os
 import select
 import socket
 import subprocess
-import threading
 
-from harness import DEADLINE, LineClient, Server, TestCase, main, receive_all, wait_until
+from harness import DEADLINE, LineClient, Server, TestCase, main, wait_until
 
 # 2026-11-21 03:20:17,123 run 4711 text: time, thread name, thread id, what happened
 LOGGED = r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \S+ \d+ "
@@ -16,12 +15,13 @@ def quoted(text):
 
 
 class Netcat:
-    """A real `nc`; `port` is its own once it is connected."""
+    """A real `nc`, which has joined; one that says nothing at first does after 300 ms."""
 
-    def __init__(self, server):
+    def __init__(self, server, says=b""):
         joined = server.log().count(" joined: ")
         self.process = subprocess.Popen(["nc", server.host, str(server.port)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.send(says)
         server.wait_log(r" joined: \('127\.0\.0\.1', \d+\)", joined + 1)
         self.name = server.log().rsplit(" joined: ", 1)[1].splitlines()[0]
 
@@ -63,8 +63,10 @@ class EveryPosition(TestCase):
         self.on_a_chat(self.nc)
 
     def nc(self, server):
-        first, second = Netcat(server), Netcat(server)
-        for sender, text in ((first, "hello"), (second, "Grüße, 世界"), (first, "")):
+        first = Netcat(server, b"hello\n")
+        first.expect(self, f"[{first.name}] hello\n".encode())
+        second = Netcat(server)
+        for sender, text in ((first, "again"), (second, "Grüße, 世界"), (first, "")):
             sender.send(text.encode() + b"\n")
             line = f"[{sender.name}] {text}\n".encode()
             first.expect(self, line)
@@ -213,7 +215,8 @@ class EveryPosition(TestCase):
             self.everybody_gets((a, b), a.said(b"the end"))
             server.signal()
             for client in (a, b, silent):
-                threading.Thread(target=receive_all, args=(client.sock,)).start()
+                self.assertEqual(client.read_line(), b"")
+                client.close()
             self.assertEqual(server.wait(), 0)
             self.assertRegex(server.log(), LOGGED + r"stopped$")
             self.assertNotIn(" cut ", server.log())

@@ -28,10 +28,16 @@ TEST_P(DataTest, ShortReads) {
     POLYIO_REQUIRE(rest);
     EXPECT_EQ(rest->text(), "llo");
     raw.send("x");
-    count = co_await stream.receive_into(room);
+    {
+      auto awaited = co_await stream.receive_into(room);
+      count = std::move(awaited);
+    }
     EXPECT_EQ(count, 1u);
     raw.close();
-    count = co_await stream.receive_into(room);
+    {
+      auto awaited = co_await stream.receive_into(room);
+      count = std::move(awaited);
+    }
     EXPECT_EQ(count, 0u);
   };
   run(body);
@@ -126,7 +132,12 @@ TEST_P(DataTest, PiecesAreSentAsOne) {
   auto body = [&](TaskGroup& group) -> Task<> {
     Pair ends = pair();
     std::string expected, got;
-    auto reader = [&]() -> Task<> { got = co_await read_to_end(ends.far); };
+    auto reader = [&]() -> Task<> {
+      {
+        auto awaited = co_await read_to_end(ends.far);
+        got = std::move(awaited);
+      }
+    };
     (void)group.spawn(reader());
     for (const auto& sizes : cuts) {
       const std::string bytes =

@@ -60,7 +60,10 @@ TEST_P(EndTest, LastBytesAndEndAtOnce) {
       bool waiting = false;
       auto reader = [&, &in = stream]() -> Task<> {
         waiting = true;
-        got = co_await read_to_end(in);
+        {
+          auto awaited = co_await read_to_end(in);
+          got = std::move(awaited);
+        }
       };
       (void)group.spawn(reader());
       co_await until([&] { return waiting; });

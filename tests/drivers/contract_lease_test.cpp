@@ -133,7 +133,10 @@ TEST_P(ManyLeasesTest, WaitingForABufferCanBeCancelled) {
     for (std::size_t idle = 0; !stuck && held.size() < 1200 && group.running() > 0;) {
       const std::size_t before = held.size();
       (void)out.send_what_fits(block);
-      stuck = co_await given_time(idle);
+      {
+        auto awaited = co_await given_time(idle);
+        stuck = std::move(awaited);
+      }
       if (held.size() != before) idle = 0;
     }
     if (scope) scope->cancel();

@@ -197,7 +197,10 @@ TEST_P(ScopeTest, TimeThatWasSpentComputingIsNotSlept) {
     EXPECT_GE(monotonic_now() - before, 5ms);
     before = compute();
     CancelScope scope(io(), 5ms);
-    slept = co_await io().sleep(1h);
+    {
+      auto awaited = co_await io().sleep(1h);
+      slept = std::move(awaited);
+    }
     EXPECT_TRUE(timed_out(slept));
     EXPECT_GE(monotonic_now() - before, 5ms);
   };

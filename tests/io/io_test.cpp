@@ -149,7 +149,10 @@ TEST_F(IoTest, AnUnparkThatCameFirstCounts) {
     auto parked = co_await io.park();
     EXPECT_TRUE(parked);
     CancelScope scope(io, 1ms);
-    parked = co_await io.park();
+    {
+      auto awaited = co_await io.park();
+      parked = std::move(awaited);
+    }
     EXPECT_EQ(parked.error(), std::errc::timed_out);
   };
   run(body);

@@ -50,7 +50,10 @@ TEST_F(ScopesTest, TheInnermostReasonIsTold) {
     auto reason = co_await sleep_for_ever();
     EXPECT_EQ(reason, std::errc::timed_out);
     outer.cancel();
-    reason = co_await sleep_for_ever();
+    {
+      auto awaited = co_await sleep_for_ever();
+      reason = std::move(awaited);
+    }
     EXPECT_EQ(reason, std::errc::timed_out) << "it ended first";
     EXPECT_TRUE(inner.timed_out());
   };

@@ -9,181 +9,28 @@
 // Every test has a server of its own and waits for conditions, never for a time.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
-import net from 'node:net';
-import { createInterface } from 'node:readline';
-import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
 
-const require = createRequire(new URL('../../web/package.json', import.meta.url));
-const { chromium } = require('playwright-core');
-const axe = require('axe-core');
-
-const WITHIN_MS = 15_000;
-const options = { timeout: 90_000 };
-const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const SIZES = {
-  desktop: { viewport: { width: 1180, height: 760 } },
-  phone: { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true },
-  narrow: { viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true },
-};
-
-let browser;
-before(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    ],
-  });
-});
-after(() => browser?.close());
-
-/** Waits until `check` gives something true, and gives it back. */
-async function until(what, check) {
-  const end = Date.now() + WITHIN_MS;
-  for (;;) {
-    const value = await check();
-    if (value) return value;
-    if (Date.now() > end) assert.fail(`waited ${WITHIN_MS} ms for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-/** Starts a server; `stop()` types quit and waits for its end. */
-async function serve(t, port = 0) {
-  const [command, ...rest] = process.env.POLYIO_CHAT
-    ? [process.env.POLYIO_CHAT]
-    : [process.execPath, fileURLToPath(new URL('mock.mjs', import.meta.url))];
-  const more = (process.env.POLYIO_CHAT_ARGS ?? '').split(' ').filter(Boolean);
-  const child = spawn(command, [...rest, 'chat', '--listen', `127.0.0.1:${port}`, ...more], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const ended = once(child, 'exit');
-  const seen = [];
-  createInterface({ input: child.stdout }).on('line', (line) => seen.push(line));
-  const server = {
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const kill = setTimeout(() => child.kill('SIGKILL'), WITHIN_MS);
-      child.stdin.write('quit\n');
-      const [code] = await ended;
-      clearTimeout(kill);
-      assert.equal(code, 0, 'the server ends with 0 after quit');
-    },
-  };
-  t.after(() => server.stop());
-  const line = await until('the server to listen', () => {
-    assert.equal(child.exitCode, null, `the server ended: ${seen.join('\n')}`);
-    return seen.find((text) => /^listening on 127\.0\.0\.1:\d+ \(.+, .+\)$/.test(text));
-  });
-  server.port = Number(/:(\d+) /.exec(line)[1]);
-  server.url = `http://127.0.0.1:${server.port}/`;
-  return server;
-}
-
-/** A page in a context of its own, connected. */
-async function visit(t, server, { size = 'desktop', scheme = 'light' } = {}) {
-  const context = await browser.newContext({ ...SIZES[size], colorScheme: scheme });
-  t.after(() => context.close());
-  await context.addInitScript(() => {
-    window.violations = [];
-    document.addEventListener('securitypolicyviolation', (event) => {
-      window.violations.push(`${event.effectiveDirective} ${event.blockedURI}`);
-    });
-  });
-  const page = await context.newPage();
-  page.errors = [];
-  page.on('pageerror', (error) => page.errors.push(String(error)));
-  page.on('websocket', (socket) =>
-    socket.on('framereceived', ({ payload }) => {
-      const event = JSON.parse(payload);
-      if (event.type === 'hello') page.hello = event;
-    }),
-  );
-  page.response = await page.goto(server.url);
-  await connected(page);
-  page.address = page.hello.name;
-  page.tcpPort = Number(/, (\d+)\)$/.exec(page.address)[1]);
-  t.after(() => assert.deepEqual(page.errors, [], 'no exception in the page'));
-  return page;
-}
-
-const state = (page) => page.getAttribute('#state', 'data-state');
-const connected = (page) =>
-  until('the page to connect', async () => (await state(page)) === 'connected');
-const text = (page, selector) => page.textContent(selector);
-
-function messages(page) {
-  return page.$$eval('#messages li:not(.gap)', (items) =>
-    items.map((item) => ({
-      name: item.querySelector('.name').textContent,
-      text: item.querySelector('.text').textContent,
-    })),
-  );
-}
-
-function shows(page, name, said) {
-  return until(`${name} saying ${said}`, async () =>
-    (await messages(page)).some((m) => m.name === name && m.text === said),
-  );
-}
-
-function people(page) {
-  return page.$$eval('#people .name', (names) => names.map((name) => name.textContent));
-}
-
-async function here(page, count, ...names) {
-  let seen = '';
-  await until(`${count} here, ${names}`, async () => {
-    const listed = await people(page);
-    seen = `${await text(page, '#count')} here: ${listed.join(' ')}`;
-    return seen.startsWith(`${count} here`) && names.every((name) => listed.includes(name));
-  }).catch((error) => {
-    throw new Error(`${error.message}\nshown: ${seen}`);
-  });
-}
-
-async function say(page, said) {
-  await page.fill('#text', said);
-  await page.press('#text', 'Enter');
-}
-
-async function setNick(page, nick) {
-  await page.fill('#nick', nick);
-  await page.press('#nick', 'Enter');
-  await until(`being ${nick}`, async () => (await text(page, '#me')) === `You are ${nick}`);
-}
-
-/** A plain TCP client, as nc. */
-async function lineClient(t, server) {
-  const socket = net.connect(server.port, '127.0.0.1');
-  const lines = [];
-  socket.setEncoding('utf8');
-  let rest = '';
-  socket.on('data', (data) => {
-    const parts = (rest + data).split('\n');
-    rest = parts.pop();
-    lines.push(...parts);
-  });
-  socket.on('error', () => {});
-  await once(socket, 'connect');
-  t.after(() => socket.destroy());
-  return {
-    name: `('127.0.0.1', ${socket.localPort})`,
-    send: (data) => socket.write(data),
-    receives: (line) =>
-      until(`the line client to receive ${line}`, () => lines.includes(line)).catch((error) => {
-        throw new Error(`${error.message}\nit received ${JSON.stringify(lines)}`);
-      }),
-    end: () => socket.end(),
-  };
-}
+import {
+  axe,
+  options,
+  POLICY,
+  SIZES,
+  until,
+  serve,
+  visit,
+  state,
+  connected,
+  text,
+  messages,
+  shows,
+  people,
+  here,
+  say,
+  setNick,
+  lineClient,
+} from './harness.mjs';
 
 test('two pages and a line client talk to each other', options, async (t) => {
   const server = await serve(t);

@@ -11,12 +11,8 @@ constexpr MaskKey key = {0x37, 0xfa, 0x21, 0x3d};
 std::string frame(Opcode opcode, std::string_view payload, bool final_fragment = true) {
   return encode_frame(opcode, payload, {.final_fragment = final_fragment, .mask = key});
 }
-std::string part(Opcode opcode, std::string_view payload) {
-  return frame(opcode, payload, false);
-}
-std::string text(std::string_view payload) {
-  return encode_text(payload, key);
-}
+std::string part(Opcode opcode, std::string_view payload) { return frame(opcode, payload, false); }
+std::string text(std::string_view payload) { return encode_text(payload, key); }
 
 // A masked frame with a first byte and a length byte of one's own (mask key 0: payload as it is).
 std::string raw(std::uint8_t first, std::uint8_t length, std::string_view rest = {}) {

@@ -113,6 +113,7 @@ TEST_P(Stopping, ASecondStopCutsTheRest) {
   auto peers = connect_stubborn(running);
   running.server->stop();
   EXPECT_EQ(peers[3].read_to_end(), "");  // so it is draining
+  EXPECT_TRUE(until([&] { return running.statistics().active == 3; }));
   running.server->stop();
   running.join();
   EXPECT_EQ(running.statistics().cut, 3u);
@@ -222,7 +223,10 @@ TEST_P(Stopping, WhileConnectionsCome) {
       over = true;
     }
     for (auto& mine : peers) {
-      for (Peer& peer : mine) EXPECT_EQ(peer.read_to_end(), "");
+      for (Peer& peer : mine) {
+        peer.poke();
+        EXPECT_EQ(peer.read_to_end(), "");
+      }
     }
     EXPECT_EQ(running.statistics().active, 0u);
     EXPECT_EQ(running.statistics().cut, 0u);
@@ -270,9 +274,9 @@ TEST(ServerOptions, AnAddressThatCannotBeHadIsASystemError) {
   {
     Running running({}, echo);
     const std::string taken = running.server->address().text();
-    EXPECT_THAT(refusal_of({.listen = taken}),
-                AllOf(StartsWith("system: "), HasSubstr("can't listen on " + taken),
-                      HasSubstr("in use")));
+    EXPECT_THAT(
+        refusal_of({.listen = taken}),
+        AllOf(StartsWith("system: "), HasSubstr("can't listen on " + taken), HasSubstr("in use")));
     EXPECT_THAT(refusal_of({.listen = "192.0.2.1:80"}),
                 AllOf(StartsWith("system: "), HasSubstr("192.0.2.1:80")));
   }

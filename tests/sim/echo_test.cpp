@@ -3,9 +3,7 @@
 namespace polyio::sim_test {
 namespace {
 
-TEST(SimEcho, EveryByteComesBackInUpperCase) {
-  explore("echo", echo_scenario(upper), 1, 2'000);
-}
+TEST(SimEcho, EveryByteComesBackInUpperCase) { explore("echo", echo_scenario(upper), 1, 2'000); }
 
 // --- that the oracles bite: handlers with a mistake each ---
 
@@ -25,7 +23,10 @@ Task<> sends_twice(Io&, Stream stream) {
     if (!chunk || chunk->empty()) co_return;
     ascii_upper(chunk->bytes());
     auto sent = co_await stream.send_all(chunk->bytes());
-    if (sent && chunk->size() == 1) sent = co_await stream.send_all(chunk->bytes());
+    if (sent && chunk->size() == 1) {
+      auto awaited = co_await stream.send_all(chunk->bytes());
+      sent = std::move(awaited);
+    }
     if (!sent) co_return;
   }
 }

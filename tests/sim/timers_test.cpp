@@ -50,11 +50,23 @@ class Tree {
       const auto children = depth > 0 ? 1 + random_.below(3) : 0;
       bool over = false;
       switch (random_.below(7)) {
-        case 0: over = co_await nap(); break;
-        case 1: over = co_await wait_for_waker(); break;
-        case 2: over = co_await in_scope(depth); break;
+        case 0: {
+          auto awaited = co_await nap();
+          over = std::move(awaited);
+        } break;
+        case 1: {
+          auto awaited = co_await wait_for_waker();
+          over = std::move(awaited);
+        } break;
+        case 2: {
+          auto awaited = co_await in_scope(depth);
+          over = std::move(awaited);
+        } break;
         case 3: (void)co_await io_.yield(); break;
-        case 4: over = co_await hand_over(); break;
+        case 4: {
+          auto awaited = co_await hand_over();
+          over = std::move(awaited);
+        } break;
         default: co_await in_group(depth, children); break;
       }
       if (over) break;

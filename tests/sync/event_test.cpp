@@ -75,11 +75,17 @@ TEST_P(EventTest, CancelledBeforeAndWhileWaiting) {
     CancelScope scope(io, 1ms);
     auto set = co_await never_set.wait(io);
     EXPECT_TRUE(failed_with(set, std::errc::timed_out));
-    set = co_await never_set.wait(io);
+    {
+      auto awaited = co_await never_set.wait(io);
+      set = std::move(awaited);
+    }
     EXPECT_FALSE(set) << "the deadline has passed already";
     CancelScope inner(io);
     inner.cancel();
-    set = co_await never_set.wait(io);
+    {
+      auto awaited = co_await never_set.wait(io);
+      set = std::move(awaited);
+    }
     EXPECT_FALSE(set);
   };
   run_tasks(10, task);

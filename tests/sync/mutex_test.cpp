@@ -86,7 +86,9 @@ TEST_P(MutexTest, AThreadThatAlwaysTakesItStarvesNobody) {
     while (!done) auto locked = mutex.lock();
   });
   auto task = [&](Io& io, int) -> Task<> {
-    for (int i = 0; i < 100; ++i) auto locked = co_await mutex.lock(io);
+    for (int i = 0; i < 100; ++i) {
+      auto locked = co_await mutex.lock(io);
+    }
   };
   run_tasks(1, task);
   done = true;

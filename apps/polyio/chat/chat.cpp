@@ -134,10 +134,12 @@ std::expected<void, std::string> Chat::rename(Io& io, const ClientPtr& client,
 }
 
 void Chat::ask_history(Io& io, const ClientPtr& client, std::size_t count) {
+  client->outbox.expect_reply();
   on_home(io, [client, count](Room& room) { room.send_history(*client, count); });
 }
 
 void Chat::ask_who(Io& io, const ClientPtr& client) {
+  client->outbox.expect_reply();
   on_home(io, [client](Room& room) { room.send_who(*client); });
 }
 

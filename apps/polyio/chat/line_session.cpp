@@ -112,18 +112,39 @@ class LineTalk {
   bool first_ = true;
 };
 
+// Takes what arrived, line by line; false: the client leaves. One that asks for more than it takes
+// waits in the middle, and what it has sent leaves the buffer, which others need.
+Task<bool> take_lines(Io& io, const ClientPtr& client, LineTalk& talk, Lease chunk) {
+  std::string kept;
+  std::string_view rest = chunk.text();
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n') + 1);  // 0: no end, all of it
+    const std::string_view piece = line.empty() ? rest : line;
+    if (!talk.feed(std::as_bytes(std::span(piece)))) co_return false;
+    rest.remove_prefix(piece.size());
+    if (!client->outbox.replies_full()) continue;
+    if (!chunk.empty()) {
+      kept = rest;
+      rest = kept;
+      chunk = {};
+    }
+    co_await wait_for_replies(io, client);
+  }
+  co_return true;
+}
+
 // Reads until the client leaves. True: it left in an orderly way and may still be listening.
 Task<bool> read_lines(Io& io, Stream& stream, const ClientPtr& client, LineTalk& talk,
                       const TaskGroup& group, FirstBytes first) {
   if (!talk.feed(std::as_bytes(std::span(first.held)))) co_return true;
-  if (!talk.feed(first.chunk.bytes())) co_return true;
-  first.chunk = {};
+  const bool stays = co_await take_lines(io, client, talk, std::move(first.chunk));
+  if (!stays) co_return true;
   while (!first.ended) {
-    if (client->outbox.replies_full()) co_await wait_for_replies(io, client);
     auto chunk = co_await stream.receive();
     if (!chunk) co_return false;
     if (chunk->empty()) break;
-    if (!talk.feed(chunk->bytes())) co_return true;
+    const bool goes_on = co_await take_lines(io, client, talk, std::move(*chunk));
+    if (!goes_on) co_return true;
   }
   // Half a line is a message when the client ended it so: not when it is this server that ends, nor
   // when the connection was reset, which is told once, and here to the writer: it goes first.

@@ -22,9 +22,15 @@ void Outbox::push_message(Piece piece) {
 void Outbox::push_reply(std::string bytes) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
+  if (replies_due_ > 0) --replies_due_;
   reply_bytes_ += bytes.size();
   pieces_.push_back(std::make_shared<const std::string>(std::move(bytes)));
   wake(writer_);
+}
+
+void Outbox::expect_reply() {
+  const std::lock_guard lock(mutex_);
+  ++replies_due_;
 }
 
 void Outbox::push_pong(std::string bytes) {
@@ -69,7 +75,7 @@ void Outbox::set_reader(Job* reader) {
 
 bool Outbox::replies_full() const {
   const std::lock_guard lock(mutex_);
-  return reply_bytes_ > max_reply_bytes;
+  return reply_bytes_ > max_reply_bytes || replies_due_ >= max_replies_due;
 }
 
 }  // namespace polyio::chat

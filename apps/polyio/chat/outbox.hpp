@@ -22,11 +22,14 @@ class Outbox {
   static constexpr std::size_t max_messages = 256;
   static constexpr std::size_t max_message_bytes = 256 * 1024;
   static constexpr std::size_t max_reply_bytes = 256 * 1024;
+  static constexpr std::size_t max_replies_due = 4;
 
   // A message from anyone. Skipped when too much waits, until everything has been sent.
   void push_message(Piece piece);
   // An answer to this client alone.
   void push_reply(std::string bytes);
+  // The client has asked its room for something: one reply is on its way.
+  void expect_reply();
   // A WebSocket pong: replaces one that waits, which RFC 6455 (5.5.3) allows.
   void push_pong(std::string bytes);
   // No more will come; what is here is still sent.
@@ -61,6 +64,7 @@ class Outbox {
   std::size_t messages_ = 0;
   std::size_t message_bytes_ = 0;
   std::size_t reply_bytes_ = 0;
+  std::size_t replies_due_ = 0;
   std::uint64_t skipped_ = 0;
   std::size_t gap_at_ = 0;
   Job* writer_ = nullptr;

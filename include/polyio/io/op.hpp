@@ -46,7 +46,7 @@ struct Op {
   std::size_t size = 0;     // receive: bytes of room; send: number of pieces
   std::size_t moved = 0;    // send: bytes taken by the kernel so far
   std::int64_t result = 0;  // >= 0 bytes or a socket; < 0 a negated errno
-  TimePoint started{};  // or the last progress, which the idle timeout counts from
+  TimePoint started{};      // or the last progress, which the idle timeout counts from
 
   // Both for the blocking driver too, where a send goes on beside the Io's timers.
   void progressed(TimePoint now) noexcept {

@@ -1,6 +1,6 @@
-// Event: a flag that tasks of any Io and plain threads wait for. set() lets all go who wait, and all who
-// come later until clear(). Whoever waited when it was set goes, though it may be cleared by the time it
-// runs.
+// Event: a flag that tasks of any Io and plain threads wait for. set() lets all go who wait, and
+// all who come later until clear(). Whoever waited when it was set goes, though it may be cleared
+// by the time it runs.
 #pragma once
 
 #include <polyio/sync/waiter.hpp>
@@ -22,7 +22,7 @@ class Event {
   // For tasks: `auto set = co_await event.wait(io);`, a Result<>. Errors: those of the scope.
   auto wait(Io& io) noexcept { return detail::WaitAwaiter<Request>(io, *this); }
   // For plain threads: blocks the calling thread.
-  void wait() { (void)detail::ThreadWait<Request>(*this)(never); }
+  void wait() { (void)detail::ThreadWait<Request> (*this)(never); }
   // The same until `deadline`. Errors: timed_out.
   Result<> wait_until(Deadline deadline) { return detail::ThreadWait<Request>(*this)(deadline); }
 

@@ -1,6 +1,7 @@
-// Mutex: one owner at a time, among tasks of any Io and plain threads alike; a task that waits lets the
-// other tasks of its Io run. First come, first served: unlock hands it to the one who waits longest. A
-// guard says who owns it, not a thread: it may be moved to another task or thread. Not recursive.
+// Mutex: one owner at a time, among tasks of any Io and plain threads alike; a task that waits lets
+// the other tasks of its Io run. First come, first served: unlock hands it to the one who waits
+// longest. A guard says who owns it, not a thread: it may be moved to another task or thread. Not
+// recursive.
 #pragma once
 
 #include <polyio/sync/waiter.hpp>
@@ -37,8 +38,9 @@ class Mutex {
   Mutex& operator=(const Mutex&) = delete;
   ~Mutex() { POLYIO_ASSERT(!locked_ && waiters_.empty()); }
 
-  // For tasks: `auto locked = co_await mutex.lock(io);`, a Result<Guard>. Errors: those of the scope, also
-  // when it is cancelled already; ownership that arrived before the cancellation is kept.
+  // For tasks: `auto locked = co_await mutex.lock(io);`, a Result<Guard>. Errors: those of the
+  // scope, also when it is cancelled already; ownership that arrived before the cancellation is
+  // kept.
   auto lock(Io& io) noexcept { return detail::WaitAwaiter<Request>(io, *this); }
   // For plain threads: blocks the calling thread. Inside a task it would block the whole Io.
   Guard lock();

@@ -1,6 +1,7 @@
-// Queue<T>: a bounded queue between tasks of any Io and plain threads, first in, first out. push waits
-// while it is full and pop while it is empty, each side first come, first served, so a producer can't
-// outrun its consumers for long. close() ends it: what is inside is still popped, then comes end_of_file.
+// Queue<T>: a bounded queue between tasks of any Io and plain threads, first in, first out. push
+// waits while it is full and pop while it is empty, each side first come, first served, so a
+// producer can't outrun its consumers for long. close() ends it: what is inside is still popped,
+// then comes end_of_file.
 #pragma once
 
 #include <cstddef>
@@ -22,14 +23,16 @@ class Queue {
   Queue& operator=(const Queue&) = delete;
   ~Queue() { POLYIO_ASSERT(pushers_.empty() && poppers_.empty()); }
 
-  // For tasks: `auto pushed = co_await queue.push(io, std::move(value));`, a Result<>. Errors: EPIPE, the
-  // queue is closed; those of the scope. On an error the value is destroyed.
+  // For tasks: `auto pushed = co_await queue.push(io, std::move(value));`, a Result<>. Errors:
+  // EPIPE, the queue is closed; those of the scope. On an error the value is destroyed.
   auto push(Io& io, T value) { return detail::WaitAwaiter<Push>(io, *this, value); }
-  // For tasks: `auto value = co_await queue.pop(io);`, a Result<T>. Errors: Errc::end_of_file, closed and
-  // empty; those of the scope. A value that arrived before the cancellation is answered, not lost.
+  // For tasks: `auto value = co_await queue.pop(io);`, a Result<T>. Errors: Errc::end_of_file,
+  // closed and empty; those of the scope. A value that arrived before the cancellation is answered,
+  // not lost.
   auto pop(Io& io) { return detail::WaitAwaiter<Pop>(io, *this); }
 
-  // For plain threads: blocks the calling thread, until `deadline` at most. Errors: timed_out, as above.
+  // For plain threads: blocks the calling thread, until `deadline` at most. Errors: timed_out, as
+  // above.
   Result<> push(T value, Deadline deadline = never) {
     return detail::ThreadWait<Push>(*this, value)(deadline);
   }
@@ -106,7 +109,8 @@ class Queue {
     std::optional<T> value_;
   };
 
-  // Moves `value` to who waits for one, or inside; false, and nothing has happened, when it is full.
+  // Moves `value` to who waits for one, or inside; false, and nothing has happened, when it is
+  // full.
   bool offer(T& value) {
     auto* popper = static_cast<Pop*>(poppers_.pop_front());
     if (!popper) return ring_.push(value);

@@ -1,5 +1,5 @@
-// Ring: the values inside a Queue, in order, in one block of memory that doubles until the capacity is
-// reached. An empty one that was never used takes no memory. Internal to room sync.
+// Ring: the values inside a Queue, in order, in one block of memory that doubles until the capacity
+// is reached. An empty one that was never used takes no memory. Internal to room sync.
 #pragma once
 
 #include <algorithm>

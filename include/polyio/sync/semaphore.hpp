@@ -1,6 +1,6 @@
-// Semaphore: a number of permits that tasks of any Io and plain threads acquire and release; whoever finds
-// none waits. First come, first served: a released permit goes to the one who waits longest. Anybody may
-// release, also who never acquired.
+// Semaphore: a number of permits that tasks of any Io and plain threads acquire and release;
+// whoever finds none waits. First come, first served: a released permit goes to the one who waits
+// longest. Anybody may release, also who never acquired.
 #pragma once
 
 #include <cstddef>
@@ -15,11 +15,12 @@ class Semaphore {
   Semaphore& operator=(const Semaphore&) = delete;
   ~Semaphore() { POLYIO_ASSERT(waiters_.empty()); }
 
-  // For tasks: `auto acquired = co_await semaphore.acquire(io);`, a Result<>. Errors: those of the scope,
-  // also when it is cancelled already; a permit that arrived before the cancellation is kept.
+  // For tasks: `auto acquired = co_await semaphore.acquire(io);`, a Result<>. Errors: those of the
+  // scope, also when it is cancelled already; a permit that arrived before the cancellation is
+  // kept.
   auto acquire(Io& io) noexcept { return detail::WaitAwaiter<Request>(io, *this); }
   // For plain threads: blocks the calling thread.
-  void acquire() { (void)detail::ThreadWait<Request>(*this)(never); }
+  void acquire() { (void)detail::ThreadWait<Request> (*this)(never); }
   // The same until `deadline`. Errors: timed_out.
   Result<> acquire_until(Deadline deadline) { return detail::ThreadWait<Request>(*this)(deadline); }
   // Never waits: false when there is no permit.

@@ -1,7 +1,8 @@
-// Waiter: one place in the queue of a synchronisation primitive, held by a task of any Io or by a plain
-// thread. It lives where its owner waits (the awaiter, or the thread's stack), so waiting allocates nothing
-// but a pooled coroutine frame. The rule: a waiter is looked at and changed only under its primitive's
-// mutex, so whoever ends its wait may touch it as long as that mutex is held. Internal to room sync.
+// Waiter: one place in the queue of a synchronisation primitive, held by a task of any Io or by a
+// plain thread. It lives where its owner waits (the awaiter, or the thread's stack), so waiting
+// allocates nothing but a pooled coroutine frame. The rule: a waiter is looked at and changed only
+// under its primitive's mutex, so whoever ends its wait may touch it as long as that mutex is held.
+// Internal to room sync.
 #pragma once
 
 #include <condition_variable>
@@ -25,8 +26,9 @@ class Waiter : public ListNode<WaiterTag> {
   explicit Waiter(std::mutex& mutex) noexcept : mutex_(mutex) {}
   virtual ~Waiter() = default;
 
-  // The primitive's part, called under the mutex. take(): it can be had at once, and is had. queue():
-  // enters the line. outcome of take() when it ended with an error: refuse(error), and true.
+  // The primitive's part, called under the mutex. take(): it can be had at once, and is had.
+  // queue(): enters the line. outcome of take() when it ended with an error: refuse(error), and
+  // true.
   virtual bool take() = 0;
   virtual void queue() noexcept = 0;
   void refuse(std::error_code error) noexcept { error_ = error; }
@@ -49,8 +51,9 @@ class Waiter : public ListNode<WaiterTag> {
 
 using WaiterList = List<Waiter, WaiterTag>;
 
-// What `co_await primitive.operation(io)` awaits: ends at once when it can, or waits in a coroutine of its
-// own. Request derives from Waiter and has `value()`, the Result once the wait has ended with success.
+// What `co_await primitive.operation(io)` awaits: ends at once when it can, or waits in a coroutine
+// of its own. Request derives from Waiter and has `value()`, the Result once the wait has ended
+// with success.
 template <class Request>
 class [[nodiscard]] WaitAwaiter final : private Request {
  public:

@@ -1,0 +1,96 @@
+"""The chat server's own command line."""
+import os
+import re
+import subprocess
+
+from harness import POLYIO, LineClient, READY, Server, TestCase, Terminal, main, options_of
+
+
+class OnTerminal(TestCase):
+    def start(self, *options):
+        terminal = Terminal()
+        self.addCleanup(terminal.__exit__)
+        terminal.start(POLYIO, "chat", "--listen", "127.0.0.1:0", *options,
+                       stderr=subprocess.DEVNULL)
+        terminal.expect(b">>>")
+        return terminal
+
+    def test_threads_and_quit(self):
+        terminal = self.start(*options_of("epoll", "loops"))
+        terminal.type(b"anything\n")
+        listed = terminal.expect(b">>>").decode()
+        names = re.findall(r"(?m)^thread (\S+) \d+\r$", listed)
+        self.assertIn("loop-1", names)
+        self.assertIn("console", names)
+        self.assertEqual(len(names), len(os.listdir(f"/proc/{terminal.process.pid}/task")))
+        terminal.type(b"\n")  # an empty line is something else than quit
+        self.assertIn(b"thread console ", terminal.expect(b">>>"))
+        terminal.type(b" quit \n")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_end_of_file_does_not_stop_it(self):
+        terminal = Terminal()
+        self.addCleanup(terminal.__exit__)
+        terminal.start(POLYIO, "chat", "--listen", "127.0.0.1:0", stderr=subprocess.DEVNULL)
+        match = READY.search(terminal.expect(b"\n").decode())
+        terminal.expect(b">>>")
+        terminal.type(b"\x04")
+
+        class Address:
+            host, port = match[1], int(match[2])
+        with LineClient(Address) as client:
+            client.send(b"on it goes\n")
+            self.assertEqual(client.read_line(), client.said(b"on it goes"))
+            terminal.process.terminate()
+            self.assertEqual(client.read_line(), b"")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_in_the_background(self):
+        """`polyio chat &`: what is typed is the shell's, and reading it would stop the server."""
+        terminal = Terminal()
+        self.addCleanup(terminal.__exit__)
+        script = ('"$0" chat --listen 127.0.0.1:0 2>/dev/null & echo "job $!"; read line; '
+                  'echo "read $line"; read line; kill $!; wait $!; echo "ended $?"')
+        terminal.start("bash", "-mc", script, POLYIO)
+        job = int(re.search(r"job (\d+)", terminal.expect(b"\r\n").decode())[1])
+        terminal.expect(b"listening on ")
+        terminal.expect(b">>>")
+        terminal.type(b"mine\n")
+        terminal.expect(b"read mine")
+        with open(f"/proc/{job}/stat", encoding="ascii") as file:
+            self.assertNotEqual(file.read().rsplit(") ", 1)[1][0], "T", "it was stopped")
+        terminal.type(b"\n")
+        terminal.expect(b"ended 0")
+
+    def test_control_c(self):
+        terminal = self.start()
+        terminal.type(b"\x03")
+        self.assertEqual(terminal.wait(), 0)
+
+
+class Piped(TestCase):
+    def test_quit(self):
+        for text in (b"quit\n", b"quit", b"x\nquit\nx\n", b"\r\nquit\r\n"):
+            with self.subTest(text=text), Server("chat", stdin=subprocess.PIPE) as server:
+                server.process.stdin.write(text)
+                server.process.stdin.close()
+                self.assertEqual(server.wait(), 0)
+                self.assertTrue(server.log().endswith(" stopped\n"), server.log())
+
+    def test_end_of_file(self):
+        with Server("chat", stdin=subprocess.PIPE) as server:
+            server.process.stdin.write(b"no such thing\n")
+            server.process.stdin.close()
+            with LineClient(server) as client:
+                client.send(b"on it goes\n")
+                self.assertEqual(client.read_line(), client.said(b"on it goes"))
+
+    def test_closed_input(self):
+        with Server("chat", stdin=None, preexec_fn=lambda: os.close(0)) as server, \
+                LineClient(server) as client:
+            client.send(b"on it goes\n")
+            self.assertEqual(client.read_line(), client.said(b"on it goes"))
+
+
+if __name__ == "__main__":
+    main()
