@@ -283,6 +283,51 @@ TEST_P(OpeningTest, ResetBeforeAccept) {
   run(body);
 }
 
+TEST_P(OpeningTest, AReleasedSocketGoesOnElsewhere) {
+  auto body = [&](TaskGroup&) -> Task<> {
+    auto [stream, raw] = half();
+    auto sent = co_await stream.send_all("one ");
+    EXPECT_TRUE(sent);
+    raw.send("two");
+    auto socket = stream.release();
+    POLYIO_REQUIRE(socket);
+    EXPECT_FALSE(stream);
+    auto again = io().adopt(std::move(*socket));
+    POLYIO_REQUIRE(again);
+    auto got = co_await read(*again, 3);
+    EXPECT_EQ(got, "two");
+    auto sent_again = co_await again->send_all("three");
+    EXPECT_TRUE(sent_again);
+    EXPECT_EQ(raw.read(9), "one three");
+  };
+  run(body);
+}
+
+// After a receive a completion model may have begun the next one: then release says so, and has
+// closed it.
+TEST_P(OpeningTest, ReleasedAfterAReceive) {
+  auto body = [&](TaskGroup&) -> Task<> {
+    auto [stream, raw] = half();
+    raw.send("one");
+    auto got = co_await read(stream, 3);
+    EXPECT_EQ(got, "one");
+    auto socket = stream.release();
+    if (!socket) {
+      EXPECT_TRUE(failed_with(socket, std::errc::device_or_resource_busy));
+      EXPECT_EQ(model(), "io_uring");
+      auto nothing = co_await read_to_end(raw);
+      EXPECT_EQ(nothing, "");
+      co_return;
+    }
+    auto again = io().adopt(std::move(*socket));
+    POLYIO_REQUIRE(again);
+    raw.send("two");
+    auto more = co_await read(*again, 3);
+    EXPECT_EQ(more, "two");
+  };
+  run(body);
+}
+
 TEST_P(OpeningTest, ClosingTheListenerRefusesWhoWaitsInIt) {
   Listener listener = listen();
   Raw waiting = Raw::connect(*listener.local_address());

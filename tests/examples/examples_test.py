@@ -42,7 +42,7 @@ class Examples(unittest.TestCase):
     def test_every_example_is_run_here(self):
         built = {entry.name for entry in os.scandir(EXAMPLES)
                  if entry.is_file() and os.access(entry.path, os.X_OK)}
-        self.assertEqual(built, {"upper", "deadlines", "selectors_upper_sb"})
+        self.assertEqual(built, {"upper", "deadlines", "selectors_upper_sb", "sync_queue"})
 
     def test_upper_on_every_model(self):
         listed = subprocess.run([POLYIO, "models", "--json"], capture_output=True, check=True)
@@ -55,6 +55,10 @@ class Examples(unittest.TestCase):
     def test_deadlines(self):
         with Example("deadlines") as connection, connection:
             self.assertEqual(ask(connection, b"123", 11), b"received 3\n")
+
+    def test_sync_queue(self):
+        said = subprocess.run([os.path.join(EXAMPLES, "sync_queue")], capture_output=True, check=True)
+        self.assertEqual(said.stdout, b"5050\n")
 
     def test_selectors_upper_sb(self):
         program = subprocess.Popen([os.path.join(EXAMPLES, "selectors_upper_sb")])

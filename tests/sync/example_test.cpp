@@ -1,0 +1,41 @@
+// The example of docs/sync.md, as it stands there.
+#include <gtest/gtest.h>
+
+#include <polyio/drivers/registry.hpp>
+#include <polyio/io/io.hpp>
+#include <polyio/io/task_group.hpp>
+#include <polyio/sync/queue.hpp>
+#include <thread>
+
+namespace {
+
+// example begins
+using namespace polyio;
+
+// A task: waits without holding up the other tasks of its Io.
+Task<> add_up(Io& io, Queue<int>& queue, long& sum) {
+  for (;;) {
+    auto value = co_await queue.pop(io);
+    if (!value) co_return;  // Errc::end_of_file: closed, and all of it popped
+    sum += *value;
+  }
+}
+
+long add_up_what_a_thread_sends() {
+  Queue<int> queue(16);  // the producer can be 16 values ahead, then it waits
+  std::jthread producer([&] {
+    for (int i = 1; i <= 100; ++i) {
+      if (!queue.push(i)) return;  // a plain thread: blocks it
+    }
+    queue.close();
+  });
+  long sum = 0;
+  Io io(make_driver("auto").value());
+  io.run(add_up(io, queue, sum));
+  return sum;
+}
+// example ends
+
+TEST(SyncExample, AddsUp) { EXPECT_EQ(add_up_what_a_thread_sends(), 5050); }
+
+}  // namespace
