@@ -132,6 +132,7 @@ struct Prompt::State {
     for (;;) {
       if (keys.empty() && !read_soon()) return 0;
       std::mbstate_t state{};
+      // NOLINTNEXTLINE(concurrency-mt-unsafe): it is safe, with a state of one's own
       const std::size_t length = std::mbrtowc(&character, keys.data(), keys.size(), &state);
       if (length == static_cast<std::size_t>(-2)) {
         if (!read_soon()) keys.clear();

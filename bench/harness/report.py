@@ -33,7 +33,8 @@ def evaluate(job, rows):
         if errors:
             row["error"] = errors[0]
     better = max if job.more_is_better else min
-    peers = [row for row in rows if row["kind"] == "peer" and row["median"] is not None]
+    peers = [row for row in rows if row["kind"] == "peer" and row["median"] is not None
+             and not row["server"].endswith(AGAIN)]
     best = better(peers, key=lambda row: row["median"], default=None)
     for row in rows:
         limit = by_name.get(row["limit"])
@@ -60,43 +61,61 @@ def ratio(pair):
     return f"{pair['median']:.3f} ({pair['low']:.3f}–{pair['high']:.3f})" if pair else ""
 
 
-def verdict(job, row, noise):
+def verdict(job, row, facts):
     """Whether a polyio row keeps to what the project wants of it."""
-    if row["kind"] != "polyio" or not row.get("to_limit"):
-        return ""
     target = job.targets.get(row["server"], job.targets.get(""))
-    if target is None:
+    if row["kind"] != "polyio" or target is None:
         return ""
+    if job.absolute:
+        return f"≤ {target:,.0f}: {'yes' if row['median'] <= target else '**no**'}"
+    if not row.get("to_limit"):
+        return ""
+    found, noise = row["to_limit"]["median"], facts["noise"]
     spread = abs(noise["median"] - 1) if noise else 0
-    kept = row["to_limit"]["median"] <= target + spread
-    return f"{'yes' if kept else '**no**'}, ≤ {target:.2f}"
+    over = target - found if job.more_is_better else found - target
+    answer = "yes" if over <= 0 else "within the noise" if over <= spread else "**no**"
+    if busy(facts):
+        answer = "not to be told"
+    return f"{'≥' if job.more_is_better else '≤'} {target:.2f}: {answer}"
+
+
+def busy(facts):
+    return (facts["waited_for_core_share"] or 0) > 0.02
 
 
 def job_table(job, rows, facts):
     lines = [f"### {job.title}", "", f"`{job.name}`, {job.unit}"
              f"{', more is better' if job.more_is_better else ''}."]
-    if facts["noise"]:
+    if facts["noise"] and not job.absolute:
         lines[-1] += f" The limit against itself (noise): {ratio(facts['noise'])}."
     if facts["best_peer"]:
         lines[-1] += f" The best peer: {facts['best_peer']}."
-    if (facts["waited_for_core_share"] or 0) > 0.02:
+    if busy(facts):
         lines += ["", f"**The machine was busy**: {facts['waited_for_core_share']:.0%} of the time "
                   "server or load waited for a core. These figures are no measurement."]
-    lines += ["", "| server | median | by its limit (quartiles) | by the best peer | wanted "
-              "| per second | p50 µs | p99 µs |", "|---|---:|---:|---:|---|---:|---:|---:|"]
+    if job.absolute:
+        lines += ["", "| server | bytes | wanted | kernel's, both ends |", "|---|---:|---|---:|"]
+    else:
+        lines += ["", "| server | median | by its limit (quartiles) | by the best peer | wanted "
+                  "| per second | p50 µs | p99 µs |", "|---|---:|---:|---:|---|---:|---:|---:|"]
     worst = float("-inf") if job.more_is_better else float("inf")
     ordered = sorted(rows, key=lambda row: worst if row["median"] is None else row["median"],
                      reverse=job.more_is_better)
     for row in ordered:
         name = f"**{row['server']}**" if row["kind"] == "polyio" else row["server"]
         if row["median"] is None:
-            lines.append(f"| {name} | failed: {row['error']} | | | | | | |")
+            lines.append(f"| {name} | failed: {row['error']} |" + " |" * (2 if job.absolute else 6))
+            continue
+        if job.absolute:
+            kernel = median(values(row, "kernel_both_ends_per_connection"))
+            cells = [name, figure(row["median"]), verdict(job, row, facts), figure(kernel)]
+            lines.append("| " + " | ".join(cells) + " |")
             continue
         latency = [run.get("latency_us", {}) for run in row["runs"]]
         to_limit = row.get("to_limit")
         cells = [name, figure(row["median"]),
                  f"{ratio(to_limit)} {row['limit']}" if to_limit else "",
-                 ratio(row.get("to_best_peer")), verdict(job, row, facts["noise"]),
+                 ratio(row.get("to_best_peer")), verdict(job, row, facts),
                  figure(median(values(row, "operations_per_second"))),
                  figure(median([each.get("p50") for each in latency])),
                  figure(median([each.get("p99") for each in latency]))]

@@ -65,6 +65,8 @@ def polyio(command, suffix="", *options):
         limit = {"epoll-et": "hand-epoll"}.get(model, f"hand-{model}")
         if command == "chat" and model not in ("io_uring", "epoll"):
             limit = "hand-epoll"
+        if suffix:
+            limit = f"polyio-{model}"  # the same without the options
         rows.append(Server(
             f"polyio-{model}{suffix}",
             (str(POLYIO), command, "--listen", "127.0.0.1:0", "--architecture", "loop",

@@ -24,8 +24,6 @@ void on_connection(evconnlistener* listener, evutil_socket_t fd, sockaddr*, int,
   bufferevent* stream =
       bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
   bufferevent_setcb(stream, on_read, nullptr, on_event, nullptr);
-  bufferevent_set_max_single_read(stream, bench::buffer_size);
-  bufferevent_set_max_single_write(stream, bench::buffer_size);
   bufferevent_enable(stream, EV_READ | EV_WRITE);
 }
 

@@ -44,9 +44,14 @@ std::int64_t connect_blocking(int fd, const os::Address& address, const BlockedC
 
 BlockingDriver::BlockingDriver() { (void)Timekeeper::instance(); }
 
-BlockingDriver::~BlockingDriver() {
+void BlockingDriver::retire() noexcept {
   for (Lent& lent : lent_) lent.thread.join();
+  lent_.clear();
   Timekeeper::instance().forget(*this);
+}
+
+BlockingDriver::~BlockingDriver() {
+  retire();
   for (const Slot& slot : slots_) os::UniqueFd(slot.fd).reset();
 }
 

@@ -36,6 +36,7 @@ class BlockingDriver final : public Driver {
  public:
   BlockingDriver();
   ~BlockingDriver() override;
+  void retire() noexcept override;
 
   std::string_view name() const noexcept override { return "blocking"; }
   Result<Handle> listen(const os::Address& address, int backlog) override;

@@ -26,6 +26,7 @@ Io::~Io() {
   POLYIO_ASSERT(jobs_ == 0);
   // The work that ended this Io may have run before its post() was through with it.
   while (posting_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
+  driver_->retire();
   timers_.disarm(idle_sweep_);
 }
 

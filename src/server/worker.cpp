@@ -103,17 +103,18 @@ Task<> Worker::body(TaskGroup& group, const Dispatch& dispatch) {
   }
   listener_.close();
   begin_drain();
+  bool in_time = true;
   {
     CancelScope limit(io_, shared_.options.drain_timeout);
     draining_ = &limit;
     if (impatient_) limit.cancel();
-    while (load() > 0) {
+    while (load() > 0 && in_time) {
       auto parked = co_await io_.park();
-      if (!parked) break;
+      in_time = parked.has_value();
     }
     draining_ = nullptr;
   }
-  if (load() > 0) {
+  if (!in_time) {
     shared_.cut.fetch_add(load(), std::memory_order_relaxed);
     begin_cut();
   }

@@ -40,6 +40,7 @@ class Client {
     slow_ = random_.chance(1, 4);
     byte_wise_ = random_.chance(1, 8);
     unhurried_ = random_.chance(1, 3);
+    patient_ = random_.chance(1, 2);
     goodbye_ = static_cast<Goodbye>(random_.below(random_.chance(1, 3) ? 4 : 2));
   }
   virtual ~Client() = default;
@@ -74,6 +75,8 @@ class Client {
 
  protected:
   virtual Task<> speak(Stream& stream) = 0;
+  // The last words, if any.
+  virtual Task<> say_goodbye(Stream& stream) = 0;
   virtual void take(std::string_view bytes) = 0;
   // The end of what came, after an orderly goodbye and without a fault. False: it was no guest.
   virtual bool judge() = 0;
@@ -82,6 +85,13 @@ class Client {
     return Nanoseconds(random_.below(static_cast<std::uint64_t>(most.count())));
   }
   bool hostile() const { return world_.sim.options().profile == "hostile"; }
+
+  // To be called for every message heard.
+  void count_own(std::string_view text) {
+    if (text.starts_with("GET ")) text.remove_prefix(4);
+    const std::string tag = fmt::format("{}.", number_);
+    own_heard_ += text.starts_with(tag);
+  }
 
   // A new valid message.
   std::string message() {
@@ -135,7 +145,8 @@ class Client {
   Random random_;
   const unsigned number_;
   Hearing hearing_;
-  bool slow_, byte_wise_, unhurried_;
+  bool slow_, byte_wise_, unhurried_, patient_;
+  bool asked_history_ = false;  // its answer repeats messages
   Goodbye goodbye_;
   os::Address socket_;
   std::string address_;
@@ -144,9 +155,26 @@ class Client {
   bool sending_ = false, ended_ = false, broken_ = false, leaving_ = false;
 
  private:
+  // What it said comes back while it is here, not only when it leaves.
+  Task<> wait_for_own() {
+    const auto heard_all = [this] {
+      return own_heard_ >= said_.size() || hearing_.gaps() > 0 || ended_ || broken_;
+    };
+    const TimePoint begin = world_.io.now();
+    for (Nanoseconds rest = 1ms; !heard_all(); rest = std::min<Nanoseconds>(2 * rest, 1s)) {
+      auto slept = co_await world_.io.sleep(rest);
+      if (!slept) co_return;
+      const bool late = world_.io.now() - std::max(begin, heard_at_) > 100s;
+      require(!late || world_.disturbed, "what it said does not come back");
+      if (late) co_return;
+    }
+  }
+
   Task<> converse(Stream& stream, TaskGroup& group) {
     (void)group.spawn(listen(stream));
     co_await speak(stream);
+    if (patient_ && !asked_history_) co_await wait_for_own();
+    co_await say_goodbye(stream);
     leaving_ = true;
     if (goodbye_ == Goodbye::half_close) (void)stream.shutdown_send();
     if (goodbye_ == Goodbye::reset) world_.sim.reset_connection(socket_);
@@ -198,6 +226,7 @@ class Client {
   }
 
   TimePoint heard_at_{};
+  std::size_t own_heard_ = 0;
   bool orderly_ = false;
 };
 
@@ -222,6 +251,10 @@ class LineClient final : public Client {
       if (random_.chance(1, 3)) (void)co_await world_.io.sleep(upto(3ms));
     }
     if (random_.chance(1, 8)) (void)co_await world_.io.sleep(upto(50ms));
+  }
+
+  Task<> say_goodbye(Stream& stream) override {
+    std::string bytes;
     if (goodbye_ == Goodbye::quit) bytes = "quit\nnever said\n";
     if (goodbye_ == Goodbye::half_close && random_.chance(1, 3)) bytes = message();
     if (goodbye_ == Goodbye::quit && random_.chance(1, 2)) bytes.resize(5);
@@ -280,6 +313,7 @@ class LineClient final : public Client {
       return;
     }
     hearing_.hear(Event::said, text.substr(1, end - 1), text.substr(end + 2));
+    count_own(text.substr(end + 2));
   }
 
   void notice(std::string_view text) {
@@ -308,7 +342,7 @@ class LineClient final : public Client {
   }
 
   std::uint64_t items_;
-  bool bulk_, asked_history_ = false;
+  bool bulk_;
   std::size_t answers_owed_ = 0, answers_ = 0;
   std::string buffer_;
 };

@@ -40,9 +40,17 @@ class PageClient final : public Client {
       }
       bytes += item();
     }
-    if (goodbye_ == Goodbye::quit) bytes += proto::encode_close(1000, "bye", mask());
-    const bool sent = co_await send(stream, bytes);
-    if (sent && random_.chance(1, 8)) (void)co_await world_.io.sleep(upto(50ms));
+    if (patient_ || random_.chance(1, 2)) {
+      (void)co_await send(stream, bytes);
+      bytes.clear();
+    }
+    rest_ = std::move(bytes);
+  }
+
+  Task<> say_goodbye(Stream& stream) override {
+    if (random_.chance(1, 8)) (void)co_await world_.io.sleep(upto(50ms));
+    if (goodbye_ == Goodbye::quit) rest_ += proto::encode_close(1000, "bye", mask());
+    (void)co_await send(stream, rest_);
   }
 
   std::string item() {
@@ -141,7 +149,9 @@ class PageClient final : public Client {
     const std::uint64_t id = event.at("id");
     const std::string name = event.value("name", "");
     if (type == "message") {
-      hearing_.hear(Event::said, name, std::string(event.at("text")));
+      const std::string text = event.at("text");
+      hearing_.hear(Event::said, name, text);
+      count_own(text);
       require(gap_ || people_.at(id) == name, "somebody else said it");
     } else if (type == "join") {
       hearing_.hear(Event::joined, name, "");
@@ -175,7 +185,7 @@ class PageClient final : public Client {
   std::uint64_t items_;
   std::size_t answers_owed_ = 0, answers_ = 0;
   bool upgraded_ = false, closed_ = false, gap_ = false;
-  std::string head_, address_told_;
+  std::string rest_, head_, address_told_;
   std::map<std::uint64_t, std::string> people_;
 };
 

@@ -87,10 +87,10 @@ def receive_exactly(sock, count):
 
 
 class Server:
-    """A polyio server on a free port. As a context it is stopped at the end, which must be clean."""
+    """A polyio server on a free port. As a context it is stopped at the end and must end with 0."""
 
-    def __init__(self, command, *options, listen="127.0.0.1:0", prefix=(), stdin=subprocess.DEVNULL,
-                 **popen):
+    def __init__(self, command, *options, listen="127.0.0.1:0", prefix=(),
+                 stdin=subprocess.DEVNULL, **popen):
         self.stderr = tempfile.TemporaryFile()
         self.pid = None
         self.said = ""

@@ -76,7 +76,8 @@ class Http(Web):
     def test_names(self):
         for host in ("127.0.0.1", "localhost:1", "[::1]:80", "LOCALHOST"):
             self.assertEqual(self.get(Host=host).status, 200)
-        for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "2130706433"):
+        for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example",
+                     "2130706433"):
             answer = self.get(Host=host)
             self.assertEqual(answer.status, 403)
             self.assertIn(b"--host NAME", answer.body)

@@ -218,7 +218,7 @@ class OnTerminal(TestCase):
                 terminal.type(b" and half\r")
                 self.assertEqual(read_line(peer), b"half and half\n")
                 terminal.expect(b">>> ")
-                terminal.type(b"0123456789" * 5 + b"\x02" * 10)  # three rows, the cursor in the last
+                terminal.type(b"0123456789" * 5 + b"\x02" * 10)  # three rows
                 terminal.expect(b"0123456789" * 1)
                 terminal.type(b"_")
                 terminal.expect(b"_")

@@ -1,12 +1,11 @@
 """`polyio models`, and what happens where io_uring is denied."""
+import json
 import os
 import shutil
 import subprocess
 import unittest
 
 from harness import POLYIO, Server, TestCase, main, models, run
-
-import json
 
 NAMES = ["io_uring", "epoll", "epoll-et", "poll", "select", "blocking"]
 
@@ -40,8 +39,9 @@ class Models(TestCase):
             self.assertIsInstance(entry["available"], bool)
             self.assertIsInstance(entry["reason"], str)
             self.assertEqual(entry["available"], entry["reason"] == "")
-            wanted = ["thread-per-connection"] if entry["model"] == "blocking" else ["loop", "loops"]
-            self.assertEqual(entry["architectures"], wanted)
+            blocking = entry["model"] == "blocking"
+            self.assertEqual(entry["architectures"],
+                             ["thread-per-connection"] if blocking else ["loop", "loops"])
 
     def test_table(self):
         done = run("models", text=True)

@@ -23,12 +23,15 @@ class Response:
             self.headers[name.lower()] = value.strip()
 
 
+def head_of(fields):
+    return "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value is not None)
+
+
 def http(server, method, path, body=b"", **headers):
     """One request on a connection of its own; headers with _ for -."""
     fields = {"Host": server.address, **{k.replace("_", "-"): v for k, v in headers.items()}}
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value is not None)
     with server.connect() as sock:
-        sock.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+        sock.sendall(f"{method} {path} HTTP/1.1\r\n{head_of(fields)}\r\n".encode() + body)
         data = b""
         while chunk := sock.recv(65536):
             data += chunk
@@ -46,8 +49,7 @@ class WebSocket:
         fields = {"Host": server.address, "Upgrade": "websocket", "Connection": "Upgrade",
                   "Sec-WebSocket-Key": key, "Sec-WebSocket-Version": "13",
                   **{k.replace("_", "-"): v for k, v in headers.items()}}
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value is not None)
-        self.sock.sendall(f"GET /ws HTTP/1.1\r\n{head}\r\n".encode())
+        self.sock.sendall(f"GET /ws HTTP/1.1\r\n{head_of(fields)}\r\n".encode())
         data = b""
         while b"\r\n\r\n" not in data:
             chunk = self.sock.recv(4096)

@@ -175,7 +175,8 @@ TEST_P(WhereTest, ByteAtATime) {
   const std::string text = pattern(300);
   for (std::size_t i = 0; i < text.size(); ++i) {
     client.send(std::string_view(text).substr(i, 1));
-    if (i % 2) EXPECT_EQ(client.read(2), text.substr(i - 1, 2));
+    if (i % 2 == 0) continue;
+    EXPECT_EQ(client.read(2), text.substr(i - 1, 2));
   }
 }
 

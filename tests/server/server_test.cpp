@@ -152,6 +152,7 @@ TEST_P(Serving, ASilentPeerIsTimedOut) {
   deaf.send("begin");
   EXPECT_EQ(silent.read_to_end(), "");
   EXPECT_TRUE(until([&] { return running.statistics().active == 0; }));
+  running.finish();
   const std::error_code timed_out = make_error_code(std::errc::timed_out);
   EXPECT_EQ(errors, (std::vector{timed_out, timed_out}));
 }
@@ -175,6 +176,7 @@ TEST_P(Serving, EveryConnectionHasAHome) {
     peers.push_back(running.connect());
     peers.back().expect_echo("x");
   }
+  running.finish();
   EXPECT_EQ(homes, std::set<const Io*>(known.begin(), known.end()));
 }
 
@@ -219,6 +221,7 @@ TEST_P(Serving, SaysWhereItListens) {
   Running running(chosen, echo);
   running.start();
   running.connect().expect_echo("x");
+  running.finish();
   EXPECT_EQ(ready, fmt::format("listening on {} ({}, {})", running.server->address().text(),
                                chosen.model, chosen.architecture));
   EXPECT_GT(running.server->address().port(), 0);

@@ -128,7 +128,8 @@ Task<bool> take_lines(Io& io, const ClientPtr& client, LineTalk& talk, Lease chu
       rest = kept;
       chunk = {};
     }
-    co_await wait_for_replies(io, client);
+    const bool taken = co_await wait_for_replies(io, client);
+    if (!taken) co_return false;
   }
   co_return true;
 }
@@ -138,13 +139,13 @@ Task<bool> read_lines(Io& io, Stream& stream, const ClientPtr& client, LineTalk&
                       const TaskGroup& group, FirstBytes first) {
   if (!talk.feed(std::as_bytes(std::span(first.held)))) co_return true;
   const bool stays = co_await take_lines(io, client, talk, std::move(first.chunk));
-  if (!stays) co_return true;
+  if (!stays) co_return !group.cancelled();
   while (!first.ended) {
     auto chunk = co_await stream.receive();
     if (!chunk) co_return false;
     if (chunk->empty()) break;
     const bool goes_on = co_await take_lines(io, client, talk, std::move(*chunk));
-    if (!goes_on) co_return true;
+    if (!goes_on) co_return !group.cancelled();
   }
   // Half a line is a message when the client ended it so: not when it is this server that ends, nor
   // when the connection was reset, which is told once, and here to the writer: it goes first.

@@ -57,13 +57,15 @@ Task<> write_outbox(Io& io, Stream& stream, ClientPtr client, TaskGroup& group) 
   if (!finished) group.cancel();
 }
 
-Task<> wait_for_replies(Io& io, ClientPtr client) {
+Task<bool> wait_for_replies(Io& io, ClientPtr client) {
   client->outbox.set_reader(&io.current());
-  while (client->outbox.replies_full()) {
+  bool cancelled = false;
+  while (!cancelled && client->outbox.replies_full()) {
     auto parked = co_await io.park();
-    if (!parked) break;
+    cancelled = !parked;
   }
   client->outbox.set_reader(nullptr);
+  co_return !cancelled;
 }
 
 Task<> say_farewell(Chat& chat, Io& io, Stream& stream) {

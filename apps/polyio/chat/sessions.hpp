@@ -27,8 +27,8 @@ Task<> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest);
 
 // Sends the outbox's pieces until it is closed and empty, or sending fails, which cancels `group`.
 Task<> write_outbox(Io& io, Stream& stream, ClientPtr client, TaskGroup& group);
-// Waits while the client has more replies waiting than it takes.
-Task<> wait_for_replies(Io& io, ClientPtr client);
+// Waits while the client has more replies waiting than it takes; false: cancelled.
+Task<bool> wait_for_replies(Io& io, ClientPtr client);
 // Ends a connection so that the last bytes sent are not lost: tells the end, then takes what still
 // arrives, for a while and up to a bound (a close with unread bytes would reset the connection).
 Task<> say_farewell(Chat& chat, Io& io, Stream& stream);

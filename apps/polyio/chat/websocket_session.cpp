@@ -84,7 +84,10 @@ Task<bool> read_frames(Io& io, Stream& stream, const ClientPtr& client, PageTalk
                        std::string rest) {
   if (!rest.empty() && !talk.feed(std::as_bytes(std::span(rest)))) co_return true;
   for (;;) {
-    if (client->outbox.replies_full()) co_await wait_for_replies(io, client);
+    if (client->outbox.replies_full()) {
+      const bool taken = co_await wait_for_replies(io, client);
+      if (!taken) co_return false;
+    }
     auto chunk = co_await stream.receive();
     if (!chunk) co_return false;
     if (chunk->empty()) break;

@@ -71,6 +71,8 @@ class Driver {
   virtual void leave() noexcept {}
   // The earliest timer is now `deadline`.
   virtual void timer_moved(Deadline) noexcept {}
+  // Returns when no thread of the model's own comes to the Io any more: the Io is about to end.
+  virtual void retire() noexcept {}
 
  protected:
   Io& io() const noexcept { return *io_; }
