@@ -1,4 +1,7 @@
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <polyio/proto/text.hpp>
 
 #include "commands.hpp"
 
@@ -19,6 +22,12 @@ int main(int argc, char** argv) {
   polyio::app::add_echo(app, run);
   polyio::app::add_connect(app, run);
   polyio::app::add_models(app, run);
+  app.name("polyio");
+  if (argc > 1 && argv[1][0] != '-' && !app.get_subcommand_no_throw(argv[1])) {
+    fmt::print(stderr, "polyio: there is no command '{}': see polyio --help\n",
+               polyio::proto::escape_for_log(argv[1]));
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

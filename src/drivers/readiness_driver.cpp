@@ -240,7 +240,6 @@ void ReadinessDriver::told(const Event& event) {
   if (event.key.data == wakeup_data) return wakeup_.drain();
   Slot& slot = slots_[static_cast<std::size_t>(event.key.fd)];
   if (!slot.open || slot.generation != event.key.data) return;  // stale: closed since
-  if (event.mask & (event_hang_up | event_error)) slot.ended = true;
   if (event.mask & event_read) slot.may_read = true;
   if (event.mask & event_write) slot.may_write = true;
   if ((event.mask & event_read) && slot.reader && slot.reader->state == OpState::pending) {

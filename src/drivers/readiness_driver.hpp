@@ -47,7 +47,6 @@ class ReadinessDriver final : public Driver {
     bool open = false;
     bool may_read = true;  // worth a try
     bool may_write = true;
-    bool ended = false;  // hang-up or error seen: a short read is not the last word
   };
 
   Slot& slot_of(Handle handle) noexcept;

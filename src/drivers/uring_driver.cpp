@@ -23,7 +23,7 @@ UringDriver::~UringDriver() {
       if (io_uring_submit_and_wait(&ring_, 1) == -EEXIST) break;
       reap();
     }
-    io_uring_queue_exit(&ring_);
+    uring::close(ring_);
   }
   for (const Slot& slot : slots_) os::UniqueFd(slot.fd).reset();
 }
@@ -33,7 +33,7 @@ void UringDriver::enter() {
   int error = uring::open(ring_);
   if (!error) {
     error = buffers_.open(ring_);
-    if (error) io_uring_queue_exit(&ring_);
+    if (error) uring::close(ring_);
   }
   if (error) throw std::system_error(-error, std::generic_category(), "io_uring");
   messages_.resize(*ring_.sq.kring_entries);

@@ -50,7 +50,7 @@ std::string probe_io_uring() {
   io_uring ring{};
   if (int error = uring::open(ring)) return problem("io_uring_setup", -error);
   std::string why = probe_receive(ring);
-  io_uring_queue_exit(&ring);
+  uring::close(ring);
   return why;
 }
 

@@ -4,9 +4,36 @@
 
 #include <liburing.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define POLYIO_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define POLYIO_TSAN 1
+#endif
+#endif
+#ifdef POLYIO_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace polyio::uring {
 
+// liburing maps and unmaps a ring by raw system calls, which ThreadSanitizer does not see: memory
+// of one ring that is another thread's ring later would look like a race between the two.
+#ifdef POLYIO_TSAN
+inline char life;
+inline void begins() noexcept { __tsan_acquire(&life); }
+inline void ends() noexcept { __tsan_release(&life); }
+#else
+inline void begins() noexcept {}
+inline void ends() noexcept {}
+#endif
+
 inline constexpr unsigned buffer_more = 1U << 4;  // IORING_CQE_F_BUF_MORE (Linux 6.12)
+
+inline void close(io_uring& ring) {
+  ends();
+  io_uring_queue_exit(&ring);
+}
 
 // Opens a ring for the calling thread alone. Returns 0 or a negated errno.
 inline int open(io_uring& ring) {
@@ -14,7 +41,9 @@ inline int open(io_uring& ring) {
   parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE |
                      IORING_SETUP_CLAMP;
   parameters.cq_entries = 8192;
-  return io_uring_queue_init_params(512, &ring, &parameters);
+  const int error = io_uring_queue_init_params(512, &ring, &parameters);
+  begins();
+  return error;
 }
 
 }  // namespace polyio::uring
