@@ -23,7 +23,12 @@ int main(int argc, char** argv) {
   polyio::app::add_connect(app, run);
   polyio::app::add_models(app, run);
   app.name("polyio");
-  if (argc > 1 && argv[1][0] != '-' && !app.get_subcommand_no_throw(argv[1])) {
+  const auto known = [&](const std::string& name) {
+    const auto commands =
+        app.get_subcommands([&](CLI::App* one) { return one->get_name() == name; });
+    return !commands.empty();
+  };
+  if (argc > 1 && argv[1][0] != '-' && !known(argv[1])) {
     fmt::print(stderr, "polyio: there is no command '{}': see polyio --help\n",
                polyio::proto::escape_for_log(argv[1]));
     return 2;
