@@ -57,7 +57,8 @@ class Examples(unittest.TestCase):
             self.assertEqual(ask(connection, b"123", 11), b"received 3\n")
 
     def test_sync_queue(self):
-        said = subprocess.run([os.path.join(EXAMPLES, "sync_queue")], capture_output=True, check=True)
+        program = os.path.join(EXAMPLES, "sync_queue")
+        said = subprocess.run([program], capture_output=True, check=True)
         self.assertEqual(said.stdout, b"5050\n")
 
     def test_selectors_upper_sb(self):
