@@ -3,7 +3,7 @@
 namespace polyio::sim_test {
 namespace {
 
-TEST(SimEcho, EveryByteComesBackInUpperCase) { explore("echo", echo_scenario(upper), 1, 2'000); }
+TEST(SimEcho, EveryByteComesBackInUpperCase) { explore("echo", echo_scenario(upper), 1, 20'000); }
 
 // --- that the oracles bite: handlers with a mistake each ---
 

@@ -206,7 +206,7 @@ Task<> trees(Io& io, SimDriver&, Random& random) {
   co_await tree.grow();
 }
 
-TEST(SimTimers, TreesOfTasksEndAsTheirScopesSay) { explore("timers", trees, 1, 2'000); }
+TEST(SimTimers, TreesOfTasksEndAsTheirScopesSay) { explore("timers", trees, 1, 20'000); }
 
 TEST(SimTimers, TimersFireInOrderAndOnTime) {
   const auto sleepers = [](Io& io, SimDriver&, Random& random) -> Task<> {
