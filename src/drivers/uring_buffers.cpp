@@ -9,9 +9,9 @@
 namespace polyio {
 namespace {
 
-constexpr std::uint16_t incremental_flag =
-    2;  // IOU_PBUF_RING_INC, newer than liburing 2.3's header
 constexpr unsigned ring_entries = 2048;
+constexpr std::uint32_t buffer_size = 16 * 1024;
+constexpr unsigned wanted = 256;  // in the ring; 64 collapsed at 1,000 busy connections
 constexpr unsigned limit = 1024;  // buffers in all: ids 0 … limit - 1
 constexpr std::size_t ring_bytes = ring_entries * sizeof(io_uring_buf);
 
@@ -22,12 +22,11 @@ std::uint16_t* tail_of(io_uring_buf* entries) noexcept {
                                           offsetof(io_uring_buf, resv));
 }
 
-int try_register(io_uring& ring, void* memory, std::uint16_t flags) {
+int register_ring(io_uring& ring, void* memory) {
   io_uring_buf_reg registration{};
   registration.ring_addr = reinterpret_cast<std::uint64_t>(memory);
   registration.ring_entries = ring_entries;
   registration.bgid = UringBuffers::group;
-  registration.pad = flags;
   return io_uring_register_buf_ring(&ring, &registration, 0);
 }
 
@@ -42,12 +41,7 @@ int UringBuffers::open(io_uring& ring) {
       ::mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return -errno;
   entries_ = static_cast<io_uring_buf*>(memory);
-  int error = try_register(ring, memory, incremental_flag);
-  incremental_ = error == 0;
-  if (error == -EINVAL) error = try_register(ring, memory, 0);
-  if (error) return error;
-  buffer_size_ = incremental_ ? 64 * 1024 : 16 * 1024;
-  wanted_ = incremental_ ? 32 : 256;
+  if (const int error = register_ring(ring, memory)) return error;
   buffers_.resize(limit);
   for (unsigned id = limit; id-- > 0;) spare_.push_back(static_cast<std::uint16_t>(id));
   refill();
@@ -56,11 +50,10 @@ int UringBuffers::open(io_uring& ring) {
 
 void UringBuffers::provide(std::uint16_t id) noexcept {
   Buffer& buffer = buffers_[id];
-  buffer.used = 0;
   buffer.in_ring = true;
   io_uring_buf& entry = entries_[tail_ & (ring_entries - 1)];
   entry.addr = reinterpret_cast<std::uint64_t>(buffer.memory.get());
-  entry.len = buffer_size_;
+  entry.len = buffer_size;
   entry.bid = id;
   ++tail_;
   std::atomic_ref(*tail_of(entries_)).store(tail_, std::memory_order_release);
@@ -68,42 +61,33 @@ void UringBuffers::provide(std::uint16_t id) noexcept {
 }
 
 void UringBuffers::refill() {
-  while (provided_ < wanted_ && !spare_.empty()) {
+  while (provided_ < wanted && !spare_.empty()) {
     const std::uint16_t id = spare_.back();
     spare_.pop_back();
-    buffers_[id].memory.reset(new std::byte[buffer_size_]);
+    buffers_[id].memory.reset(new std::byte[buffer_size]);
     provide(id);
   }
 }
 
-// Neither the kernel nor a lease has it: back into the ring, or, when that is full enough, to the
-// heap.
-void UringBuffers::retire(std::uint16_t id) noexcept {
-  if (provided_ < wanted_) return provide(id);
-  buffers_[id].memory.reset();
-  spare_.push_back(id);
-}
-
-std::byte* UringBuffers::taken(std::uint16_t id, std::uint32_t count, bool kernel_keeps_it) {
+std::byte* UringBuffers::taken(std::uint16_t id, std::uint32_t count) {
   Buffer& buffer = buffers_[id];
-  POLYIO_ASSERT(buffer.in_ring && buffer.used + count <= buffer_size_);
-  std::byte* const bytes = buffer.memory.get() + buffer.used;
-  buffer.used += count;
-  if (buffer.holds++ == 0) ++held_;
-  if (!kernel_keeps_it) {
-    buffer.in_ring = false;
-    --provided_;
-    refill();
-  }
-  return bytes;
+  POLYIO_ASSERT(buffer.in_ring && !buffer.held && count <= buffer_size);
+  buffer.in_ring = false;
+  buffer.held = true;
+  ++held_;
+  // Most come back before long: others take their place only when half are away.
+  if (--provided_ < wanted / 2) refill();
+  return buffer.memory.get();
 }
 
 void UringBuffers::give_back(std::uint16_t id) noexcept {
   Buffer& buffer = buffers_[id];
-  POLYIO_ASSERT(buffer.holds > 0);
-  if (--buffer.holds > 0) return;
+  POLYIO_ASSERT(buffer.held);
+  buffer.held = false;
   --held_;
-  if (!buffer.in_ring) retire(id);
+  if (provided_ < wanted) return provide(id);
+  buffer.memory.reset();
+  spare_.push_back(id);
 }
 
 }  // namespace polyio

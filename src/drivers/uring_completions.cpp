@@ -4,7 +4,6 @@
 
 #include "socket_calls.hpp"
 #include "uring_driver.hpp"
-#include "uring_ring.hpp"
 
 namespace polyio {
 
@@ -86,7 +85,7 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
   if (cqe.flags & IORING_CQE_F_BUFFER) {
     const auto id = static_cast<std::uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
     const auto count = static_cast<std::uint32_t>(std::max(cqe.res, 0));
-    std::byte* data = buffers_.taken(id, count, cqe.flags & uring::buffer_more);
+    std::byte* data = buffers_.taken(id, count);
     if (count == 0 || slot.closing) {
       buffers_.give_back(id);
     } else {

@@ -1,5 +1,5 @@
-// How a ring is set up: the flags measured best for one thread that submits and reaps in turn, and
-// constants that are newer than liburing 2.3's headers.
+// How a ring is set up, with the flags that were best for one thread that submits and reaps in
+// turn, and how it ends.
 #pragma once
 
 #include <liburing.h>
@@ -27,8 +27,6 @@ inline void ends() noexcept { __tsan_release(&life); }
 inline void begins() noexcept {}
 inline void ends() noexcept {}
 #endif
-
-inline constexpr unsigned buffer_more = 1U << 4;  // IORING_CQE_F_BUF_MORE (Linux 6.12)
 
 inline void close(io_uring& ring) {
   ends();
