@@ -74,7 +74,6 @@ std::byte* UringBuffers::taken(std::uint16_t id, std::uint32_t count) {
   POLYIO_ASSERT(buffer.in_ring && !buffer.held && count <= buffer_size);
   buffer.in_ring = false;
   buffer.held = true;
-  ++held_;
   // Most come back before long: others take their place only when half are away.
   if (--provided_ < wanted / 2) refill();
   return buffer.memory.get();
@@ -84,7 +83,6 @@ void UringBuffers::give_back(std::uint16_t id) noexcept {
   Buffer& buffer = buffers_[id];
   POLYIO_ASSERT(buffer.held);
   buffer.held = false;
-  --held_;
   if (provided_ < wanted) return provide(id);
   buffer.memory.reset();
   spare_.push_back(id);

@@ -31,7 +31,6 @@ class UringBuffers {
   void give_back(std::uint16_t id) noexcept;
   // Buffers that the kernel can pick from now.
   unsigned provided() const noexcept { return provided_; }
-  unsigned held() const noexcept { return held_; }
 
  private:
   struct Buffer {
@@ -45,7 +44,6 @@ class UringBuffers {
   io_uring_buf* entries_ = nullptr;
   std::uint16_t tail_ = 0;
   unsigned provided_ = 0;
-  unsigned held_ = 0;
   std::vector<Buffer> buffers_;
   std::vector<std::uint16_t> spare_;  // ids without memory
 };
