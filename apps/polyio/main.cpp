@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <polyio/os/file.hpp>
 #include <polyio/proto/text.hpp>
 
 #include "commands.hpp"
 
 int main(int argc, char** argv) {
+  polyio::os::fill_standard_descriptors();
   CLI::App app("polyio: concurrent network programs whose I/O model is chosen at start-up");
   app.set_version_flag("--version", "polyio " POLYIO_VERSION);
   app.require_subcommand(1);

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,6 +21,12 @@ Result<> write_all(int fd, std::span<const std::byte> from) {
     if (count > 0) from = from.subspan(static_cast<std::size_t>(count));
   }
   return {};
+}
+
+void fill_standard_descriptors() noexcept {
+  int fd = ::open("/dev/null", O_RDWR);  // the lowest that is free; these are meant to be inherited
+  while (fd >= 0 && fd <= STDERR_FILENO) fd = ::dup(fd);
+  if (fd >= 0) ::close(fd);
 }
 
 bool is_terminal(int fd) noexcept { return ::isatty(fd) == 1; }

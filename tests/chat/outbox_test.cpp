@@ -158,6 +158,20 @@ TEST(Outbox, StillGivesWhatWasThereWhenClosed) {
   EXPECT_TRUE(batch.empty() && batch.closed);
 }
 
+TEST(Outbox, GivesNothingAfterItsLastPiece) {
+  Outbox outbox;
+  outbox.push_message(piece("a"));
+  outbox.close("last");
+  outbox.push_message(piece("b"));
+  outbox.push_reply("c");
+  outbox.push_pong("d");
+  outbox.close("e");
+  const auto batch = outbox.take();
+  EXPECT_EQ(texts(batch), (Texts{"a", "last"}));
+  EXPECT_TRUE(batch.closed);
+  EXPECT_TRUE(outbox.take().empty());
+}
+
 TEST(Outbox, TellsTheGapWhenClosed) {
   Outbox outbox;
   for (std::size_t i = 0; i < Outbox::max_messages + 2; ++i) outbox.push_message(piece("m"));

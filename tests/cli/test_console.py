@@ -91,6 +91,15 @@ class Piped(TestCase):
             client.send(b"on it goes\n")
             self.assertEqual(client.read_line(), client.said(b"on it goes"))
 
+    def test_closed_error_output(self):
+        """What goes to the log does not go to whoever got its descriptor."""
+        with Server("chat", preexec_fn=lambda: os.close(2)) as server, \
+                LineClient(server) as client:
+            client.send(b"on it goes\n")
+            self.assertEqual(client.read_line(), client.said(b"on it goes"))
+            client.send(b"quit\n")
+            self.assertEqual(client.read_line(), b"")
+
 
 if __name__ == "__main__":
     main()

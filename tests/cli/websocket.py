@@ -122,7 +122,7 @@ class WebSocket:
             if opcode == CLOSE:
                 break
         try:
-            self.frame()
+            after = self.frame()
         except (EOFError, ConnectionError):
             return struct.unpack(">H", payload[:2])[0]
-        raise AssertionError("the connection goes on after its close")
+        raise AssertionError(f"the connection goes on after its close: {after}")

@@ -88,6 +88,12 @@ void Chat::reply(Io& io, const ClientPtr& client, std::string bytes) {
   });
 }
 
+void Chat::reply_last(Io& io, const ClientPtr& client, std::string bytes) {
+  on_home(io, [client, text = std::move(bytes)](Room&) mutable {
+    client->outbox.close(std::move(text));
+  });
+}
+
 void Chat::join(Io& io, const ClientPtr& client) {
   log(fmt::format("joined: {}", client->address));
   on_every_home(io, [id = client->id, name = client->name](Room& room) { room.came(id, name); });

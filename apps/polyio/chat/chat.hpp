@@ -60,6 +60,8 @@ class Chat {
                                           std::string_view nickname);
   // An answer to the client alone, in its place among the messages.
   void reply(Io& io, const ClientPtr& client, std::string bytes);
+  // The same, and nothing follows it.
+  void reply_last(Io& io, const ClientPtr& client, std::string bytes);
   void ask_history(Io& io, const ClientPtr& client, std::size_t count);
   void ask_who(Io& io, const ClientPtr& client);
 

@@ -40,8 +40,11 @@ void Outbox::push_pong(std::string bytes) {
   wake(writer_);
 }
 
-void Outbox::close() {
+void Outbox::close(std::string last) {
   const std::lock_guard lock(mutex_);
+  if (!closed_ && !last.empty()) {
+    pieces_.push_back(std::make_shared<const std::string>(std::move(last)));
+  }
   closed_ = true;
   wake(writer_);
 }

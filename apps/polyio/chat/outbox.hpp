@@ -32,8 +32,8 @@ class Outbox {
   void expect_reply();
   // A WebSocket pong: replaces one that waits, which RFC 6455 (5.5.3) allows.
   void push_pong(std::string bytes);
-  // No more will come; what is here is still sent.
-  void close();
+  // No more will come; what is here is still sent, and then `last`, such as a close frame.
+  void close(std::string last = {});
 
   // What the writer takes: the pieces in order, and how many messages were skipped. All of those
   // have their place before pieces[gap_at], which is a reply, a close frame perhaps.

@@ -33,6 +33,8 @@ class PageTalk {
   // Whether anything arrived since the last call.
   bool heard() noexcept { return std::exchange(heard_, false); }
   void reply(std::string frame) { chat_.reply(io_, client_, std::move(frame)); }
+  // After a close frame no other may follow (RFC 6455, 5.5.1).
+  void end(std::string close_frame) { chat_.reply_last(io_, client_, std::move(close_frame)); }
 
  private:
   using Kind = proto::WebSocketEvent::Kind;
@@ -42,8 +44,8 @@ class PageTalk {
       case Kind::message: return request(event.payload);
       case Kind::ping: return client_->outbox.push_pong(proto::encode_pong(event.payload));
       case Kind::pong: return;
-      case Kind::close: return reply(proto::encode_close(event.code));
-      case Kind::error: return reply(proto::encode_close(event.code, event.payload));
+      case Kind::close: return end(proto::encode_close(event.code));
+      case Kind::error: return end(proto::encode_close(event.code, event.payload));
     }
   }
 
@@ -93,7 +95,7 @@ Task<bool> read_frames(Io& io, Stream& stream, const ClientPtr& client, PageTalk
     if (chunk->empty()) break;
     if (!talk.feed(chunk->bytes())) co_return true;
   }
-  if (io.draining()) talk.reply(proto::encode_close(proto::close_code::going_away));
+  if (io.draining()) talk.end(proto::encode_close(proto::close_code::going_away));
   co_return true;
 }
 
