@@ -7,7 +7,7 @@ namespace polyio::app {
 void add_span(CLI::App& command, const std::string& name, Nanoseconds& span,
               const std::string& help) {
   static const std::map<std::string, std::int64_t> units{
-      {"ms", 1'000'000}, {"s", 1'000'000'000}, {"min", 60'000'000'000}};
+      {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}, {"min", 60'000'000'000}};
   auto assign = [&span](const std::int64_t& count) { span = Nanoseconds(count); };
   command.add_option_function<std::int64_t>(name, assign, help)
       ->transform(CLI::AsNumberWithUnit(
@@ -47,6 +47,8 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
            "close a connection without progress for so long, such as 90s [never]");
   add_span(command, "--drain-timeout", options.drain_timeout,
            "when stopped, let what is in flight finish for so long [5s]");
+  add_span(command, "--spin", options.spin,
+           "before a loop sleeps, look for so long, such as 60us: sooner answers for CPU time [0]");
 }
 
 }  // namespace polyio::app

@@ -1,19 +1,12 @@
 #include <array>
 #include <cstdint>
 #include <new>
+#include <polyio/base/sanitizers.hpp>
 #include <polyio/coro/frame_pool.hpp>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define POLYIO_PLAIN_FRAMES 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define POLYIO_PLAIN_FRAMES 1
-#endif
-#endif
 
 namespace polyio {
 
-#ifdef POLYIO_PLAIN_FRAMES
+#if POLYIO_ASAN || POLYIO_TSAN
 
 void* frame_allocate(std::size_t size) { return ::operator new(size); }
 void frame_free(void* block, std::size_t size) noexcept { ::operator delete(block, size); }
@@ -22,9 +15,14 @@ void frame_free(void* block, std::size_t size) noexcept { ::operator delete(bloc
 
 namespace {
 
-constexpr std::size_t step = 32;             // sizes are rounded up to it
-constexpr std::size_t largest = 2048;        // larger blocks are the heap's
+constexpr std::size_t step = 16;
+constexpr std::size_t largest = 2040;        // larger blocks are the heap's
 constexpr std::size_t keep_bytes = 1 << 16;  // kept per size and thread at most
+
+// Sizes are rounded up to 8, 24, 40 ...: with its 8 bytes of header such a block fills what glibc's
+// malloc, and others of that kind, would round it up to.
+constexpr std::size_t shelf_of(std::size_t size) noexcept { return (size + 7) / step; }
+constexpr std::size_t bytes_of(std::size_t shelf) noexcept { return shelf * step + 8; }
 
 struct Block {
   Block* next;
@@ -37,7 +35,7 @@ struct Shelf {
 
 // `closed` outlives the destructor: frames freed by later thread-local destructors go to the heap.
 struct Cache {
-  std::array<Shelf, largest / step> shelves;
+  std::array<Shelf, shelf_of(largest) + 1> shelves;
   bool closed = false;
   ~Cache() {
     closed = true;
@@ -56,21 +54,21 @@ thread_local Cache cache;
 
 void* frame_allocate(std::size_t size) {
   if (size > largest || size == 0) return ::operator new(size);
-  const std::size_t index = (size - 1) / step;
+  const std::size_t index = shelf_of(size);
   Shelf& shelf = cache.shelves[index];
   if (Block* block = shelf.first) {
     shelf.first = block->next;
     --shelf.count;
     return block;
   }
-  return ::operator new((index + 1) * step);
+  return ::operator new(bytes_of(index));
 }
 
 void frame_free(void* memory, std::size_t size) noexcept {
   if (size > largest || size == 0) return ::operator delete(memory);
-  const std::size_t index = (size - 1) / step;
+  const std::size_t index = shelf_of(size);
   Shelf& shelf = cache.shelves[index];
-  if (cache.closed || (shelf.count + 1) * (index + 1) * step > keep_bytes) {
+  if (cache.closed || (shelf.count + 1) * bytes_of(index) > keep_bytes) {
     return ::operator delete(memory);
   }
   Block* block = static_cast<Block*>(memory);

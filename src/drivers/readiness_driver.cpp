@@ -10,7 +10,6 @@ namespace polyio {
 namespace {
 
 constexpr std::uint64_t wakeup_data = UINT64_MAX;
-constexpr std::size_t events_per_wait = 256;
 
 }  // namespace
 
@@ -47,7 +46,7 @@ Result<Handle> ReadinessDriver::open(int family) {
 
 Result<Handle> ReadinessDriver::adopt(int socket) {
   const auto index = static_cast<std::size_t>(socket);
-  if (slots_.size() <= index) slots_.resize(std::max(index + 1, slots_.size() * 3 / 2));
+  if (slots_.size() <= index) slots_.resize(index + 1);
   Slot& slot = slots_[index];
   POLYIO_ASSERT(!slot.open);
   const std::uint32_t generation = slot.generation + 1;
@@ -125,18 +124,17 @@ bool ReadinessDriver::start(Op& op) {
   Slot& slot = slot_of(op.handle);
   const bool drained = op.kind == OpKind::receive && !slot.may_read;
   if (drained && !io().draining()) return wait_for(slot, op, event_read);
-  return perform(op);
+  return perform(slot, op);
 }
 
 bool ReadinessDriver::retry(Op& op) {
   Slot& slot = slot_of(op.handle);
   if (slot.reader == &op) slot.reader = nullptr;
   if (slot.writer == &op) slot.writer = nullptr;
-  return perform(op);
+  return perform(slot, op);
 }
 
-bool ReadinessDriver::perform(Op& op) {
-  Slot& slot = slot_of(op.handle);
+bool ReadinessDriver::perform(Slot& slot, Op& op) {
   switch (op.kind) {
     case OpKind::receive: return receive(slot, op);
     case OpKind::send: return send(slot, op);
@@ -154,8 +152,9 @@ bool ReadinessDriver::wait_for(Slot& slot, Op& op, Events direction) {
   } else {
     slot.may_write = false;
   }
-  if (const int error = set_interest(fd_of(op), slot, slot.interest | direction)) {
-    return finish(op, -error);
+  if (!(slot.interest & direction)) {
+    const int error = set_interest(fd_of(op), slot, slot.interest | direction);
+    if (error) return finish(op, -error);
   }
   place = &op;
   return false;
@@ -186,8 +185,9 @@ bool ReadinessDriver::receive(Slot& slot, Op& op) {
 
 bool ReadinessDriver::send(Slot& slot, Op& op) {
   const std::size_t total = total_of(op);
+  if (total == 0) return finish(op, 0);
   std::array<iovec, 64> room;
-  while (op.moved < total) {
+  for (;;) {
     const auto count = os::send(fd_of(op), rest_of(op, room), MSG_DONTWAIT);
     if (!count) {
       const int error = count.error().value();
@@ -195,9 +195,9 @@ bool ReadinessDriver::send(Slot& slot, Op& op) {
       return finish(op, -error);
     }
     op.moved += *count;
+    if (op.moved == total) return finish(op, static_cast<std::int64_t>(total));
     op.progressed(io().now());  // progress, as the idle timeout counts it
   }
-  return finish(op, static_cast<std::int64_t>(op.moved));
 }
 
 bool ReadinessDriver::accept(Slot& slot, Op& op) {
@@ -257,12 +257,11 @@ void ReadinessDriver::told(const Event& event) {
 }
 
 void ReadinessDriver::poll(Deadline deadline) {
-  std::array<Event, events_per_wait> events;
   const Timeout timeout =
       deadline == TimePoint::min() ? no_wait : timeout_until(deadline, monotonic_now());
-  const auto count = selector_->select(events, timeout);
+  const auto count = selector_->select(events_, timeout);
   POLYIO_ASSERT(count);
-  for (std::size_t i = 0; i < *count; ++i) told(events[i]);
+  for (std::size_t i = 0; i < *count; ++i) told(events_[i]);
 }
 
 }  // namespace polyio

@@ -9,6 +9,7 @@
 #include <polyio/io/io.hpp>
 #include <polyio/os/wakeup.hpp>
 #include <polyio/selectors/selector.hpp>
+#include <array>
 #include <vector>
 
 #include "buffer_pool.hpp"
@@ -51,7 +52,7 @@ class ReadinessDriver final : public Driver {
 
   Slot& slot_of(Handle handle) noexcept;
   static int fd_of(const Op& op) noexcept { return static_cast<int>(op.handle.slot); }
-  bool perform(Op& op);
+  bool perform(Slot& slot, Op& op);
   bool receive(Slot& slot, Op& op);
   bool send(Slot& slot, Op& op);
   bool accept(Slot& slot, Op& op);
@@ -65,6 +66,7 @@ class ReadinessDriver final : public Driver {
   std::unique_ptr<Selector> selector_;
   const bool edge_;
   os::Wakeup wakeup_;
+  std::array<Event, 256> events_;  // of one wait
   std::vector<Slot> slots_;
   BufferPool buffers_;
   List<Job, ReadyTag> starved_;  // receives that wait for a buffer

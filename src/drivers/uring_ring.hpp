@@ -4,14 +4,9 @@
 
 #include <liburing.h>
 
-#if defined(__SANITIZE_THREAD__)
-#define POLYIO_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define POLYIO_TSAN 1
-#endif
-#endif
-#ifdef POLYIO_TSAN
+#include <polyio/base/sanitizers.hpp>
+
+#if POLYIO_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -19,7 +14,7 @@ namespace polyio::uring {
 
 // liburing maps and unmaps a ring by raw system calls, which ThreadSanitizer does not see: memory
 // of one ring that is another thread's ring later would look like a race between the two.
-#ifdef POLYIO_TSAN
+#if POLYIO_TSAN
 inline char life;
 inline void begins() noexcept { __tsan_acquire(&life); }
 inline void ends() noexcept { __tsan_release(&life); }

@@ -9,10 +9,15 @@ constexpr auto no_fire = [](Timer&) {};
 CancelScope::CancelScope(Io& io, Root) noexcept : Timer(no_fire), io_(io) {}
 
 CancelScope::CancelScope(Io& io, Deadline until)
-    : Timer([](Timer& timer) { static_cast<CancelScope&>(timer).cancel_with(ETIMEDOUT); }),
+    : Timer([](Timer& timer) {
+        auto& self = static_cast<CancelScope&>(timer);
+        self.timed_out_ = self.reason_ == 0;
+        self.cancel_with(ETIMEDOUT);
+      }),
       io_(io),
       job_(&io.current()),
-      parent_(job_->scope) {
+      parent_(job_->scope),
+      reason_(parent_->reason_) {
   parent_->children_.push_back(*this);
   static_cast<ListNode<ScopeTag>&>(*job_).unlink();
   jobs_.push_back(*job_);
@@ -37,23 +42,12 @@ void CancelScope::set_deadline(Deadline until) {
   if (!reason_) io_.arm(*this, until);
 }
 
-int CancelScope::reason() const noexcept {
-  for (const CancelScope* scope = this; scope; scope = scope->parent_) {
-    if (scope->reason_) return scope->reason_;
-  }
-  return 0;
-}
-
 void CancelScope::cancel_with(int why) {
   if (reason_) return;
   reason_ = why;
-  deliver(why);
-}
-
-void CancelScope::deliver(int why) {
   for (Job* job = jobs_.front(); job; job = jobs_.next(*job)) io_.cancel_op(*job, why);
   for (CancelScope* child = children_.front(); child; child = children_.next(*child)) {
-    child->deliver(why);
+    child->cancel_with(why);
   }
 }
 

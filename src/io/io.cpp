@@ -46,6 +46,7 @@ void Io::run(Task<> main) {
   job.scope = &root_;
   root_.jobs_.push_back(job);
   now_ = driver_->now();
+  io_of_this_thread = this;
   if (blocks_) {
     run_job(job);
     POLYIO_ASSERT(main_done_);  // nothing is ever suspended under the blocking model
@@ -53,22 +54,42 @@ void Io::run(Task<> main) {
     ready_.push_back(job);
     run_ready();  // main begins before what was posted to this Io already, which may count on it
     while (!main_done_) {
-      io_of_this_thread = this;
       service_waits();
       service_works();
       run_ready();
       if (main_done_) break;
-      Deadline until = ready_.empty() ? timers_.next() : TimePoint::min();
-      sleeping_.store(true);
-      if (unparked_filled_.load() || works_filled_.load()) until = TimePoint::min();
-      driver_->poll(until);
-      sleeping_.store(false, std::memory_order_relaxed);
-      now_ = driver_->now();
+      wait();
     }
   }
   driver_->leave();
   io_of_this_thread = outer;
   if (main_exception_) std::rethrow_exception(std::exchange(main_exception_, nullptr));
+}
+
+void Io::wait() {
+  Deadline until = ready_.empty() ? timers_.next() : TimePoint::min();
+  if (spin_ > Nanoseconds::zero() && spin(until)) return;
+  const TimePoint before = now_;
+  sleeping_.store(true);
+  if (handed_in()) until = TimePoint::min();
+  driver_->poll(until);
+  sleeping_.store(false, std::memory_order_relaxed);
+  now_ = driver_->now();
+  // Twice, because what is answered sooner comes back sooner.
+  if (until != TimePoint::min() && now_ - before <= spin_ * 2) spin_pays_ = true;
+}
+
+// True: something came, or the time did; else it is worth sleeping now.
+bool Io::spin(Deadline until) {
+  if (!spin_pays_) return false;
+  const TimePoint end = monotonic_now() + spin_;
+  while (monotonic_now() < end) {
+    driver_->poll(TimePoint::min());
+    now_ = driver_->now();
+    if (!ready_.empty() || handed_in() || now_ >= until) return true;
+  }
+  spin_pays_ = false;
+  return false;
 }
 
 void Io::run_ready() {
@@ -86,15 +107,19 @@ void Io::run_ready() {
 }
 
 void Io::run_job(Job& job) {
-  Io* const outer_io = io_of_this_thread;
-  Job* const outer = current_;
-  enter_thread(&job);
+  if (blocks_) {
+    enter_thread(&job);  // the thread is the job's own
+  } else {
+    current_ = &job;
+  }
   inline_ops_ = 0;
-  const std::coroutine_handle<> where = job.resume;
-  where.resume();
+  job.resume.resume();
   if (job.task.done()) job_ended(job);
-  current_ = outer;
-  io_of_this_thread = outer_io;
+  if (blocks_) {
+    enter_thread(nullptr);
+  } else {
+    current_ = nullptr;
+  }
 }
 
 void Io::job_ended(Job& job) {

@@ -15,7 +15,11 @@ void TaskGroup::record(const std::exception_ptr& exception) noexcept {
 }
 
 void TaskGroup::child_ended(const std::exception_ptr& exception) noexcept {
-  if (exception) record(exception);
+  if (supervisor_) {
+    supervisor_->task_ended(exception);
+  } else if (exception) {
+    record(exception);
+  }
   if (--running_ == 0 && joiner_) io_.complete(*std::exchange(joiner_, nullptr), 0);
 }
 

@@ -38,6 +38,9 @@ void settle_dials(ServerOptions& options) {
                                               options.architecture, info.model,
                                               join(info.architectures)));
     }
+    if (options.spin > Nanoseconds::zero() && options.model == "blocking") {
+      throw std::invalid_argument("model blocking can't spin: it has no loop that waits");
+    }
     return;
   }
   throw std::invalid_argument(

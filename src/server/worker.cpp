@@ -39,14 +39,13 @@ bool concerns_one_connection(std::error_code error) noexcept {
 
 }  // namespace
 
-Task<> ServerShared::serve_connection(Io& io, Stream stream) {
+void ServerShared::handler_threw(const std::exception_ptr& exception) {
+  failed.fetch_add(1, std::memory_order_relaxed);
   try {
-    co_await handler(io, std::move(stream));
+    std::rethrow_exception(exception);
   } catch (const std::exception& error) {
-    failed.fetch_add(1, std::memory_order_relaxed);
     options.log(fmt::format("a handler threw: {}", proto::escape_for_log(error.what(), 1024)));
   } catch (...) {
-    failed.fetch_add(1, std::memory_order_relaxed);
     options.log("a handler threw what is not a std::exception");
   }
 }
@@ -54,6 +53,7 @@ Task<> ServerShared::serve_connection(Io& io, Stream stream) {
 Worker::Worker(ServerShared& shared, std::unique_ptr<Driver> driver)
     : shared_(shared), io_(std::move(driver)) {
   if (shared.options.idle_timeout > 0ns) io_.set_idle_timeout(shared.options.idle_timeout);
+  io_.set_spin(shared.options.spin);
 }
 
 Worker::~Worker() { reap_threads(true); }
@@ -69,8 +69,8 @@ void Worker::run(const Dispatch& dispatch) {
 
 Task<> Worker::main(const Dispatch& dispatch) {
   main_job_ = &io_.current();
-  auto whole = [&](TaskGroup& group) { return body(group, dispatch); };
-  co_await with_task_group(io_, whole);
+  auto serving = [&](TaskGroup& connections) { return serve(connections, dispatch); };
+  co_await with_task_group(io_, serving);
   while (!end()) {
     auto parked = co_await io_.park();
     (void)parked;
@@ -86,21 +86,11 @@ bool Worker::end() {
   return true;
 }
 
-Task<> Worker::body(TaskGroup& group, const Dispatch& dispatch) {
-  group_ = &group;
-  if (dispatch && io_.driver().blocks()) {
-    co_await accept_loop(dispatch);
-  } else if (dispatch) {
-    (void)group.spawn(accept_loop(dispatch));
-  }
-  {
-    const std::lock_guard lock(stop_mutex_);
-    if (stops_ > 0) stopping_ = true;
-  }
-  while (!stopping_ || accept_job_) {  // what was accepted at the last moment is served
-    auto parked = co_await io_.park();
-    if (!parked) break;
-  }
+Task<> Worker::serve(TaskGroup& connections, const Dispatch& dispatch) {
+  connections_ = &connections;
+  connections.supervise(*this);
+  auto accepting = [&](TaskGroup& group) { return accept_until_stopped(group, dispatch); };
+  co_await with_task_group(io_, accepting);
   listener_.close();
   begin_drain();
   bool in_time = true;
@@ -121,7 +111,23 @@ Task<> Worker::body(TaskGroup& group, const Dispatch& dispatch) {
   while (load() > 0) {
     auto parked = co_await io_.park();
     (void)parked;
-    if (group.cancelled()) break;  // tasks end by themselves now, join waits for them
+    if (connections.cancelled()) break;  // they end by themselves now, join waits for them
+  }
+}
+
+Task<> Worker::accept_until_stopped(TaskGroup& group, const Dispatch& dispatch) {
+  if (dispatch && io_.driver().blocks()) {
+    co_await accept_loop(dispatch);
+  } else if (dispatch) {
+    (void)group.spawn(accept_loop(dispatch));
+  }
+  {
+    const std::lock_guard lock(stop_mutex_);
+    if (stops_ > 0) stopping_ = true;
+  }
+  while (!stopping_ || accept_job_) {  // what was accepted at the last moment is served
+    auto parked = co_await io_.park();
+    if (!parked) break;
   }
 }
 
@@ -189,14 +195,17 @@ void Worker::serve_here(Stream stream) {
 }
 
 void Worker::start(Stream stream) {
-  auto spawned = group_->spawn(connection(std::move(stream)));
-  if (spawned) return;
-  shared_.refused.fetch_add(1, std::memory_order_relaxed);
+  try {
+    if (connections_->spawn(shared_.handler(io_, std::move(stream)))) return;
+    shared_.refused.fetch_add(1, std::memory_order_relaxed);
+  } catch (...) {  // the handler is no coroutine, or there is no memory for its frame
+    shared_.handler_threw(std::current_exception());
+  }
   connection_ended();
 }
 
-Task<> Worker::connection(Stream stream) {
-  co_await shared_.serve_connection(io_, std::move(stream));
+void Worker::task_ended(const std::exception_ptr& exception) noexcept {
+  if (exception) shared_.handler_threw(exception);
   connection_ended();
 }
 
@@ -267,9 +276,13 @@ void Worker::run_thread(ConnectionThread& self, os::UniqueFd socket) {
     }
     auto whole = [&]() -> Task<> {
       auto stream = io.adopt(std::move(socket));
-      if (stream) co_await shared_.serve_connection(io, std::move(*stream));
+      if (stream) co_await shared_.handler(io, std::move(*stream));
     };
-    io.run(whole());
+    try {
+      io.run(whole());
+    } catch (...) {
+      shared_.handler_threw(std::current_exception());
+    }
     const std::lock_guard lock(threads_mutex_);
     self.io = nullptr;
   }
@@ -324,7 +337,7 @@ void Worker::begin_cut() {
   for (ConnectionThread& thread : threads_) {
     if (Io* io = thread.io) io->post([io] { io->cancel_all(); });
   }
-  if (threads_.empty()) group_->cancel();
+  if (threads_.empty()) connections_->cancel();
 }
 
 }  // namespace polyio

@@ -20,11 +20,11 @@ struct ServerShared {
       cut{0};
   std::atomic<bool> acceptor_waits{false};  // for a connection to end
   std::function<void()> wake_acceptor;      // set before anything runs
-  // One connection's life: the handler, and what it throws.
-  Task<> serve_connection(Io& io, Stream stream);
+  // Counts and logs what a handler threw.
+  void handler_threw(const std::exception_ptr& exception);
 };
 
-class Worker {
+class Worker final : private TaskGroup::Supervisor {
  public:
   Worker(ServerShared& shared, std::unique_ptr<Driver> driver);
   ~Worker();
@@ -58,12 +58,13 @@ class Worker {
 
   Task<> main(const Dispatch& dispatch);
   bool end();
-  Task<> body(TaskGroup& group, const Dispatch& dispatch);
+  Task<> serve(TaskGroup& connections, const Dispatch& dispatch);
+  Task<> accept_until_stopped(TaskGroup& group, const Dispatch& dispatch);
+  void task_ended(const std::exception_ptr& exception) noexcept override;
   Task<> accept_loop(const Dispatch& dispatch);
   Task<> wait_for_room();
   Task<> recover(std::error_code error);
   void start(Stream stream);
-  Task<> connection(Stream stream);
   void admit() noexcept;
   void connection_ended();
   void run_thread(ConnectionThread& self, os::UniqueFd socket);
@@ -75,7 +76,7 @@ class Worker {
   Io io_;
   Listener listener_;
   std::atomic<std::size_t> load_{0};  // connections of this worker
-  TaskGroup* group_ = nullptr;
+  TaskGroup* connections_ = nullptr;  // one task each: the handler itself, no frame around it
   CancelScope* accepting_ = nullptr;
   CancelScope* draining_ = nullptr;
   Job* main_job_ = nullptr;

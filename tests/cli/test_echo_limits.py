@@ -4,7 +4,7 @@ import select
 import socket
 import time
 
-from harness import DEADLINE, Server, TestCase, main, options_of, positions, wait_until
+from harness import DEADLINE, Server, TestCase, main, options_of, positions, run, wait_until
 
 LITTLE = 32  # descriptors
 
@@ -57,6 +57,25 @@ class Limits(TestCase):
                     start = time.monotonic()
                     self.assertEqual(client.recv(9), b"")
                     self.assertGreater(time.monotonic() - start, 0.25)
+
+    def test_spin(self):
+        """It answers, and a loop that has nothing to do sleeps all the same."""
+        for options in one_per_model():
+            if "blocking" in options:
+                refused = run("echo", "--listen", "127.0.0.1:0", *options, "--spin", "60us")
+                self.assertEqual(refused.returncode, 1)
+                self.assertIn(b"can't spin", refused.stderr)
+                continue
+            with self.subTest(options=options), \
+                    Server("echo", *options, "--spin", "300us") as server, \
+                    server.connect() as client:
+                for _ in range(200):
+                    client.sendall(b"x")
+                    self.assertEqual(client.recv(9), b"X")
+                before, start = server.cpu_seconds(), time.monotonic()
+                time.sleep(0.3)  # what is measured
+                spent = server.cpu_seconds() - before
+                self.assertLess(spent / (time.monotonic() - start), 0.5, "it spins in vain")
 
     def test_no_descriptors_left(self):
         """40 clients of servers that have 32 descriptors; all models at once to save time."""

@@ -1,6 +1,7 @@
 // Io: jobs, posts, parks and sleeps, on one model: what needs no socket. The contract suite
 // (tests/drivers) runs the rest on every model.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,6 +47,52 @@ TEST_F(IoTest, RunEndsWithMainAndRethrows) {
   };
   EXPECT_THROW(io.run(fails()), std::runtime_error);
   io.run(main());  // and can run again
+}
+
+// The kernel counts how often a thread gave up its core: a wait that spins does not.
+TEST_F(IoTest, SpinsInsteadOfSleeping) {
+  const auto given_up = [] {
+    rusage usage{};
+    ::getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
+  };
+  const auto switches = [&] {
+    const auto before = given_up();
+    run([&](TaskGroup&) -> Task<> {
+      auto slept = co_await io.sleep(3ms);
+      EXPECT_TRUE(slept);
+    });
+    return given_up() - before;
+  };
+  EXPECT_GT(switches(), 0);
+  io.set_spin(20s);
+  EXPECT_EQ(switches(), 0);
+  io.set_spin(1us);  // over before the timer is: it sleeps then, and at once from now on
+  EXPECT_GT(switches(), 0);
+  EXPECT_GT(switches(), 0);
+}
+
+TEST_F(IoTest, IsRousedFromASpin) {
+  io.set_spin(20s);
+  std::atomic<bool> parked{false};
+  bool posted = false;
+  Job* job = nullptr;
+  std::thread other;
+  run([&](TaskGroup&) -> Task<> {
+    job = &io.current();
+    other = std::thread([&] {
+      while (!parked.load()) std::this_thread::yield();
+      io.post([&] {
+        posted = true;
+        io.unpark(*job);
+      });
+    });
+    parked.store(true);
+    auto woken = co_await io.park();
+    EXPECT_TRUE(woken);
+  });
+  other.join();
+  EXPECT_TRUE(posted);
 }
 
 // Row I1 of the mission: many sleeps side by side take as long as one, on one thread.

@@ -21,20 +21,15 @@
 #include <memory>
 #include <optional>
 #include <polyio/base/random.hpp>
+#include <polyio/base/sanitizers.hpp>
 #include <polyio/drivers/sim.hpp>
 #include <polyio/io/io.hpp>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if POLYIO_ASAN
 #include <sanitizer/common_interface_defs.h>
-#define POLYIO_DEATH_CALLBACK 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/common_interface_defs.h>
-#define POLYIO_DEATH_CALLBACK 1
 #endif
 
 namespace polyio::sim_test {
@@ -167,7 +162,7 @@ inline void write_at_death() {
 class DeathWatch {
  public:
   DeathWatch() {
-#ifdef POLYIO_DEATH_CALLBACK
+#if POLYIO_ASAN
     __sanitizer_set_death_callback(write_at_death);
     old_segv_ = SIG_ERR;
 #else

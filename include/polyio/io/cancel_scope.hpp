@@ -25,7 +25,7 @@ class CancelScope : public ListNode<ChildScopeTag>, private Timer {
   // True once cancel() was called here or outside, or a deadline here or outside has passed.
   bool cancelled() const noexcept { return reason() != 0; }
   // True when the deadline of this scope is what ended it.
-  bool timed_out() const noexcept { return reason_ == ETIMEDOUT; }
+  bool timed_out() const noexcept { return timed_out_; }
   // Moves the deadline; later costs next to nothing.
   void set_deadline(Deadline until);
 
@@ -35,15 +35,16 @@ class CancelScope : public ListNode<ChildScopeTag>, private Timer {
   struct Root {};
   CancelScope(Io& io, Root) noexcept;
   void cancel_with(int reason);
-  void deliver(int reason);
-  int reason() const noexcept;
+  // Why all inside ends, or 0; one load, for every operation asks.
+  int reason() const noexcept { return reason_; }
 
   Io& io_;
   Job* job_ = nullptr;  // who opened it
   CancelScope* parent_ = nullptr;
   List<CancelScope, ChildScopeTag> children_;
   List<Job, ScopeTag> jobs_;  // those whose innermost scope this is
-  int reason_ = 0;
+  int reason_ = 0;  // given here, or handed down from further out
+  bool timed_out_ = false;
 };
 
 }  // namespace polyio

@@ -58,7 +58,7 @@ class Io {
   Result<Stream> adopt(os::UniqueFd socket);
 
   // --- what runs here ---
-  TimePoint now() noexcept { return driver_->blocks() ? driver_->now() : now_; }
+  TimePoint now() noexcept { return blocks_ ? driver_->now() : now_; }
   Driver& driver() noexcept { return *driver_; }
   Job& current() noexcept { return *current_; }
   // The Io whose jobs the calling thread runs at the moment; none: nullptr.
@@ -69,6 +69,11 @@ class Io {
   void set_home(Io& home) noexcept { home_ = &home; }
   // Ends every receive and send that makes no progress for `span` with timed_out; zero: none.
   void set_idle_timeout(Nanoseconds span);
+  // Before it sleeps, the Io looks again and again for up to `span`: an event then costs no wake-up
+  // of the thread (some 20 µs), and waiting costs the core. Adaptive: once nothing came within the
+  // span it sleeps at once, until waits are short again. Zero: never. No effect under the blocking
+  // model.
+  void set_spin(Nanoseconds span) noexcept { spin_ = span; }
   // From now on a receive that would have to wait tells the end of file, as if the peer had
   // finished: the way to let handlers finish what they have and end. What arrived is still
   // delivered.
@@ -114,6 +119,9 @@ class Io {
   };
 
   void run_ready();
+  void wait();
+  bool spin(Deadline until);
+  bool handed_in() const noexcept { return unparked_filled_.load() || works_filled_.load(); }
   void rouse();
   std::int64_t result_of(const Op& op, std::int64_t result) const noexcept;
   void cancel_op(Job& job, int reason);
@@ -127,6 +135,8 @@ class Io {
   const bool blocks_;
   bool main_done_ = false;
   bool draining_ = false;
+  bool spin_pays_ = true;
+  Nanoseconds spin_{0};
   TimePoint now_;
   Io* home_ = this;
   Job* current_ = nullptr;

@@ -14,6 +14,17 @@ namespace polyio {
 
 class TaskGroup {
  public:
+  // Told of each task's end instead of the group: with what it threw, or nullptr. The group goes
+  // on.
+  class Supervisor {
+   public:
+    virtual void task_ended(const std::exception_ptr& exception) noexcept = 0;
+
+   protected:
+    ~Supervisor() = default;
+  };
+  // For the tasks that end from now on. `supervisor` outlives the group.
+  void supervise(Supervisor& supervisor) noexcept { supervisor_ = &supervisor; }
   // Starts `task` beside the caller. Errors: Errc::concurrency_unavailable where the model and the
   // architecture have no second thread to lend; the task is then destroyed unrun.
   Result<> spawn(Task<> task);
@@ -47,6 +58,7 @@ class TaskGroup {
   CancelScope scope_;
   std::size_t running_ = 0;
   Job* joiner_ = nullptr;
+  Supervisor* supervisor_ = nullptr;
   std::exception_ptr exception_;
 };
 

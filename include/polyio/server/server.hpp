@@ -32,6 +32,7 @@ struct ServerOptions {
       0;  // at once; further ones wait in the backlog; 0: as many as there are fds
   Nanoseconds idle_timeout{0};  // a receive or send without progress for so long ends; 0: never
   Nanoseconds drain_timeout = std::chrono::seconds(5);
+  Nanoseconds spin{0};  // of every loop, before it sleeps: Io::set_spin; not with model blocking
   bool signals = true;  // SIGINT and SIGTERM stop the server, a second one cuts the drain short
   // Called once the server listens, on the thread that runs it.
   std::function<void(const class Server&)> on_ready;
