@@ -19,27 +19,38 @@ class BufferPool {
 
   // A buffer's id, or `none` when all are lent.
   std::uint32_t take() {
-    if (free_.empty()) {
+    if (first_free_ == none) {
       if (buffers_.size() == limit_) return none;
       buffers_.emplace_back();
-      free_.push_back(static_cast<std::uint32_t>(buffers_.size() - 1));
+      first_free_ = static_cast<std::uint32_t>(buffers_.size() - 1);
+      ++free_;
     }
-    const std::uint32_t id = free_.back();
-    free_.pop_back();
-    if (!buffers_[id]) buffers_[id].reset(new std::byte[buffer_size]);
+    const std::uint32_t id = first_free_;
+    Buffer& buffer = buffers_[id];
+    first_free_ = buffer.next_free;
+    --free_;
+    if (!buffer.memory) buffer.memory.reset(new std::byte[buffer_size]);
     return id;
   }
   void give_back(std::uint32_t id) noexcept {
-    if (free_.size() >= keep) buffers_[id].reset();
-    free_.push_back(id);
+    Buffer& buffer = buffers_[id];
+    if (free_ >= keep) buffer.memory.reset();
+    buffer.next_free = first_free_;
+    first_free_ = id;
+    ++free_;
   }
-  std::byte* data(std::uint32_t id) const noexcept { return buffers_[id].get(); }
+  std::byte* data(std::uint32_t id) const noexcept { return buffers_[id].memory.get(); }
 
  private:
   static constexpr std::size_t keep = 16;
+  struct Buffer {
+    std::unique_ptr<std::byte[]> memory;
+    std::uint32_t next_free = none;
+  };
   std::uint32_t limit_;
-  std::vector<std::unique_ptr<std::byte[]>> buffers_;
-  std::vector<std::uint32_t> free_;
+  std::uint32_t first_free_ = none;
+  std::uint32_t free_ = 0;
+  std::vector<Buffer> buffers_;
 };
 
 }  // namespace polyio

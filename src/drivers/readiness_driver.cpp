@@ -11,6 +11,10 @@ namespace {
 
 constexpr std::uint64_t wakeup_data = UINT64_MAX;
 
+bool would_block(std::int64_t result) noexcept {
+  return result == -EAGAIN || result == -EWOULDBLOCK;
+}
+
 }  // namespace
 
 ReadinessDriver::ReadinessDriver(std::unique_ptr<Selector> selector)
@@ -28,7 +32,7 @@ ReadinessDriver::~ReadinessDriver() {
 ReadinessDriver::Slot& ReadinessDriver::slot_of(Handle handle) noexcept {
   POLYIO_ASSERT(handle.slot < slots_.size());
   Slot& slot = slots_[handle.slot];
-  POLYIO_ASSERT(slot.open && slot.generation == handle.generation);
+  POLYIO_ASSERT(slot.generation == handle.generation);
   return slot;
 }
 
@@ -49,14 +53,13 @@ Result<Handle> ReadinessDriver::adopt(int socket) {
   if (slots_.size() <= index) slots_.resize(index + 1);
   Slot& slot = slots_[index];
   POLYIO_ASSERT(!slot.open);
-  const std::uint32_t generation = slot.generation + 1;
-  slot = Slot{};
-  slot.generation = generation;
-  slot.open = true;
+  const std::uint32_t generation = slot.generation;
+  slot = Slot{.generation = generation, .open = true};
   // What a level-triggered selector can't take is refused here, not in the middle of a handler.
   if (selector_->name() == std::string_view("select")) {
     if (const int error = set_interest(socket, slot, event_read)) {
       slot.open = false;
+      ++slot.generation;
       os::UniqueFd(socket).reset();
       return fail(error);
     }
@@ -64,13 +67,13 @@ Result<Handle> ReadinessDriver::adopt(int socket) {
   return Handle{static_cast<std::uint32_t>(socket), generation};
 }
 
-ReadinessDriver::Slot& ReadinessDriver::detach(Handle handle) noexcept {
+void ReadinessDriver::detach(Handle handle) noexcept {
   Slot& slot = slot_of(handle);
   POLYIO_ASSERT(!slot.reader && !slot.writer);
   if (slot.interest) (void)selector_->unregister(static_cast<int>(handle.slot));
   slot.interest = 0;
   slot.open = false;
-  return slot;
+  ++slot.generation;  // what still has the handle, or an event of it, is stale
 }
 
 Result<os::UniqueFd> ReadinessDriver::release(Handle handle) {
@@ -170,17 +173,15 @@ bool ReadinessDriver::receive(Slot& slot, Op& op) {
     op.data = buffers_.data(op.buffer);
     op.size = BufferPool::buffer_size;
   }
-  // MSG_DONTWAIT: an adopted socket may be a blocking one.
-  const auto count = os::receive(fd_of(op), {op.data, op.size}, MSG_DONTWAIT);
-  if (op.leases && (!count || *count == 0)) buffers_.give_back(op.buffer);
-  if (!count) {
-    const int error = count.error().value();
-    if (error == EAGAIN || error == EWOULDBLOCK) return wait_for(slot, op, event_read);
-    return finish(op, -error);
+  const std::int64_t count = os::receive_now(fd_of(op), {op.data, op.size});
+  if (count > 0) {
+    // Not at an edge: the one that told of these bytes may have told of the peer's end too.
+    if (static_cast<std::size_t>(count) < op.size && !edge_) slot.may_read = false;
+    return finish(op, count);
   }
-  // Not at an edge: the one that told of these bytes may have told of the peer's end too.
-  if (*count > 0 && *count < op.size && !edge_) slot.may_read = false;
-  return finish(op, static_cast<std::int64_t>(*count));
+  if (op.leases) buffers_.give_back(op.buffer);
+  if (would_block(count)) return wait_for(slot, op, event_read);
+  return finish(op, count);
 }
 
 bool ReadinessDriver::send(Slot& slot, Op& op) {
@@ -188,13 +189,10 @@ bool ReadinessDriver::send(Slot& slot, Op& op) {
   if (total == 0) return finish(op, 0);
   std::array<iovec, 64> room;
   for (;;) {
-    const auto count = os::send(fd_of(op), rest_of(op, room), MSG_DONTWAIT);
-    if (!count) {
-      const int error = count.error().value();
-      if (error == EAGAIN || error == EWOULDBLOCK) return wait_for(slot, op, event_write);
-      return finish(op, -error);
-    }
-    op.moved += *count;
+    const std::int64_t count = os::send_now(fd_of(op), rest_of(op, room));
+    if (would_block(count)) return wait_for(slot, op, event_write);
+    if (count < 0) return finish(op, count);
+    op.moved += static_cast<std::size_t>(count);
     if (op.moved == total) return finish(op, static_cast<std::int64_t>(total));
     op.progressed(io().now());  // progress, as the idle timeout counts it
   }
@@ -239,11 +237,14 @@ void ReadinessDriver::give_back(std::uint32_t buffer) noexcept {
 void ReadinessDriver::told(const Event& event) {
   if (event.key.data == wakeup_data) return wakeup_.drain();
   Slot& slot = slots_[static_cast<std::size_t>(event.key.fd)];
-  if (!slot.open || slot.generation != event.key.data) return;  // stale: closed since
-  if (event.mask & event_read) slot.may_read = true;
+  if (slot.generation != event.key.data) return;  // stale: closed since
   if (event.mask & event_write) slot.may_write = true;
-  if ((event.mask & event_read) && slot.reader && slot.reader->state == OpState::pending) {
-    io().make_ready(*slot.reader);
+  if (event.mask & event_read) {
+    slot.may_read = true;
+    if (slot.reader && slot.reader->state == OpState::pending) {
+      io().make_ready(*slot.reader);
+      if (event.mask == event_read) return;  // what an echo meets
+    }
   }
   if ((event.mask & event_write) && slot.writer && slot.writer->state == OpState::pending) {
     io().make_ready(*slot.writer);

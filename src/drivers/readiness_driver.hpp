@@ -5,11 +5,11 @@
 // waits without trying.
 #pragma once
 
+#include <array>
 #include <polyio/io/driver.hpp>
 #include <polyio/io/io.hpp>
 #include <polyio/os/wakeup.hpp>
 #include <polyio/selectors/selector.hpp>
-#include <array>
 #include <vector>
 
 #include "buffer_pool.hpp"
@@ -61,7 +61,7 @@ class ReadinessDriver final : public Driver {
   bool finish(Op& op, std::int64_t result) noexcept;
   int set_interest(int fd, Slot& slot, Events interest) noexcept;
   void told(const Event& event);
-  Slot& detach(Handle handle) noexcept;
+  void detach(Handle handle) noexcept;
 
   std::unique_ptr<Selector> selector_;
   const bool edge_;

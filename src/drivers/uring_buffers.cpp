@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <polyio/base/assert.hpp>
@@ -10,8 +11,10 @@ namespace polyio {
 namespace {
 
 constexpr unsigned ring_entries = 2048;
-constexpr std::uint32_t buffer_size = 16 * 1024;
-constexpr unsigned wanted = 256;  // in the ring; 64 collapsed at 1,000 busy connections
+constexpr std::uint32_t buffer_size = 64 * 1024;  // of which only pages that are written to count
+// Or small messages, all at their buffers' beginnings, would share a few sets of the caches.
+constexpr std::size_t stagger = 48;
+constexpr unsigned wanted_first = 16;
 constexpr unsigned limit = 1024;  // buffers in all: ids 0 … limit - 1
 constexpr std::size_t ring_bytes = ring_entries * sizeof(io_uring_buf);
 
@@ -43,6 +46,7 @@ int UringBuffers::open(io_uring& ring) {
   entries_ = static_cast<io_uring_buf*>(memory);
   if (const int error = register_ring(ring, memory)) return error;
   buffers_.resize(limit);
+  wanted_ = wanted_first;
   for (unsigned id = limit; id-- > 0;) spare_.push_back(static_cast<std::uint16_t>(id));
   refill();
   return 0;
@@ -61,10 +65,10 @@ void UringBuffers::provide(std::uint16_t id) noexcept {
 }
 
 void UringBuffers::refill() {
-  while (provided_ < wanted && !spare_.empty()) {
+  while (provided_ < wanted_ && !spare_.empty()) {
     const std::uint16_t id = spare_.back();
     spare_.pop_back();
-    buffers_[id].memory.reset(new std::byte[buffer_size]);
+    buffers_[id].memory.reset(new std::byte[buffer_size + stagger]);
     provide(id);
   }
 }
@@ -74,16 +78,21 @@ std::byte* UringBuffers::taken(std::uint16_t id, std::uint32_t count) {
   POLYIO_ASSERT(buffer.in_ring && !buffer.held && count <= buffer_size);
   buffer.in_ring = false;
   buffer.held = true;
-  // Most come back before long: others take their place only when half are away.
-  if (--provided_ < wanted / 2) refill();
+  --provided_;
   return buffer.memory.get();
+}
+
+void UringBuffers::replenish() {
+  if (provided_ >= wanted_ / 2) return;
+  wanted_ = std::min(wanted_ * 2, limit);
+  refill();
 }
 
 void UringBuffers::give_back(std::uint16_t id) noexcept {
   Buffer& buffer = buffers_[id];
   POLYIO_ASSERT(buffer.held);
   buffer.held = false;
-  if (provided_ < wanted) return provide(id);
+  if (provided_ < wanted_) return provide(id);
   buffer.memory.reset();
   spare_.push_back(id);
 }

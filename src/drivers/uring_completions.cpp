@@ -46,6 +46,7 @@ void UringDriver::reap() {
     ++count;
   }
   io_uring_cq_advance(&ring_, count);
+  buffers_.replenish();
 }
 
 void UringDriver::handle(const io_uring_cqe& cqe) {
@@ -88,6 +89,11 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
     std::byte* data = buffers_.taken(id, count);
     if (count == 0 || slot.closing) {
       buffers_.give_back(id);
+    } else if (slot.reader && slot.reader->leases) {
+      Op& reader = *std::exchange(slot.reader, nullptr);
+      reader.data = data;
+      reader.buffer = id;
+      return io().complete(reader, count);
     } else {
       queue_piece(slot, {data, count, no_piece, id});
     }

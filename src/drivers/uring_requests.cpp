@@ -14,13 +14,13 @@ std::uint64_t UringDriver::user_data(std::uint32_t index, Tag tag) const noexcep
   return (std::uint64_t{index} << 32) | (generation << 8) | static_cast<std::uint64_t>(tag);
 }
 
+// The caller prepares it: io_uring_prep_* sets every field but user_data.
 io_uring_sqe* UringDriver::request(std::uint32_t index, Tag tag) noexcept {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
   while (!sqe) {  // full: hand over what is there
     io_uring_submit(&ring_);
     sqe = io_uring_get_sqe(&ring_);
   }
-  std::memset(sqe, 0, sizeof *sqe);
   sqe->user_data = user_data(index, tag);
   ++in_flight_;
   return sqe;
@@ -28,24 +28,19 @@ io_uring_sqe* UringDriver::request(std::uint32_t index, Tag tag) noexcept {
 
 void UringDriver::request_wakeup() noexcept {
   io_uring_sqe* sqe = request(0, Tag::wakeup);
-  const std::uint64_t tag = sqe->user_data;
   io_uring_prep_poll_multishot(sqe, wakeup_.fd(), POLLIN);
-  sqe->user_data = tag;
   --in_flight_;  // the ring's end is its end
 }
 
 void UringDriver::request_cancel(std::uint32_t index, Tag tag) noexcept {
   const std::uint64_t target = user_data(index, tag);
   io_uring_sqe* sqe = request(index, Tag::cancel);
-  const std::uint64_t own = sqe->user_data;
   io_uring_prep_cancel64(sqe, target, 0);
-  sqe->user_data = own;
 }
 
 void UringDriver::arm(std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
   io_uring_sqe* sqe = request(index, slot.listens ? Tag::accept : Tag::receive);
-  const std::uint64_t own = sqe->user_data;
   if (slot.listens) {
     io_uring_prep_multishot_accept(sqe, slot.fd, nullptr, nullptr, SOCK_CLOEXEC);
   } else {
@@ -53,7 +48,6 @@ void UringDriver::arm(std::uint32_t index) noexcept {
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = UringBuffers::group;
   }
-  sqe->user_data = own;
   slot.armed = true;
   slot.cancelling = false;
   ++slot.in_flight;
@@ -73,7 +67,6 @@ void UringDriver::arm_starved() noexcept {
 void UringDriver::submit_send(Slot& slot, Op& op) noexcept {
   const auto index = static_cast<std::uint32_t>(&slot - slots_.data());
   io_uring_sqe* sqe = request(index, Tag::send);
-  const std::uint64_t own = sqe->user_data;
   std::array<iovec, 64> room;
   const std::span<const iovec> rest = rest_of(op, room);
   if (op.moved == 0 && rest.size() > 1) {
@@ -86,7 +79,6 @@ void UringDriver::submit_send(Slot& slot, Op& op) noexcept {
     const int flags = MSG_NOSIGNAL | MSG_WAITALL;
     io_uring_prep_send(sqe, slot.fd, rest[0].iov_base, rest[0].iov_len, flags);
   }
-  sqe->user_data = own;
   ++slot.in_flight;
 }
 
@@ -108,10 +100,8 @@ bool UringDriver::start(Op& op) {
   }
   slot.writer = &op;
   io_uring_sqe* sqe = request(op.handle.slot, Tag::connect);
-  const std::uint64_t own = sqe->user_data;
   const auto& address = *static_cast<const os::Address*>(op.address);
   io_uring_prep_connect(sqe, slot.fd, address.data(), address.size());
-  sqe->user_data = own;
   ++slot.in_flight;
   return false;
 }

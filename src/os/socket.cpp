@@ -34,6 +34,21 @@ ssize_t direct_send(int fd, const void* data, std::size_t size, int flags) noexc
 }
 #endif
 
+// The count, or a negated errno.
+template <class Call>
+std::int64_t restarted(Call call) noexcept {
+  for (;;) {
+    const ssize_t count = call();
+    if (count >= 0) return count;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+Result<std::size_t> as_result(std::int64_t count) {
+  if (count < 0) return fail(static_cast<int>(-count));
+  return static_cast<std::size_t>(count);
+}
+
 // One piece goes by send(2), which costs the kernel less than sendmsg(2).
 ssize_t send_parts(int fd, std::span<const iovec> from, int flags) noexcept {
   if (from.size() == 1) return direct_send(fd, from[0].iov_base, from[0].iov_len, flags);
@@ -113,20 +128,20 @@ Result<> start_connect(int fd, const Address& address) {
   return {};
 }
 
-Result<std::size_t> receive(int fd, std::span<std::byte> into, int flags) {
-  for (;;) {
-    const ssize_t count = direct_recv(fd, into.data(), into.size(), flags);
-    if (count >= 0) return static_cast<std::size_t>(count);
-    if (errno != EINTR) return fail(errno);
-  }
+std::int64_t receive_now(int fd, std::span<std::byte> into) noexcept {
+  return restarted([&] { return direct_recv(fd, into.data(), into.size(), MSG_DONTWAIT); });
 }
 
-Result<std::size_t> send(int fd, std::span<const iovec> from, int flags) {
-  for (;;) {
-    const ssize_t count = send_parts(fd, from, flags | MSG_NOSIGNAL);
-    if (count >= 0) return static_cast<std::size_t>(count);
-    if (errno != EINTR) return fail(errno);
-  }
+std::int64_t send_now(int fd, std::span<const iovec> from) noexcept {
+  return restarted([&] { return send_parts(fd, from, MSG_DONTWAIT | MSG_NOSIGNAL); });
+}
+
+Result<std::size_t> receive(int fd, std::span<std::byte> into) {
+  return as_result(restarted([&] { return ::recv(fd, into.data(), into.size(), 0); }));
+}
+
+Result<std::size_t> send(int fd, std::span<const iovec> from) {
+  return as_result(restarted([&] { return send_parts(fd, from, MSG_NOSIGNAL); }));
 }
 
 }  // namespace polyio::os

@@ -11,26 +11,10 @@ namespace polyio {
 namespace {
 
 constexpr Events directions = event_read | event_write;
-constexpr Events troubles = event_hang_up | event_error;
 
 bool valid(Events events) noexcept { return events != 0 && (events & ~directions) == 0; }
 
 }  // namespace
-
-const Selector::Record* Selector::find(int fd) const noexcept {
-  if (fd < 0 || static_cast<std::size_t>(fd) >= table_.size()) return nullptr;
-  const Record& record = table_[static_cast<std::size_t>(fd)];
-  return record.events != 0 ? &record : nullptr;
-}
-
-Selector::Record* Selector::find(int fd) noexcept {
-  return const_cast<Record*>(static_cast<const Selector*>(this)->find(fd));
-}
-
-Event Selector::event_of(int fd, const Record& record, Events ready) noexcept {
-  const Events told = (ready & troubles) != 0 ? directions : ready;
-  return {{fd, record.events, record.data}, (told & record.events) | (ready & troubles)};
-}
 
 Result<SelectorKey> Selector::register_fd(int fd, Events events, std::uint64_t data) {
   if (closed_) return fail(EBADF);

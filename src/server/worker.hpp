@@ -16,10 +16,11 @@ namespace polyio {
 struct ServerShared {
   ServerOptions options;
   Handler handler;
-  std::atomic<std::uint64_t> accepted{0}, active{0}, failed{0}, refused{0}, accept_errors{0},
-      cut{0};
-  std::atomic<bool> acceptor_waits{false};  // for a connection to end
-  std::function<void()> wake_acceptor;      // set before anything runs
+  // Away from what every connection reads, and at the end of every connection only.
+  alignas(64) std::atomic<std::uint64_t> accepted{0};
+  std::atomic<std::uint64_t> active{0}, failed{0}, refused{0}, accept_errors{0}, cut{0};
+  std::atomic<bool> acceptor_waits{false};          // for a connection to end
+  alignas(64) std::function<void()> wake_acceptor;  // set before anything runs
   // Counts and logs what a handler threw.
   void handler_threw(const std::exception_ptr& exception);
 };

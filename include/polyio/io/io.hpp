@@ -148,8 +148,9 @@ class Io {
   IdleSweep idle_sweep_;
   std::exception_ptr main_exception_;
 
-  // What other threads hand in, and whether they have to wake this one for it.
-  std::mutex inbox_mutex_;
+  // What other threads hand in, and whether they have to wake this one for it: on cache lines of
+  // its own, or their posts would slow down what this thread does meanwhile.
+  alignas(64) std::mutex inbox_mutex_;
   std::vector<Job*> unparked_;
   std::vector<std::move_only_function<void()>> works_;
   std::atomic<bool> unparked_filled_{false};

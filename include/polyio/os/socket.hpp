@@ -34,7 +34,10 @@ int pending_error(int fd) noexcept;
 // connect(2) begun on a non-blocking socket; EINPROGRESS is success here.
 Result<> start_connect(int fd, const Address& address);
 // recv(2) and sendmsg(2) with MSG_NOSIGNAL; restarted on EINTR. EAGAIN is an error value.
-Result<std::size_t> receive(int fd, std::span<std::byte> into, int flags = 0);
-Result<std::size_t> send(int fd, std::span<const iovec> from, int flags = 0);
+Result<std::size_t> receive(int fd, std::span<std::byte> into);
+Result<std::size_t> send(int fd, std::span<const iovec> from);
+// The same for loops, which never wait in them (MSG_DONTWAIT): bytes, or a negated errno.
+std::int64_t receive_now(int fd, std::span<std::byte> into) noexcept;
+std::int64_t send_now(int fd, std::span<const iovec> from) noexcept;
 
 }  // namespace polyio::os

@@ -44,6 +44,7 @@
 #include <polyio/base/clock.hpp>
 #include <polyio/base/result.hpp>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace polyio {
@@ -141,10 +142,18 @@ class Selector {
   Selector(const char* name, Trigger trigger) noexcept : name_(name), trigger_(trigger) {}
 
   // The record of a registered fd, or nullptr.
-  Record* find(int fd) noexcept;
-  const Record* find(int fd) const noexcept;
+  const Record* find(int fd) const noexcept {
+    if (fd < 0 || static_cast<std::size_t>(fd) >= table_.size()) return nullptr;
+    const Record& record = table_[static_cast<std::size_t>(fd)];
+    return record.events != 0 ? &record : nullptr;
+  }
+  Record* find(int fd) noexcept { return const_cast<Record*>(std::as_const(*this).find(fd)); }
   // The event to tell for `fd`: hang-up and error become the directions asked for.
-  static Event event_of(int fd, const Record& record, Events ready) noexcept;
+  static Event event_of(int fd, const Record& record, Events ready) noexcept {
+    const Events troubles = ready & (event_hang_up | event_error);
+    const Events told = troubles ? event_read | event_write : ready;
+    return {{fd, record.events, record.data}, (told & record.events) | troubles};
+  }
   // `visit(fd, record)` for everything registered, by ascending fd.
   template <class Visit>
   void for_each(Visit visit) {
