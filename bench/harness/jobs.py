@@ -21,7 +21,7 @@ class Job:
     without: tuple = ()  # servers that can't do it in reasonable time
     # What is wanted of polyio's rows, other ones are "": the most of its limit (where more is
     # better the least), or with `absolute` the most.
-    targets: dict = field(default_factory=dict)
+    targets: dict = field(default_factory=dict, hash=False)
     absolute: bool = False
 
     @property
@@ -49,6 +49,12 @@ def echo(*arguments):
 
 def fanout(*arguments):
     return ("fanout", *map(str, arguments))
+
+
+def growth(connections, active):
+    """One point of bench/growth."""
+    return Job(f"growth-{connections}", f"Echo: {connections:,} connections, {active} active, 64 B",
+               echo("--connections", connections, "--active", active), servers.growth_servers)
 
 
 JOBS = [

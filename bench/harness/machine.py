@@ -10,6 +10,7 @@ from .servers import ROOT
 
 PACKAGES = ["libuv1", "libevent-core-2.1-7", "libev4", "libasio-dev", "golang-go", "nodejs",
             "python3", "python3-uvloop", "redis-tools", "liburing2"]
+EVERYTHING = ("polyio_bench", "polyio_app")
 
 
 def output(*command):
@@ -48,8 +49,8 @@ def facts():
     }
 
 
-def prepare(say):
-    """Packages, build, node's ws. Raises CalledProcessError."""
+def prepare(say, *targets):
+    """Packages, build; for all targets node's ws too. Raises CalledProcessError."""
     subprocess.run([ROOT / "scripts/install", "build", "bench"], check=True)
     build = ROOT / "build/bench"
     if not (build / "build.ninja").is_file():
@@ -60,8 +61,10 @@ def prepare(say):
                         "-DCMAKE_C_FLAGS=-gdwarf-4", "-DCMAKE_CXX_FLAGS=-gdwarf-4"],
                        cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     say("building build/bench")
-    subprocess.run(["cmake", "--build", build, "--target", "polyio_bench", "polyio_app"],
+    subprocess.run(["cmake", "--build", build, "--target", *(targets or EVERYTHING)],
                    cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    if targets:
+        return
     if shutil.which("npm") and not (ROOT / "web/node_modules/ws").is_dir():
         say("npm ci in web/, for node's ws")
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=ROOT / "web", check=True,

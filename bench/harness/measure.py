@@ -41,19 +41,27 @@ class Bench:
         entries += [(limit.name + AGAIN, limit) for limit in limits[:1]]
         rows = {name: {"server": name, "kind": server.kind, "limit": server.limit, "runs": []}
                 for name, server in entries}
+        self.rounds_of([(job, name, server) for name, server in entries],
+                       {(job.name, name): rows[name]["runs"] for name in rows})
+        return list(rows.values())
+
+    def rounds_of(self, entries, runs, after=lambda: None):
+        """Every (job, name, server) has its turn in each round; `runs`, by job's and server's name,
+        gets what came of it. `after` is called after each round."""
         given_up = set()
         for number in range(1, self.rounds + 1):
             self.order.shuffle(entries)
-            for place, (name, server) in enumerate(entries, 1):
-                if name in given_up:
-                    rows[name]["runs"].append({"error": "failed twice before"})
+            for place, (job, name, server) in enumerate(entries, 1):
+                done = runs[job.name, name]
+                if (job.name, name) in given_up:
+                    done.append({"error": "failed twice before"})
                     continue
                 result = self.once(job, server)
-                rows[name]["runs"].append(result)
+                done.append(result)
                 self.tell(job, number, place, len(entries), name, result)
-                if [("error" in run) for run in rows[name]["runs"][-2:]] == [True, True]:
-                    given_up.add(name)
-        return list(rows.values())
+                if [("error" in run) for run in done[-2:]] == [True, True]:
+                    given_up.add((job.name, name))
+            after()
 
     def tell(self, job, number, place, count, name, result):
         if "error" in result:

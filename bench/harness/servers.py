@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,6 +129,12 @@ def echo_servers():
     return echo_limits() + polyio("echo") + [polyio_threads()] + echo_peers()
 
 
+def growth_servers():
+    """polyio's models beside one hand-written loop, the limit of them all here."""
+    return [replace(row, limit="hand-epoll")
+            for row in [*echo_limits()[:1], *polyio("echo"), polyio_threads()]]
+
+
 def round_trip_servers():
     """With and without polling for 60 us before sleeping."""
     spinning = [
@@ -174,6 +180,15 @@ def page_servers():
     ]
 
 
+def prepare_child(cpu):
+    """In a child: its core, as many descriptors as there may be, and death with us."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -192,7 +207,8 @@ class Running:
                    for part in self.server.command]
         self.process = subprocess.Popen(
             [*self.wrapper, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=self.prepare,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+            preexec_fn=lambda: prepare_child(self.cpu),
             executable=None if self.wrapper else self.server.executable or None)
         try:
             self.port = port or self.read_port()
@@ -203,14 +219,6 @@ class Running:
             raise
         return self
 
-    def prepare(self):
-        """In the child: its core, as many descriptors as there may be, and death with us."""
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-        if self.cpu is not None:
-            os.sched_setaffinity(0, {self.cpu})
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
     def read_port(self):
         end, line = time.monotonic() + self.patience, b""
         output = self.process.stdout.fileno()
@@ -220,6 +228,7 @@ class Running:
                 line += piece
                 found = READY.search(line)
                 if found:
+                    self.ready = line.decode().strip()  # what it said
                     return int(found.group(1))
                 if not piece:
                     break

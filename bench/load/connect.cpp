@@ -158,14 +158,6 @@ void exchange(int fd, const Pattern& pattern, std::size_t size) {
   }
 }
 
-// Until the server has as many descriptors; a server that hides them gets three seconds.
-void wait_for_accepts(pid_t pid, std::size_t descriptors) {
-  const std::int64_t end = now_ns() + 3'000'000'000;
-  while (descriptors_of(pid) < descriptors && now_ns() < end) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-}
-
 }  // namespace
 
 Json run_connect(const Options& options) { return Connects(options).run(); }
@@ -185,24 +177,18 @@ Json run_idle(const Options& options) {
     fds.push_back(connect_one(options.server, i + 1));
     if (options.touch) exchange(fds.back(), pattern, options.size);
   }
-  if (!options.touch) wait_for_accepts(options.pid, descriptors + options.connections);
+  // A server that hides its descriptors gets the time all the same.
+  if (!options.touch) wait_for_descriptors(options.pid, descriptors + options.connections, 3);
   const std::int64_t took = now_ns() - start;
   std::this_thread::sleep_for(rest);
   const Memory after = memory_of(options.pid);
   for (const int fd : fds) close(fd);
   close(warm);
 
-  const auto each = [&](std::int64_t from, std::int64_t to) {
-    return (to - from) / static_cast<std::int64_t>(options.connections);
-  };
   Json json;
   json["operations"] = options.connections;
   json["seconds"] = static_cast<double>(took / 1'000'000) / 1000;
-  json["bytes_per_connection"] = each(before.private_dirty, after.private_dirty);
-  json["anonymous_per_connection"] = each(before.anonymous, after.anonymous);
-  json["resident_per_connection"] = each(before.resident, after.resident);
-  json["kernel_both_ends_per_connection"] = each(before.kernel, after.kernel);
-  json["server_bytes_before"] = before.private_dirty;
+  add_memory(json, before, after, options.connections);
   return json;
 }
 

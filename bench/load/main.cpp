@@ -1,4 +1,5 @@
-// The load generator's command line: one mode per subcommand, one JSON object as the answer.
+// The load generator's command line: one mode per subcommand, one JSON object as the answer (of
+// `crowd` one per step).
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -49,7 +50,7 @@ CLI::App* add_mode(CLI::App& app, Command& command, const char* name, const char
       ->check(CLI::Range(1, 16 << 20))
       ->capture_default_str();
   mode->add_option("--warmup", options.warmup,
-                   "seconds before the measured span; idle: rest before memory is read")
+                   "seconds before the measured span; idle, crowd: rest before memory is read")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   mode->add_option("--patience", options.patience, "give up after so many seconds of silence")
@@ -76,7 +77,9 @@ int run(int argc, char** argv) {
   app.footer(
       "Example:\n"
       "  load echo --server 127.0.0.1:8080 --pid 4711 --cpu 1 --connections 50 --depth 16\n"
-      "  load fanout --server 127.0.0.1:3999 --protocol chat --connections 1000 --inflight 8");
+      "  load fanout --server 127.0.0.1:3999 --protocol chat --connections 1000 --inflight 8\n"
+      "  echo say 5 | load crowd --server 127.0.0.1:3999 --pid 4711 --protocol chat "
+      "--connections 9000");
   Command command;
   Options& options = command.options;
 
@@ -103,10 +106,20 @@ int run(int argc, char** argv) {
   CLI::App* idle = add_mode(app, command, "idle", "memory per idle connection");
   idle->add_flag("!--untouched", options.touch, "without the one message each exchanges first");
 
+  CLI::App* crowd = add_mode(app, command, "crowd",
+                             "clients of a chat join and stay; stdin: `say N`, `memory`, the end");
+  crowd->add_option("--protocol", options.protocol, "lines, chat")
+      ->check(CLI::IsMember({"lines", "chat"}))
+      ->capture_default_str();
+
   CLI11_PARSE(app, argc, argv);
   options.server = parse_server(command.server);
   raise_limits();
   pin(command.cpu);
+  if (*crowd) {
+    run_crowd(options);
+    return 0;
+  }
   Json json;
   if (*echo) json = run_echo(options);
   if (*fanout) json = run_fanout(options);

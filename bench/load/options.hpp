@@ -35,5 +35,6 @@ Json run_echo(const Options& options);
 Json run_fanout(const Options& options);
 Json run_connect(const Options& options);
 Json run_idle(const Options& options);
+void run_crowd(const Options& options);  // prints its answers itself
 
 }  // namespace polyio::bench

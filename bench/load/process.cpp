@@ -116,4 +116,13 @@ std::size_t descriptors_of(pid_t pid) {
   return count;
 }
 
+bool wait_for_descriptors(pid_t pid, std::size_t count, double seconds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (descriptors_of(pid) < count) {
+    if (std::chrono::steady_clock::now() >= end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
 }  // namespace polyio::bench

@@ -31,4 +31,7 @@ Memory memory_of(pid_t pid);
 // How many descriptors the process has; 0 when that can't be read.
 std::size_t descriptors_of(pid_t pid);
 
+// Waits until it has as many, but only so long; whether it does.
+bool wait_for_descriptors(pid_t pid, std::size_t count, double seconds);
+
 }  // namespace polyio::bench

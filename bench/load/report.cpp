@@ -4,8 +4,6 @@
 
 #include <cmath>
 
-#include "process.hpp"
-
 namespace polyio::bench {
 namespace {
 
@@ -54,6 +52,17 @@ Json Measurement::report(const Options& options, std::uint64_t operations, std::
                           {"max", us(latency.max())}};
   }
   return json;
+}
+
+void add_memory(Json& json, const Memory& before, const Memory& after, std::size_t connections) {
+  const auto each = [&](std::int64_t from, std::int64_t to) {
+    return (to - from) / static_cast<std::int64_t>(connections);
+  };
+  json["bytes_per_connection"] = each(before.private_dirty, after.private_dirty);
+  json["anonymous_per_connection"] = each(before.anonymous, after.anonymous);
+  json["resident_per_connection"] = each(before.resident, after.resident);
+  json["kernel_both_ends_per_connection"] = each(before.kernel, after.kernel);
+  json["server_bytes_before"] = before.private_dirty;
 }
 
 }  // namespace polyio::bench

@@ -1,10 +1,12 @@
-// Measurement: what is read before and after the measured span, and the JSON made of it.
+// Measurement: what is read before and after the measured span, and the JSON made of it. The same
+// for memory.
 #pragma once
 
 #include <cstdint>
 
 #include "histogram.hpp"
 #include "options.hpp"
+#include "process.hpp"
 
 namespace polyio::bench {
 
@@ -23,5 +25,8 @@ class Measurement {
   std::int64_t own_cpu_ns_ = 0;
   std::int64_t waited_ns_ = 0;  // for a core, the server and we
 };
+
+// What the server's memory, and the kernel's, grew by for each of so many connections.
+void add_memory(Json& json, const Memory& before, const Memory& after, std::size_t connections);
 
 }  // namespace polyio::bench
