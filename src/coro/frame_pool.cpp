@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t step = 16;
 constexpr std::size_t largest = 2040;        // larger blocks are the heap's
-constexpr std::size_t keep_bytes = 1 << 16;  // kept per size and thread at most
+constexpr std::size_t keep_bytes = 2 << 20;  // kept per thread at most
 
 // Sizes are rounded up to 8, 24, 40 ...: with its 8 bytes of header such a block fills what glibc's
 // malloc, and others of that kind, would round it up to.
@@ -28,20 +28,16 @@ struct Block {
   Block* next;
 };
 
-struct Shelf {
-  Block* first = nullptr;
-  std::uint32_t count = 0;
-};
-
 // `closed` outlives the destructor: frames freed by later thread-local destructors go to the heap.
 struct Cache {
-  std::array<Shelf, shelf_of(largest) + 1> shelves;
+  std::array<Block*, shelf_of(largest) + 1> shelves{};
+  std::size_t kept = 0;  // bytes
   bool closed = false;
   ~Cache() {
     closed = true;
-    for (Shelf& shelf : shelves) {
-      while (Block* block = shelf.first) {
-        shelf.first = block->next;
+    for (Block*& first : shelves) {
+      while (Block* const block = first) {
+        first = block->next;
         ::operator delete(block);
       }
     }
@@ -55,10 +51,10 @@ thread_local Cache cache;
 void* frame_allocate(std::size_t size) {
   if (size > largest || size == 0) return ::operator new(size);
   const std::size_t index = shelf_of(size);
-  Shelf& shelf = cache.shelves[index];
-  if (Block* block = shelf.first) {
-    shelf.first = block->next;
-    --shelf.count;
+  Block*& first = cache.shelves[index];
+  if (Block* const block = first) {
+    first = block->next;
+    cache.kept -= bytes_of(index);
     return block;
   }
   return ::operator new(bytes_of(index));
@@ -67,14 +63,12 @@ void* frame_allocate(std::size_t size) {
 void frame_free(void* memory, std::size_t size) noexcept {
   if (size > largest || size == 0) return ::operator delete(memory);
   const std::size_t index = shelf_of(size);
-  Shelf& shelf = cache.shelves[index];
-  if (cache.closed || (shelf.count + 1) * bytes_of(index) > keep_bytes) {
-    return ::operator delete(memory);
-  }
-  Block* block = static_cast<Block*>(memory);
-  block->next = shelf.first;
-  shelf.first = block;
-  ++shelf.count;
+  if (cache.closed || cache.kept >= keep_bytes) return ::operator delete(memory);
+  Block*& first = cache.shelves[index];
+  Block* const block = static_cast<Block*>(memory);
+  block->next = first;
+  first = block;
+  cache.kept += bytes_of(index);
 }
 
 #endif

@@ -52,6 +52,16 @@ TEST(Outbox, SkipsAndCountsBeyondTheNumberOfMessages) {
   EXPECT_EQ(outbox.take().skipped, 0u) << "a gap is told once";
 }
 
+TEST(Outbox, CountsTheMessagesOfAPiece) {
+  Outbox outbox;
+  for (std::size_t i = 0; i < Outbox::max_messages / 32; ++i) outbox.push_message(piece("32"), 32);
+  outbox.push_message(piece("one"));
+  outbox.push_message(piece("32"), 32);
+  const auto batch = outbox.take();
+  EXPECT_EQ(batch.pieces.size(), Outbox::max_messages / 32);
+  EXPECT_EQ(batch.skipped, 33u);
+}
+
 TEST(Outbox, SkipsAndCountsBeyondTheBytes) {
   Outbox outbox;
   const Piece large = piece(std::string(Outbox::max_message_bytes / 4, 'x'));

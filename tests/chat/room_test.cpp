@@ -13,9 +13,11 @@ ClientPtr client(std::uint64_t id, Wire wire) {
   auto made = std::make_shared<Client>();
   made->id = id;
   made->wire = wire;
-  made->name = "name " + std::to_string(id);
+  made->address = "name " + std::to_string(id);
   return made;
 }
+
+Name name(std::string text) { return std::make_shared<const std::string>(std::move(text)); }
 
 MessagePtr message(std::uint64_t sender, std::string text) {
   return std::make_shared<const Message>(sender, "name", std::move(text), 1'700'000'000'000);
@@ -47,6 +49,7 @@ TEST(Room, GivesAMessageToEverybodyInTheirProtocol) {
   room.add(page);
   (void)events_of(page);  // history and who
   room.said(message(1, "hello"));
+  room.distribute();
   EXPECT_EQ(lines_of(line), "[name] hello\n");
   const auto events = events_of(page);
   ASSERT_EQ(events.size(), 1u);
@@ -61,10 +64,85 @@ TEST(Room, SharesOneEncodingAmongReceivers) {
   for (const ClientPtr& one : clients) room.add(one);
   for (const ClientPtr& one : clients) (void)lines_of(one);
   room.said(message(1, "hello"));
+  room.distribute();
   std::vector<const std::string*> pieces;
   for (const ClientPtr& one : clients) pieces.push_back(one->outbox.take().pieces.at(0).get());
   EXPECT_EQ(pieces[0], pieces[1]);
   EXPECT_EQ(pieces[2], pieces[3]);
+}
+
+TEST(Room, GivesOutTogetherWhatWasSaidInATurn) {
+  Room room;
+  const auto line = client(1, Wire::line), page = client(2, Wire::websocket);
+  room.add(line);
+  room.add(page);
+  (void)events_of(page);
+  room.said(message(1, "a"));
+  room.said(message(1, "b"));
+  EXPECT_TRUE(room.undistributed());
+  EXPECT_EQ(lines_of(line), "");
+  room.distribute();
+  EXPECT_FALSE(room.undistributed());
+  const auto batch = line->outbox.take();
+  ASSERT_EQ(batch.pieces.size(), 1u);
+  EXPECT_EQ(*batch.pieces[0], "[name] a\n[name] b\n");
+  const auto events = events_of(page);
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0]["text"], "a");
+  EXPECT_EQ(events[1]["text"], "b");
+  for (int i = 0; i < 100; ++i) room.said(message(1, "m"));
+  EXPECT_FALSE(line->outbox.take().empty()) << "not without end";
+}
+
+TEST(Room, GivesOutSliceBySlice) {
+  Room room;
+  std::vector<ClientPtr> clients;
+  for (std::uint64_t id = 1; id <= 5; ++id) {
+    room.add(clients.emplace_back(client(id, id <= 3 ? Wire::line : Wire::websocket)));
+  }
+  for (const ClientPtr& one : clients) (void)one->outbox.take();
+  const auto heard = [&] {
+    return std::ranges::count_if(clients,
+                                 [](const auto& one) { return !one->outbox.take().empty(); });
+  };
+  room.said(message(1, "a"));
+  EXPECT_TRUE(room.distribute_to(2));
+  EXPECT_EQ(heard(), 2);
+  room.said(message(1, "b"));  // to all, after "a" has reached all
+  EXPECT_TRUE(room.distribute_to(2));
+  EXPECT_EQ(heard(), 2);
+  EXPECT_TRUE(room.distribute_to(2));
+  EXPECT_EQ(heard(), 2) << "the last one, and the first one again";
+  room.remove(clients[1]);  // "b" goes to all that were there
+  for (const ClientPtr& one : clients) {
+    const auto batch = one->outbox.take();
+    EXPECT_EQ(batch.pieces.size(), one->id == 1 ? 0u : 1u) << one->id;
+  }
+  EXPECT_FALSE(room.distribute_to(2));
+}
+
+TEST(Room, KeepsTheOrderOfMessagesAndAllElse) {
+  Room room;
+  const auto line = client(1, Wire::line), page = client(2, Wire::websocket);
+  room.add(line);
+  room.add(page);
+  (void)events_of(page);
+  room.said(message(1, "a"));
+  room.came(7, name("alice"));
+  room.said(message(1, "b"));
+  room.renamed(7, name("bob"));
+  room.said(message(1, "c"));
+  room.went(7);
+  room.said(message(1, "d"));
+  room.reply(*line, "reply\n");
+  room.said(message(1, "e"));
+  room.remove(line);  // which hears what was said while it was there
+  std::vector<std::string> order;
+  for (const json& event : events_of(page)) {
+    order.push_back(event["type"] == "message" ? event["text"] : event["type"]);
+  }
+  EXPECT_EQ(order, (std::vector<std::string>{"a", "join", "b", "rename", "c", "leave", "d", "e"}));
+  EXPECT_EQ(lines_of(line), "[name] a\n[name] b\n[name] c\n[name] d\nreply\n[name] e\n");
 }
 
 TEST(Room, TellsOnlyPagesWhoComesAndGoes) {
@@ -73,8 +151,8 @@ TEST(Room, TellsOnlyPagesWhoComesAndGoes) {
   room.add(line);
   room.add(page);
   (void)events_of(page);
-  room.came(7, "alice");
-  room.renamed(7, "bob");
+  room.came(7, name("alice"));
+  room.renamed(7, name("bob"));
   room.went(7);
   EXPECT_EQ(lines_of(line), "");
   EXPECT_EQ(events_of(page), (std::vector<json>{{{"type", "join"}, {"id", 7}, {"name", "alice"}},
@@ -85,7 +163,7 @@ TEST(Room, TellsOnlyPagesWhoComesAndGoes) {
 
 TEST(Room, RenamesNobodyWhoHasLeft) {
   Room room;
-  room.renamed(9, "ghost");
+  room.renamed(9, name("ghost"));
   EXPECT_EQ(room.present(), 0u);
 }
 
@@ -100,6 +178,7 @@ TEST(Room, RemovesInAnyOrderAndTwice) {
       room.remove(client(99, wire));
       for (const ClientPtr& one : clients) (void)one->outbox.take();
       room.said(message(1, "who hears?"));
+      room.distribute();
       for (const ClientPtr& one : clients) {
         EXPECT_EQ(one->outbox.take().pieces.size(), one->id == leaver ? 0u : 1u);
       }
@@ -112,7 +191,7 @@ TEST(Room, RemovesInAnyOrderAndTwice) {
 
 TEST(Room, GreetsAPageWithHistoryAndWho) {
   Room room;
-  room.came(1, "alice");
+  room.came(1, name("alice"));
   for (int i = 0; i < 205; ++i) room.said(message(1, std::to_string(i)));
   const auto page = client(2, Wire::websocket), line = client(3, Wire::line);
   room.add(page);
@@ -142,7 +221,7 @@ TEST(Room, SendsAsMuchHistoryAsAsked) {
 
 TEST(Room, ListsTheFirstFiveHundred) {
   Room room;
-  for (std::uint64_t id = 1; id <= 502; ++id) room.came(id, "n" + std::to_string(id));
+  for (std::uint64_t id = 1; id <= 502; ++id) room.came(id, name("n" + std::to_string(id)));
   const auto asker = client(2, Wire::line), page = client(600, Wire::websocket);
   room.send_who(*asker);
   const std::string text = lines_of(asker);
@@ -158,7 +237,7 @@ TEST(Room, ListsTheFirstFiveHundred) {
 // docs/chat-page.md: the first 500, you among them.
 TEST(Room, ListsThePageItselfAmongMany) {
   Room room;
-  for (std::uint64_t id = 1; id <= 600; ++id) room.came(id, "n" + std::to_string(id));
+  for (std::uint64_t id = 1; id <= 600; ++id) room.came(id, name("n" + std::to_string(id)));
   const auto page = client(600, Wire::websocket);
   room.add(page);
   const json who = events_of(page).at(1);

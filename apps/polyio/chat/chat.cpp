@@ -10,7 +10,8 @@
 namespace polyio::chat {
 namespace {
 
-constexpr std::size_t log_limit = 1024;  // bytes of a message in the log
+constexpr std::size_t log_limit = 1024;       // bytes of a message in the log
+constexpr std::size_t clients_at_once = 256;  // that a message is given to
 
 std::int64_t wall_clock_ms() {
   using namespace std::chrono;
@@ -40,6 +41,19 @@ const Room& Chat::room(const Io& home) const {
   throw std::invalid_argument("this Io is no home of the chat");
 }
 
+void Chat::distribute_soon(Home& home) {
+  if (!home.room.undistributed()) return;
+  if (home.io->driver().blocks()) return home.room.distribute();  // it has no turns
+  if (!std::exchange(home.distributes, true)) post_distribution(home);
+}
+
+void Chat::post_distribution(Home& home) {
+  home.io->post([&home] {
+    home.distributes = home.room.distribute_to(clients_at_once);
+    if (home.distributes) post_distribution(home);
+  });
+}
+
 void Chat::on_home(Io& io, Work work) {
   for (auto& home : homes_) {
     if (home->io != &io.home()) continue;
@@ -52,11 +66,14 @@ void Chat::on_home(Io& io, Work work) {
 template <class Tell>
 void Chat::on_every_home(Io& io, const Tell& tell) {
   for (auto& home : homes_) {
-    Room* const room = &home->room;
+    auto work = [tell, at = home.get()] {
+      tell(at->room);
+      distribute_soon(*at);
+    };
     if (home->io == &io) {
-      tell(*room);
+      work();
     } else {
-      home->io->post([room, tell] { tell(*room); });
+      home->io->post(std::move(work));
     }
   }
 }
@@ -67,7 +84,6 @@ ClientPtr Chat::make_client(const Stream& stream, Wire wire) {
   client->wire = wire;
   const auto peer = stream.peer_address();
   client->address = peer ? fmt::format("('{}', {})", peer->host(), peer->port()) : "('?', 0)";
-  client->name = client->address;
   return client;
 }
 
@@ -83,37 +99,38 @@ void Chat::forget(Io& io, const ClientPtr& client) {
 }
 
 void Chat::reply(Io& io, const ClientPtr& client, std::string bytes) {
-  on_home(io, [client, text = std::move(bytes)](Room&) mutable {
-    client->outbox.push_reply(std::move(text));
+  on_home(io, [client, text = std::move(bytes)](Room& room) mutable {
+    room.reply(*client, std::move(text));
   });
 }
 
 void Chat::reply_last(Io& io, const ClientPtr& client, std::string bytes) {
-  on_home(io, [client, text = std::move(bytes)](Room&) mutable {
+  on_home(io, [client, text = std::move(bytes)](Room& room) mutable {
+    room.distribute();
     client->outbox.close(std::move(text));
   });
 }
 
 void Chat::join(Io& io, const ClientPtr& client) {
   log(fmt::format("joined: {}", client->address));
-  on_every_home(io, [id = client->id, name = client->name](Room& room) { room.came(id, name); });
+  on_every_home(io, [id = client->id, name = name_of(client)](Room& room) { room.came(id, name); });
 }
 
 void Chat::leave(Io& io, const ClientPtr& client) {
   log(fmt::format("left: {}", client->address));
-  if (client->name != client->address) {
+  if (client->nickname) {
     const std::lock_guard lock(nicknames_mutex_);
-    nicknames_.erase(lower_case(client->name));
+    nicknames_.erase(lower_case(*client->nickname));
   }
   forget(io, client);
   on_every_home(io, [id = client->id](Room& room) { room.went(id); });
 }
 
 void Chat::say(Io& io, const ClientPtr& client, std::string_view text) {
-  const auto message =
-      std::make_shared<const Message>(client->id, client->name, std::string(text), wall_clock_ms());
+  const auto message = std::make_shared<const Message>(client->id, client->name(),
+                                                       std::string(text), wall_clock_ms());
   if (options_.log) {
-    log(fmt::format("[{}] {}", client->name, proto::escape_for_log(text, log_limit)));
+    log(fmt::format("[{}] {}", client->name(), proto::escape_for_log(text, log_limit)));
   }
   on_every_home(io, [message](Room& room) { room.said(message); });
 }
@@ -125,17 +142,17 @@ std::expected<void, std::string> Chat::rename(Io& io, const ClientPtr& client,
   }
   {
     const std::lock_guard lock(nicknames_mutex_);
-    const std::string before = lower_case(client->name);
+    const std::string before = lower_case(client->name());
     const std::string after = lower_case(nickname);
     if (!nickname.empty() && after != before && !nicknames_.insert(after).second) {
       return std::unexpected(fmt::format("the nickname {} is taken: choose another", nickname));
     }
     if (after != before) nicknames_.erase(before);
   }
-  const std::string name = nickname.empty() ? client->address : std::string(nickname);
-  log(fmt::format("renamed: {} is {}", client->address, name));
-  client->name = name;
-  on_every_home(io, [id = client->id, name](Room& room) { room.renamed(id, name); });
+  client->nickname = nickname.empty() ? nullptr : std::make_shared<const std::string>(nickname);
+  log(fmt::format("renamed: {} is {}", client->address, client->name()));
+  on_every_home(io,
+                [id = client->id, name = name_of(client)](Room& room) { room.renamed(id, name); });
   return {};
 }
 
@@ -149,6 +166,6 @@ void Chat::ask_who(Io& io, const ClientPtr& client) {
   on_home(io, [client](Room& room) { room.send_who(*client); });
 }
 
-Task<> Chat::serve(Io& io, Stream stream) { return serve_connection(*this, io, std::move(stream)); }
+Task<> Chat::serve(Io&, Stream stream) { return serve_connection(*this, std::move(stream)); }
 
 }  // namespace polyio::chat

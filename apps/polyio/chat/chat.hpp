@@ -77,7 +77,11 @@ class Chat {
   struct Home {
     Io* io;
     Room room;
+    bool distributes = false;  // before the loop's next turn
   };
+  // After something happened in the room, on its Io: what was said goes out once per turn.
+  static void distribute_soon(Home& home);
+  static void post_distribution(Home& home);
   ChatOptions options_;
   std::vector<std::unique_ptr<Home>> homes_;
   std::atomic<std::uint64_t> next_id_{1};

@@ -15,7 +15,7 @@ inline constexpr std::size_t listed_names = 500;  // of who is here; the rest is
 
 std::string history_frame(const std::deque<MessagePtr>& history);
 // `you` is among those listed when it is in `names`.
-std::string who_frame(const std::map<std::uint64_t, std::string>& names, std::uint64_t you);
+std::string who_frame(const std::map<std::uint64_t, Name>& names, std::uint64_t you);
 
 // A page's request. Anything that is not one parses as `none`.
 struct Command {

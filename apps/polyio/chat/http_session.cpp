@@ -92,11 +92,11 @@ Task<> answer_request(Chat& chat, Io& io, Stream& stream, const Request& request
 
 // One request per connection: browsers open connections ahead of time, and one kept alive without a
 // request would look like a silent line client the next time the page is loaded.
-Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytes first) {
+Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytesPtr first) {
   proto::RequestParser parser;
-  std::string pending = std::move(first.held);
-  pending.append(first.chunk.text());
-  first.chunk = {};
+  std::string pending = std::move(first->held);
+  pending.append(first->chunk.text());
+  first.reset();
   {
     CancelScope patience(io, chat.options().request_timeout);
     for (;;) {

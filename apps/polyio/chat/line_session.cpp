@@ -28,31 +28,101 @@ std::optional<std::string_view> argument_of(std::string_view line, std::string_v
   return line;
 }
 
-// One line client: what it says, one line at a time.
-class LineTalk {
+// One line client: what it says, one line at a time, and its connection.
+class LineSession {
  public:
-  LineTalk(Chat& chat, Io& io, ClientPtr client)
-      : chat_(chat), io_(io), client_(std::move(client)), reader_(chat.options().max_line) {}
+  LineSession(Chat& chat, Stream& stream)
+      : chat_(chat),
+        stream_(stream),
+        client_(chat.make_client(stream, Wire::line)),
+        reader_(chat.options().max_line) {
+    chat_.listen(io(), client_);
+  }
 
-  // Takes bytes; false: the client leaves.
-  bool feed(std::span<const std::byte> bytes) {
-    reader_.feed(bytes);
+  // For find_protocol and whoever turns out to be right: http_session, or run.
+  FirstBytesPtr& first() noexcept { return first_; }
+  // It is no line client.
+  void forget() { chat_.forget(io(), std::exchange(client_, nullptr)); }
+  // It is one.
+  void join() { chat_.join(io(), client_); }
+  // Reads until the client leaves, with a writer beside, both in `group`.
+  Task<> run(TaskGroup& group) {
+    bool broken = !group.spawn(write_outbox(stream_, *client_, group));
+    bool stays = !broken;
+    Task<bool> taking = take_first();
+    while (stays) {
+      const bool goes_on = co_await taking;
+      taking = {};  // its frame goes while nothing arrives
+      stays = goes_on;
+      if (!stays || ended_) break;
+      auto chunk = co_await stream_.receive();
+      broken = !chunk;
+      if (broken) break;
+      ended_ = chunk->empty();
+      taking = take(std::move(*chunk));
+    }
+    // Half a line is a message when the client ended it so: not when it is this server that ends,
+    // nor when the connection was reset, which is told once, and here to the writer: it goes first.
+    if (stays && !broken) {
+      (void)co_await io().yield();
+      if (!io().draining() && !group.cancelled()) finish();
+    }
+    chat_.leave(io(), client_);
+    if (broken) group.cancel();
+    orderly_ = !group.cancelled();
+  }
+  // True: it left in an orderly way and may still be listening.
+  bool orderly() const noexcept { return orderly_; }
+
+ private:
+  Io& io() const noexcept { return stream_.io(); }
+
+  // Each takes what arrived, line by line; false: the client leaves. One that asks for more than it
+  // takes waits in the middle, and what it has sent leaves the buffer, which others need.
+  Task<bool> take_first() {
+    const FirstBytesPtr first = std::move(first_);
+    ended_ = first->ended;
+    if (!feed(first->held)) co_return false;
+    co_return co_await take(std::move(first->chunk));
+  }
+  Task<bool> take(Lease chunk) {
+    std::string kept;
+    std::string_view rest = chunk.text();
+    while (!rest.empty()) {
+      const std::string_view line = rest.substr(0, rest.find('\n') + 1);  // 0: no end, all of it
+      const std::string_view piece = line.empty() ? rest : line;
+      if (!feed(piece)) co_return false;
+      rest.remove_prefix(piece.size());
+      if (!client_->outbox.replies_full()) continue;
+      if (!chunk.empty()) {
+        kept = rest;
+        rest = kept;
+        chunk = {};
+      }
+      const bool taken = co_await wait_for_replies(io(), *client_);
+      if (!taken) co_return false;
+    }
+    co_return true;
+  }
+
+  // False: the client leaves.
+  bool feed(std::string_view bytes) {
+    reader_.feed(std::as_bytes(std::span(bytes)));
     while (auto line = reader_.next()) {
-      if (!take(*line)) return false;
+      if (!take_line(*line)) return false;
     }
     return true;
   }
   // The end of file may follow a line without its end.
   void finish() {
-    if (auto line = reader_.finish()) (void)take(*line);
+    if (auto line = reader_.finish()) (void)take_line(*line);
   }
 
- private:
-  void reply(std::string text) { chat_.reply(io_, client_, std::move(text)); }
+  void reply(std::string text) { chat_.reply(io(), client_, std::move(text)); }
   void error(std::string_view text) { reply(fmt::format("-- error: {}\n", text)); }
 
-  bool take(const Result<std::string_view>& line) {
-    const bool first = std::exchange(first_, false);
+  bool take_line(const Result<std::string_view>& line) {
+    const bool first = std::exchange(first_line_, false);
     if (!line) {
       error(fmt::format("line too long: at most {} bytes", chat_.options().max_line));
       return true;
@@ -65,24 +135,24 @@ class LineTalk {
       error(fmt::format("{}: nobody got this line", valid.error().message()));
       return true;
     }
-    if (!command(*line)) chat_.say(io_, client_, *line);
+    if (!command(*line)) chat_.say(io(), client_, *line);
     return true;
   }
 
   bool command(std::string_view line) {
     if (!line.starts_with('/')) return false;
     if (const auto name = argument_of(line, "/nick")) {
-      const auto renamed = chat_.rename(io_, client_, *name);
+      const auto renamed = chat_.rename(io(), client_, *name);
       if (!renamed) {
         error(renamed.error());
       } else {
-        reply(fmt::format("-- you are {} now\n", client_->name));
+        reply(fmt::format("-- you are {} now\n", client_->name()));
       }
       return true;
     }
     if (const auto count = argument_of(line, "/history")) return history(*count);
     if (line == "/who") {
-      chat_.ask_who(io_, client_);
+      chat_.ask_who(io(), client_);
       return true;
     }
     if (line == "/help") {
@@ -101,77 +171,37 @@ class LineTalk {
       }
       count = count * 10 + static_cast<std::size_t>(digit - '0');
     }
-    chat_.ask_history(io_, client_, argument.empty() ? Room::history_limit : count);
+    chat_.ask_history(io(), client_, argument.empty() ? Room::history_limit : count);
     return true;
   }
 
   Chat& chat_;
-  Io& io_;
+  Stream& stream_;
   ClientPtr client_;
+  FirstBytesPtr first_ = std::make_unique<FirstBytes>();
   proto::LineReader reader_;
-  bool first_ = true;
+  bool first_line_ = true;
+  bool ended_ = false;  // the end of file has come
+  bool orderly_ = false;
 };
-
-// Takes what arrived, line by line; false: the client leaves. One that asks for more than it takes
-// waits in the middle, and what it has sent leaves the buffer, which others need.
-Task<bool> take_lines(Io& io, const ClientPtr& client, LineTalk& talk, Lease chunk) {
-  std::string kept;
-  std::string_view rest = chunk.text();
-  while (!rest.empty()) {
-    const std::string_view line = rest.substr(0, rest.find('\n') + 1);  // 0: no end, all of it
-    const std::string_view piece = line.empty() ? rest : line;
-    if (!talk.feed(std::as_bytes(std::span(piece)))) co_return false;
-    rest.remove_prefix(piece.size());
-    if (!client->outbox.replies_full()) continue;
-    if (!chunk.empty()) {
-      kept = rest;
-      rest = kept;
-      chunk = {};
-    }
-    const bool taken = co_await wait_for_replies(io, client);
-    if (!taken) co_return false;
-  }
-  co_return true;
-}
-
-// Reads until the client leaves. True: it left in an orderly way and may still be listening.
-Task<bool> read_lines(Io& io, Stream& stream, const ClientPtr& client, LineTalk& talk,
-                      const TaskGroup& group, FirstBytes first) {
-  if (!talk.feed(std::as_bytes(std::span(first.held)))) co_return true;
-  const bool stays = co_await take_lines(io, client, talk, std::move(first.chunk));
-  if (!stays) co_return !group.cancelled();
-  while (!first.ended) {
-    auto chunk = co_await stream.receive();
-    if (!chunk) co_return false;
-    if (chunk->empty()) break;
-    const bool goes_on = co_await take_lines(io, client, talk, std::move(*chunk));
-    if (!goes_on) co_return !group.cancelled();
-  }
-  // Half a line is a message when the client ended it so: not when it is this server that ends, nor
-  // when the connection was reset, which is told once, and here to the writer: it goes first.
-  (void)co_await io.yield();
-  if (!io.draining() && !group.cancelled()) talk.finish();
-  co_return true;
-}
 
 }  // namespace
 
-Task<> line_session(Chat& chat, Io& io, Stream& stream, FirstBytes first) {
-  const ClientPtr client = std::move(first.client);
-  LineTalk talk(chat, io, client);
-  chat.join(io, client);
-  bool orderly = false;
-  auto both = [&](TaskGroup& group) -> Task<> {
-    auto writer = group.spawn(write_outbox(io, stream, client, group));
-    if (writer) {
-      const bool finished = co_await read_lines(io, stream, client, talk, group, std::move(first));
-      orderly = finished;
+// Until its first bytes say otherwise, a connection is a line client that listens.
+Task<> serve_connection(Chat& chat, Stream stream) {
+  LineSession session(chat, stream);
+  const proto::Protocol protocol = co_await find_protocol(chat, stream, *session.first());
+  if (protocol != proto::Protocol::line) {
+    session.forget();
+    if (protocol == proto::Protocol::http) {
+      co_await http_session(chat, stream.io(), stream, std::move(session.first()));
     }
-    chat.leave(io, client);
-    if (!orderly) group.cancel();
-  };
-  co_await with_task_group(io, both);
-  if (orderly) co_await say_farewell(chat, io, stream);
+    co_return;
+  }
+  session.join();
+  auto both = [&session](TaskGroup& group) { return session.run(group); };
+  co_await with_task_group(stream.io(), both);
+  if (session.orderly()) co_await say_farewell(chat, stream.io(), stream);
 }
 
 }  // namespace polyio::chat

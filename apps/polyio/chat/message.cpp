@@ -60,15 +60,15 @@ std::string history_frame(const std::deque<MessagePtr>& history) {
   return frame_of_json({{"type", "history"}, {"messages", std::move(messages)}});
 }
 
-std::string who_frame(const std::map<std::uint64_t, std::string>& names, std::uint64_t you) {
+std::string who_frame(const std::map<std::uint64_t, Name>& names, std::uint64_t you) {
   json people = json::array();
   auto self = names.find(you);
   for (auto person = names.begin(); person != names.end(); ++person) {
     if (people.size() == listed_names) break;
-    people.push_back({{"id", person->first}, {"name", person->second}});
+    people.push_back({{"id", person->first}, {"name", *person->second}});
     if (person == self) self = names.end();
   }
-  if (self != names.end()) people.back() = {{"id", you}, {"name", self->second}};
+  if (self != names.end()) people.back() = {{"id", you}, {"name", *self->second}};
   return frame_of_json({{"type", "who"}, {"people", std::move(people)}, {"total", names.size()}});
 }
 

@@ -11,6 +11,9 @@
 
 namespace polyio::chat {
 
+// What others call a client: one string, shared by the rooms.
+using Name = std::shared_ptr<const std::string>;
+
 struct Message {
   Message(std::uint64_t sender, std::string sender_name, std::string said, std::int64_t time);
 

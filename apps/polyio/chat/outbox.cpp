@@ -2,18 +2,19 @@
 
 namespace polyio::chat {
 
-void Outbox::push_message(Piece piece) {
+void Outbox::push_message(Piece piece, std::uint16_t count) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   const bool full =
       messages_ > 0 &&  // one that is larger than the bound gets through when it is alone
-      (messages_ >= max_messages || message_bytes_ + piece->size() > max_message_bytes);
+      (messages_ + count > max_messages || message_bytes_ + piece->size() > max_message_bytes);
   // Once something was skipped the rest is, until the writer has told the gap: order is kept.
   if (skipped_ > 0 || full) {
-    if (skipped_++ == 0) gap_at_ = pieces_.size();
+    if (skipped_ == 0) gap_at_ = pieces_.size();
+    skipped_ += count;
     return;
   }
-  ++messages_;
+  messages_ = static_cast<std::uint16_t>(messages_ + count);
   message_bytes_ += piece->size();
   pieces_.push_back(std::move(piece));
   wake(writer_);
@@ -24,7 +25,7 @@ void Outbox::push_reply(std::string bytes) {
   if (closed_) return;
   if (replies_due_ > 0) --replies_due_;
   reply_bytes_ += bytes.size();
-  pieces_.push_back(std::make_shared<const std::string>(std::move(bytes)));
+  add(std::move(bytes));
   wake(writer_);
 }
 
@@ -36,15 +37,20 @@ void Outbox::expect_reply() {
 void Outbox::push_pong(std::string bytes) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
-  pong_ = std::make_shared<const std::string>(std::move(bytes));
+  Piece pong = std::make_shared<const std::string>(std::move(bytes));
+  if (pong_first_) {
+    pieces_.front() = std::move(pong);
+  } else {  // first: a close frame must stay the last
+    pieces_.insert(pieces_.begin(), std::move(pong));
+    ++gap_at_;
+    pong_first_ = true;
+  }
   wake(writer_);
 }
 
 void Outbox::close(std::string last) {
   const std::lock_guard lock(mutex_);
-  if (!closed_ && !last.empty()) {
-    pieces_.push_back(std::make_shared<const std::string>(std::move(last)));
-  }
+  if (!closed_ && !last.empty()) add(std::move(last));
   closed_ = true;
   wake(writer_);
 }
@@ -55,12 +61,9 @@ Outbox::Batch Outbox::take() {
   batch.pieces = std::exchange(pieces_, {});
   batch.skipped = std::exchange(skipped_, 0);
   batch.gap_at = gap_at_;
-  if (pong_) {  // first: a close frame must stay the last
-    batch.pieces.insert(batch.pieces.begin(), std::exchange(pong_, nullptr));
-    ++batch.gap_at;
-  }
   batch.closed = closed_;
   messages_ = message_bytes_ = 0;
+  pong_first_ = false;
   if (reply_bytes_ > 0) wake(reader_);
   reply_bytes_ = 0;
   return batch;

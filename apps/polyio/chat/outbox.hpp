@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <polyio/coro/frame_pool.hpp>
 #include <polyio/io/io.hpp>
 #include <string>
 #include <vector>
@@ -24,8 +25,9 @@ class Outbox {
   static constexpr std::size_t max_reply_bytes = 256 * 1024;
   static constexpr std::size_t max_replies_due = 4;
 
-  // A message from anyone. Skipped when too much waits, until everything has been sent.
-  void push_message(Piece piece);
+  // Messages from anyone, `count` of them in one piece. Skipped when too much waits, until
+  // everything has been sent.
+  void push_message(Piece piece, std::uint16_t count = 1);
   // An answer to this client alone.
   void push_reply(std::string bytes);
   // The client has asked its room for something: one reply is on its way.
@@ -35,10 +37,11 @@ class Outbox {
   // No more will come; what is here is still sent, and then `last`, such as a close frame.
   void close(std::string last = {});
 
+  using Pieces = std::vector<Piece, FrameAllocator<Piece>>;
   // What the writer takes: the pieces in order, and how many messages were skipped. All of those
   // have their place before pieces[gap_at], which is a reply, a close frame perhaps.
   struct Batch {
-    std::vector<Piece> pieces;
+    Pieces pieces;
     std::uint64_t skipped = 0;
     std::size_t gap_at = 0;
     bool closed = false;
@@ -50,6 +53,8 @@ class Outbox {
   // from the client's own tasks; nullptr before the task ends.
   void set_writer(Job* writer);
   void set_reader(Job* reader);
+  // Fetches into the cache what push_message is about to touch beside the outbox itself.
+  void prefetch_writer() const noexcept { __builtin_prefetch(writer_, 1); }
   // Whether the client asks for more than it takes.
   bool replies_full() const;
 
@@ -58,18 +63,22 @@ class Outbox {
     if (job) job->io.unpark(*job);
   }
 
+  void add(std::string bytes) {
+    pieces_.push_back(std::make_shared<const std::string>(std::move(bytes)));
+  }
+
   mutable std::mutex mutex_;
-  std::vector<Piece> pieces_;
-  Piece pong_;
-  std::size_t messages_ = 0;
-  std::size_t message_bytes_ = 0;
-  std::size_t reply_bytes_ = 0;
-  std::size_t replies_due_ = 0;
-  std::uint64_t skipped_ = 0;
-  std::size_t gap_at_ = 0;
+  Pieces pieces_;
   Job* writer_ = nullptr;
   Job* reader_ = nullptr;
-  bool closed_ = false;
+  std::uint64_t skipped_ = 0;
+  std::uint32_t gap_at_ = 0;
+  std::uint32_t message_bytes_ = 0;
+  std::uint32_t reply_bytes_ = 0;
+  std::uint16_t messages_ = 0;
+  std::uint8_t replies_due_ = 0;
+  bool pong_first_ : 1 = false;  // pieces_[0] is one
+  bool closed_ : 1 = false;
 };
 
 }  // namespace polyio::chat

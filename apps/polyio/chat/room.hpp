@@ -3,11 +3,11 @@
 // home Io only, through Chat::on_home; what is thread-safe about a client is its Outbox.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "message.hpp"
@@ -19,44 +19,78 @@ enum class Wire : bool { line, websocket };
 
 // One person's connection. Made by its session, shared with its room until it has left.
 struct Client {
+  static constexpr std::uint32_t nowhere = UINT32_MAX;
+
   std::uint64_t id = 0;
   Wire wire = Wire::line;
-  std::string address;  // ('host', port)
-  std::string
-      name;  // what others see: a nickname, or the address; its own session's, not the room's
+  std::uint32_t place = nowhere;  // among the clients of its room, whose variable this is
+  std::string address;            // ('host', port)
+  Name nickname;                  // or none; its own session's, not the room's
   Outbox outbox;
+
+  // What others see; its own session's too.
+  const std::string& name() const noexcept { return nickname ? *nickname : address; }
 };
 using ClientPtr = std::shared_ptr<Client>;
+
+// The address is not copied: it stays as long as a room lists it.
+inline Name name_of(const ClientPtr& client) {
+  return client->nickname ? client->nickname : Name(client, &client->address);
+}
 
 class Room {
  public:
   static constexpr std::size_t history_limit = 200;
 
+  // What was said lies here until it is given out, all of one turn of the loop together: a client
+  // has one piece, one wake-up and one write for it. Everything else that happens gives it out
+  // first, so order is kept.
+  void distribute() { (void)distribute_to(SIZE_MAX); }
+  // The same for the next `most` clients; true: there are more. What a client's writer touches is
+  // still in the cache when it runs after a few hundred, and others have their turn between.
+  bool distribute_to(std::size_t most);
+  bool undistributed() const noexcept { return given_.count > 0 || !waiting_.empty(); }
+
   // --- this home's clients ---
   void add(const ClientPtr& client);
   void remove(const ClientPtr& client);
-  void send_history(Client& client, std::size_t count) const;
-  void send_who(Client& client) const;
+  void send_history(Client& client, std::size_t count);
+  void send_who(Client& client);
+  void reply(Client& client, std::string bytes);
 
   // --- what happened here or on another home ---
   void said(const MessagePtr& message);
-  void came(std::uint64_t id, const std::string& name);
+  void came(std::uint64_t id, const Name& name);
   void went(std::uint64_t id);
-  void renamed(std::uint64_t id, const std::string& name);
+  void renamed(std::uint64_t id, const Name& name);
 
   const std::deque<MessagePtr>& history() const noexcept { return history_; }
   std::size_t present() const noexcept { return names_.size(); }
   // Clients of this home that messages come to.
-  std::size_t listening() const noexcept { return places_.size(); }
+  std::size_t listening() const noexcept { return lines_.size() + pages_.size(); }
 
  private:
+  std::vector<ClientPtr>& clients(Wire wire) noexcept {
+    return wire == Wire::line ? lines_ : pages_;
+  }
+  // What is being given out, and how many have it.
+  struct Given {
+    Piece lines, pages;
+    std::uint16_t count = 0;  // messages
+    std::size_t to_lines = 0, to_pages = 0;
+  };
+  void gather();
+  void give(const std::vector<ClientPtr>& clients, std::size_t& given, const Piece& piece,
+            std::size_t& most) const;
   void tell_pages(const std::string& frame);
 
   std::vector<ClientPtr> lines_;
   std::vector<ClientPtr> pages_;
-  std::unordered_map<std::uint64_t, std::size_t> places_;  // of this home's clients in those two
-  std::map<std::uint64_t, std::string> names_;             // everybody's, by id
+  std::map<std::uint64_t, Name> names_;  // everybody's, by id
   std::deque<MessagePtr> history_;
+  Given given_;
+  std::vector<MessagePtr> waiting_;
+  std::size_t waiting_bytes_ = 0;
 };
 
 }  // namespace polyio::chat

@@ -3,32 +3,34 @@
 // joined, a writer beside it, which sends what lies in the client's outbox.
 #pragma once
 
+#include <polyio/proto/sniff.hpp>
 #include <polyio/proto/websocket.hpp>
 
 #include "chat.hpp"
 
 namespace polyio::chat {
 
-Task<> serve_connection(Chat& chat, Io& io, Stream stream);
+Task<> serve_connection(Chat& chat, Stream stream);
 
-// What arrived while the protocol was being found out: `held` first, then `chunk`. A client that
-// turns out to be a line client has been listening since it connected.
+// What arrived while the protocol was being found out: `held` first, then `chunk`. It is on the
+// heap because it goes long before its session ends.
 struct FirstBytes {
-  ClientPtr client;
   std::string held;
   Lease chunk;
-  bool silent = false;  // nothing came at first: a line client that listens
-  bool ended = false;   // and then the end of file
+  bool ended = false;  // and then the end of file
 };
+using FirstBytesPtr = std::unique_ptr<FirstBytes>;
 
-Task<> line_session(Chat& chat, Io& io, Stream& stream, FirstBytes first);
-Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytes first);
+// Waits for the first bytes and decides; undecided: the connection ended, or said too little for
+// too long.
+Task<proto::Protocol> find_protocol(Chat& chat, Stream& stream, FirstBytes& first);
+Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytesPtr first);
 Task<> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest);
 
 // Sends the outbox's pieces until it is closed and empty, or sending fails, which cancels `group`.
-Task<> write_outbox(Io& io, Stream& stream, ClientPtr client, TaskGroup& group);
+Task<> write_outbox(Stream& stream, Client& client, TaskGroup& group);
 // Waits while the client has more replies waiting than it takes; false: cancelled.
-Task<bool> wait_for_replies(Io& io, ClientPtr client);
+Task<bool> wait_for_replies(Io& io, Client& client);
 // Ends a connection so that the last bytes sent are not lost: tells the end, then takes what still
 // arrives, for a while and up to a bound (a close with unread bytes would reset the connection).
 Task<> say_farewell(Chat& chat, Io& io, Stream& stream);

@@ -87,7 +87,7 @@ Task<bool> read_frames(Io& io, Stream& stream, const ClientPtr& client, PageTalk
   if (!rest.empty() && !talk.feed(std::as_bytes(std::span(rest)))) co_return true;
   for (;;) {
     if (client->outbox.replies_full()) {
-      const bool taken = co_await wait_for_replies(io, client);
+      const bool taken = co_await wait_for_replies(io, *client);
       if (!taken) co_return false;
     }
     auto chunk = co_await stream.receive();
@@ -133,12 +133,12 @@ Task<> keep_alive(Chat& chat, Io& io, PageTalk& talk, TaskGroup& group, Pinging&
 Task<> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest) {
   const ClientPtr client = chat.make_client(stream, Wire::websocket);
   PageTalk talk(chat, io, client);
-  talk.reply(hello_frame(client->id, client->name, chat.options().max_line));
+  talk.reply(hello_frame(client->id, client->name(), chat.options().max_line));
   chat.join(io, client);
   chat.listen(io, client);
   Pinging pinging;
   auto all = [&](TaskGroup& group) -> Task<> {
-    auto writer = group.spawn(write_outbox(io, stream, client, group));
+    auto writer = group.spawn(write_outbox(stream, *client, group));
     auto pinger = group.spawn(keep_alive(chat, io, talk, group, pinging));
     bool orderly = false;
     if (writer && pinger) {

@@ -45,8 +45,8 @@ class List {
 
   bool empty() const noexcept { return head_.next_ == &head_; }
   T* front() const noexcept { return empty() ? nullptr : item(head_.next_); }
-  T* next(T& after) const noexcept {
-    Node* node = static_cast<Node&>(after).next_;
+  T* next(const T& after) const noexcept {
+    Node* node = static_cast<const Node&>(after).next_;
     return node == &head_ ? nullptr : item(node);
   }
   void push_back(T& value) noexcept { insert(*head_.previous_, value); }

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <new>
 
 namespace polyio {
 
@@ -13,5 +15,20 @@ namespace polyio {
 void* frame_allocate(std::size_t size);
 // Gives back what frame_allocate(size) answered.
 void frame_free(void* block, std::size_t size) noexcept;
+
+// The same for containers that fill and empty as often as coroutines come and go.
+template <class T>
+struct FrameAllocator {
+  using value_type = T;
+  FrameAllocator() = default;
+  template <class U>
+  FrameAllocator(const FrameAllocator<U>&) noexcept {}
+  T* allocate(std::size_t count) {
+    if (count > SIZE_MAX / sizeof(T)) throw std::bad_array_new_length();
+    return static_cast<T*>(frame_allocate(count * sizeof(T)));
+  }
+  void deallocate(T* block, std::size_t count) noexcept { frame_free(block, count * sizeof(T)); }
+  friend bool operator==(FrameAllocator, FrameAllocator) noexcept { return true; }
+};
 
 }  // namespace polyio

@@ -1,0 +1,133 @@
+// What one idle line client costs in heap memory: what the chat keeps of it, its frames and jobs
+// and the driver's slot, all as malloc rounds them. operator new counts for the whole program.
+#include <gtest/gtest.h>
+#include <malloc.h>
+#include <chat/chat.hpp>
+#include <polyio/base/sanitizers.hpp>
+#include <polyio/drivers/registry.hpp>
+#include <polyio/io/task_group.hpp>
+#include <polyio/os/socket.hpp>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+namespace {
+std::atomic<std::int64_t> heap{0};
+}
+
+#if !POLYIO_ASAN && !POLYIO_TSAN
+static std::int64_t size_of(void* block) {
+  constexpr std::size_t header = 8;  // of glibc's malloc
+  return static_cast<std::int64_t>(malloc_usable_size(block) + header);
+}
+void* operator new(std::size_t size) {
+  void* const block = std::malloc(size);
+  if (!block) throw std::bad_alloc();
+  heap.fetch_add(size_of(block), std::memory_order_relaxed);
+  return block;
+}
+void operator delete(void* block) noexcept {
+  if (block) heap.fetch_sub(size_of(block), std::memory_order_relaxed);
+  std::free(block);
+}
+void operator delete(void* block, std::size_t) noexcept { ::operator delete(block); }
+#endif
+
+namespace polyio::chat {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t crowd = 64;
+#ifdef __clang__
+constexpr std::int64_t limit = 1'500;  // bytes a client
+#else
+constexpr std::int64_t limit = 1'700;  // g++ gives every coroutine a frame of its own
+#endif
+
+class Crowd {
+ public:
+  explicit Crowd(Io& io) : io_(io), chat_({.silence = 1ms}) { chat_.open({&io}); }
+
+  Task<> run() {
+    auto listener = io_.listen(*os::Address::parse("127.0.0.1:0"), 8);
+    address_ = *listener->local_address();
+    auto all = [&](TaskGroup& group) -> Task<> {
+      (void)group.spawn(accept_all(*listener, group));
+      co_await look();
+      group.cancel();
+    };
+    co_await with_task_group(io_, all);
+  }
+  std::int64_t idle() const { return idle_; }
+  std::int64_t grown() const { return grown_; }
+
+ private:
+  Task<> accept_all(Listener& listener, TaskGroup& group) {
+    for (;;) {
+      auto stream = co_await listener.accept();
+      if (!stream) co_return;
+      (void)group.spawn(chat_.serve(io_, std::move(*stream)));
+    }
+  }
+
+  Task<> look() {
+    sockets_.reserve(crowd + 1);
+    co_await come(1);  // what the first one needs is there for the others, such as pooled frames
+    const std::int64_t before = heap.load();
+    co_await come(crowd);
+    const std::int64_t after = heap.load();
+    idle_ = (after - before) / std::int64_t{crowd};
+    co_await speak();
+    grown_ = (heap.load() - after) / std::int64_t{crowd};
+  }
+
+  Task<> come(std::size_t count) {
+    for (const std::size_t all = sockets_.size() + count; sockets_.size() < all;) {
+      sockets_.push_back(*os::tcp_socket(AF_INET, os::Blocking::no));
+      EXPECT_TRUE(os::start_connect(sockets_.back().get(), address_));
+      while (chat_.room(io_).present() < sockets_.size()) (void)co_await io_.sleep(1ms);
+    }
+  }
+
+  // Each begins a line, ends it later, and is told that nobody got it: nothing of it is to stay.
+  Task<> speak() {
+    const std::string begin(1'000, '\1'), end = "\n";
+    for (const auto& text : {begin, end}) {
+      for (const auto& socket : sockets_) {
+        iovec part{const_cast<char*>(text.data()), text.size()};
+        EXPECT_TRUE(os::send(socket.get(), {&part, 1}));
+      }
+      (void)co_await io_.sleep(5ms);
+    }
+    for (const auto& socket : sockets_) {
+      std::array<std::byte, 200> room;
+      while (!os::receive(socket.get(), room)) (void)co_await io_.sleep(1ms);
+    }
+  }
+
+  Io& io_;
+  Chat chat_;
+  os::Address address_;
+  std::vector<os::UniqueFd> sockets_;
+  std::int64_t idle_ = 0, grown_ = 0;
+};
+
+TEST(Memory, OfAnIdleLineClientIsSmall) {
+#if POLYIO_ASAN || POLYIO_TSAN
+  GTEST_SKIP() << "the sanitizer's heap is another";
+#elif !defined(__OPTIMIZE__)
+  GTEST_SKIP() << "the frames are larger";
+#endif
+  Io io(*make_driver("epoll"));
+  Crowd clients(io);
+  io.run(clients.run());
+  RecordProperty("bytes", std::to_string(clients.idle()));
+  EXPECT_LE(clients.idle(), limit);
+  EXPECT_GT(clients.idle(), std::int64_t{sizeof(Client)}) << "not counted";
+  EXPECT_LT(clients.grown(), 100) << "kept by clients that are idle again, not by the frame pool";
+}
+
+}  // namespace
+}  // namespace polyio::chat
