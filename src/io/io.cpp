@@ -8,22 +8,6 @@ namespace {
 
 thread_local Io* io_of_this_thread = nullptr;
 
-// Of thousands of ready jobs each is in no cache: the next one's coroutine and the one after it are
-// asked for while the first runs.
-void prefetch(const List<Job, ReadyTag>& ready) noexcept {
-  const Job* const next = ready.front();
-  if (!next) return;
-  const auto* const frame = static_cast<const char*>(next->resume.address());
-  __builtin_prefetch(frame);
-  __builtin_prefetch(frame + 64);
-  __builtin_prefetch(next->scope);
-  const Job* const after = ready.next(*next);
-  if (!after) return;
-  __builtin_prefetch(after);
-  __builtin_prefetch(reinterpret_cast<const char*>(after) + 64);
-  __builtin_prefetch(reinterpret_cast<const char*>(after) + 128);
-}
-
 // After this many operations in a row that ended at once a job lets the others run.
 constexpr unsigned inline_limit = 64;
 
@@ -106,6 +90,22 @@ bool Io::spin(Deadline until) {
   }
   spin_pays_ = false;
   return false;
+}
+
+// Of thousands of ready jobs each is in no cache: the next one's coroutine and the one after it are
+// asked for while the first runs.
+void Io::prefetch(const List<Job, ReadyTag>& ready) noexcept {
+  const Job* const next = ready.front();
+  if (!next) return;
+  const auto* const frame = static_cast<const char*>(next->resume.address());
+  __builtin_prefetch(frame);
+  __builtin_prefetch(frame + 64);
+  next->scope->prefetch_reason();
+  const Job* const after = ready.next(*next);
+  if (!after) return;
+  __builtin_prefetch(after);
+  __builtin_prefetch(reinterpret_cast<const char*>(after) + 64);
+  __builtin_prefetch(reinterpret_cast<const char*>(after) + 128);
 }
 
 void Io::run_ready() {

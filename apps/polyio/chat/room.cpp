@@ -90,8 +90,8 @@ void Room::give(const std::vector<ClientPtr>& clients, std::size_t& given, const
                 std::size_t& most) const {
   for (; given < clients.size() && most > 0; ++given, --most) {
     // Of thousands of clients each is in no cache.
-    if (given + 8 < clients.size()) __builtin_prefetch(&clients[given + 8]->outbox, 1);
-    if (given + 4 < clients.size()) clients[given + 4]->outbox.prefetch_writer();
+    if (given + 16 < clients.size()) clients[given + 16]->outbox.prefetch();
+    if (given + 8 < clients.size()) clients[given + 8]->outbox.prefetch_writer();
     clients[given]->outbox.push_message(piece, given_.count);
   }
 }

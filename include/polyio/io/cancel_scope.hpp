@@ -37,13 +37,14 @@ class CancelScope : public ListNode<ChildScopeTag>, private Timer {
   void cancel_with(int reason);
   // Why all inside ends, or 0; one load, for every operation asks.
   int reason() const noexcept { return reason_; }
+  void prefetch_reason() const noexcept { __builtin_prefetch(&reason_); }
 
   Io& io_;
   Job* job_ = nullptr;  // who opened it
   CancelScope* parent_ = nullptr;
   List<CancelScope, ChildScopeTag> children_;
   List<Job, ScopeTag> jobs_;  // those whose innermost scope this is
-  int reason_ = 0;  // given here, or handed down from further out
+  int reason_ = 0;            // given here, or handed down from further out
   bool timed_out_ = false;
 };
 

@@ -118,6 +118,7 @@ class Io {
     Nanoseconds span{0};
   };
 
+  static void prefetch(const List<Job, ReadyTag>& ready) noexcept;
   void run_ready();
   void wait();
   bool spin(Deadline until);
