@@ -10,7 +10,7 @@
 namespace polyio::chat {
 namespace {
 
-constexpr std::size_t log_limit = 1024;       // bytes of a message in the log
+constexpr std::size_t log_limit = 1024;      // bytes of a message in the log
 constexpr std::size_t clients_at_once = 32;  // that a message is given to
 
 std::int64_t wall_clock_ms() {
