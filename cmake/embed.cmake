@@ -11,7 +11,7 @@ if(NOT CMAKE_SCRIPT_MODE_FILE)
     file(GLOB_RECURSE files CONFIGURE_DEPENDS LIST_DIRECTORIES false "${dir}/*")
     if(NOT "${dir}/index.html" IN_LIST files)
       message(FATAL_ERROR "polyio_embed: ${dir} has no index.html "
-                          "(build the page: cd web && npm ci && npm run build)")
+                          "(build the page: cd web && npm install && npm run build)")
     endif()
     set(script "${CMAKE_CURRENT_FUNCTION_LIST_FILE}")
     set(output "${CMAKE_CURRENT_BINARY_DIR}/${target}_page_assets.cpp")

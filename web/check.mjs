@@ -40,7 +40,7 @@ try {
   const differences = names.sort().map(difference).filter(Boolean);
   if (differences.length) {
     console.error('web/dist is not what web/ builds to:\n  ' + differences.join('\n  '));
-    console.error('Run `npm ci && npm run build` in web/ and commit web/dist.');
+    console.error('Run `npm install && npm run build` in web/ and commit web/dist.');
     process.exitCode = 1;
   } else {
     console.log(`web/dist is up to date (${names.length} files).`);

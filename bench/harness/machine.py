@@ -66,6 +66,6 @@ def prepare(say, *targets):
     if targets:
         return
     if shutil.which("npm") and not (ROOT / "web/node_modules/ws").is_dir():
-        say("npm ci in web/, for node's ws")
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=ROOT / "web", check=True,
-                       stdout=subprocess.DEVNULL)
+        say("npm install in web/, for node's ws")
+        subprocess.run(["npm", "install", "--no-save", "--no-audit", "--no-fund"],
+                       cwd=ROOT / "web", check=True, stdout=subprocess.DEVNULL)

@@ -42,7 +42,7 @@ class Server:
         if "uvloop" in self.command and not python_with("uvloop"):
             return "python3-uvloop is not there"
         if self.name == "node-ws" and not (ROOT / "web/node_modules/ws").is_dir():
-            return "npm ci has not been run in web/"
+            return "npm install has not been run in web/"
         return ""
 
 

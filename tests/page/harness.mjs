@@ -1,6 +1,6 @@
 // What the page's tests stand on: a real browser, a real server, and a plain TCP line client.
 //
-//   cd web && npm ci && POLYIO_CHAT=/path/to/polyio npm test
+//   cd web && npm install && POLYIO_CHAT=/path/to/polyio npm test
 //
 // POLYIO_CHAT       the server; without it, mock.mjs stands in
 // POLYIO_CHAT_ARGS  more arguments for it, as in "--model epoll"

@@ -1,6 +1,6 @@
 // The page in a real browser against a real server: pages and a plain TCP line client in one room.
 //
-//   cd web && npm ci && POLYIO_CHAT=/path/to/polyio npm test
+//   cd web && npm install && POLYIO_CHAT=/path/to/polyio npm test
 //
 // POLYIO_CHAT       the server; without it, mock.mjs stands in
 // POLYIO_CHAT_ARGS  more arguments for it, as in "--model epoll"
