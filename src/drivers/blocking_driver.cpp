@@ -189,7 +189,7 @@ Result<> BlockingDriver::lend_thread(Job& job) {
   reap_threads();
   Lent& lent = lent_.emplace_back();
   try {
-    lent.thread = std::thread([this, &job, &lent] {
+    lent.thread = os::Thread([this, &job, &lent] {
       enter();
       io().run_job(job);
       leave();

@@ -17,8 +17,8 @@
 #include <mutex>
 #include <polyio/io/driver.hpp>
 #include <polyio/io/io.hpp>
+#include <polyio/os/thread.hpp>
 #include <semaphore>
-#include <thread>
 #include <vector>
 
 #include "buffer_pool.hpp"
@@ -69,7 +69,7 @@ class BlockingDriver final : public Driver {
     std::uint32_t generation = 0;
   };
   struct Lent {
-    std::thread thread;
+    os::Thread thread;
     std::atomic<bool> ended{false};
   };
 

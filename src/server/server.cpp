@@ -7,6 +7,7 @@
 #include <polyio/os/signals.hpp>
 #include <polyio/server/server.hpp>
 #include <stdexcept>
+#include <thread>
 
 #include "worker.hpp"
 

@@ -248,7 +248,7 @@ void Worker::serve_in_thread(Stream stream) {
   const std::lock_guard lock(threads_mutex_);
   ConnectionThread& self = threads_.emplace_back();
   try {
-    self.thread = std::thread([this, &self, owned = std::move(*socket)]() mutable {
+    self.thread = os::Thread([this, &self, owned = std::move(*socket)]() mutable {
       run_thread(self, std::move(owned));
     });
   } catch (const std::system_error& error) {

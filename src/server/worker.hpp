@@ -7,8 +7,8 @@
 #include <mutex>
 #include <polyio/io/stream.hpp>
 #include <polyio/io/task_group.hpp>
+#include <polyio/os/thread.hpp>
 #include <polyio/server/server.hpp>
-#include <thread>
 
 namespace polyio {
 
@@ -52,7 +52,7 @@ class Worker final : private TaskGroup::Supervisor {
 
  private:
   struct ConnectionThread {
-    std::thread thread;
+    os::Thread thread;
     Io* io = nullptr;  // while it runs; guarded by threads_mutex_
     bool ended = false;
   };

@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
+#include <pthread.h>
 
+#include <polyio/io/task_group.hpp>
+#include <polyio/os/thread.hpp>
 #include <set>
 
 #include "fixture.hpp"
@@ -237,6 +240,37 @@ TEST_P(Serving, OnIpv6) {
 }
 
 // --- loops ---
+
+TEST(ServerThreads, HaveASmallStack) {
+  std::size_t handlers = 0, childs = 0;
+  const auto stack_size = [] {
+    pthread_attr_t attributes;
+    std::size_t size = 0;
+    ::pthread_getattr_np(::pthread_self(), &attributes);
+    ::pthread_attr_getstacksize(&attributes, &size);
+    ::pthread_attr_destroy(&attributes);
+    return size;
+  };
+  ServerOptions options;
+  options.model = "blocking";
+  Running running(options, [&](Io& io, Stream stream) -> Task<> {
+    handlers = stack_size();
+    auto child = [&]() -> Task<> {
+      childs = stack_size();
+      co_return;
+    };
+    auto body = [&](TaskGroup& group) -> Task<> {
+      (void)group.spawn(child());
+      co_return;
+    };
+    co_await with_task_group(io, body);
+    co_await echo(io, std::move(stream));
+  });
+  running.start();
+  running.connect().expect_echo("x");
+  EXPECT_EQ(handlers, os::Thread::stack_size);
+  EXPECT_EQ(childs, os::Thread::stack_size);
+}
 
 TEST(ServerLoops, SpreadConnectionsEvenly) {
   for (const Dials& dials : all_dials()) {

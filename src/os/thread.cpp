@@ -1,0 +1,46 @@
+#include <memory>
+#include <polyio/base/assert.hpp>
+#include <polyio/os/thread.hpp>
+#include <system_error>
+#include <utility>
+
+namespace polyio::os {
+namespace {
+
+using Work = std::move_only_function<void()>;
+
+// An exception that leaves `work` ends the process, as with std::thread.
+void* run(void* argument) noexcept {
+  const std::unique_ptr<Work> work(static_cast<Work*>(argument));
+  (*work)();
+  return nullptr;
+}
+
+}  // namespace
+
+Thread::Thread(Work work) {
+  auto owned = std::make_unique<Work>(std::move(work));
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, stack_size);
+  const int error = ::pthread_create(&id_, &attributes, run, owned.get());
+  ::pthread_attr_destroy(&attributes);
+  if (error) throw std::system_error(error, std::generic_category(), "pthread_create");
+  (void)owned.release();
+  joinable_ = true;
+}
+
+Thread& Thread::operator=(Thread&& other) noexcept {
+  POLYIO_ASSERT(!joinable_);
+  id_ = other.id_;
+  joinable_ = std::exchange(other.joinable_, false);
+  return *this;
+}
+
+Thread::~Thread() { POLYIO_ASSERT(!joinable_); }
+
+void Thread::join() noexcept {
+  if (std::exchange(joinable_, false)) ::pthread_join(id_, nullptr);
+}
+
+}  // namespace polyio::os
