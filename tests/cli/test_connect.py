@@ -195,7 +195,9 @@ class OnTerminal(TestCase):
             terminal = self.talk(server.address)
             terminal.type(b"hello\r")
             terminal.expect(b"HELLO\r\n>>> ")
-            terminal.type(b"\r   \x15")  # an empty line is not sent; Ctrl-U takes back
+            terminal.type(b"\r")  # an empty line is not sent
+            terminal.expect(b"\r\n>>> ")  # until then the terminal itself edits what is typed
+            terminal.type(b"   \x15")  # Ctrl-U takes back
             terminal.type("bad häß€".encode() + b"\x7f\x7fX\x1b[D\x1b[D\x01\x1b[C\x0b")
             terminal.type(b"\x19!\x05?\r")  # Ctrl-Y, Ctrl-E
             terminal.expect("BAD HäX!?".encode() + b"\r\n>>> ")
