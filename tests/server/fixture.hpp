@@ -45,16 +45,21 @@ class Peer {
     auto fd = os::tcp_socket(address.family(), os::Blocking::yes);
     if (!fd) throw std::system_error(fd.error(), "socket");
     socket_ = std::move(*fd);
-    const timeval patience{.tv_sec = limit.count(), .tv_usec = 0};
-    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    // First of all: with a time limit it would not be restarted after io_uring's work in this
+    // thread (the probe's ring that ends), but fail with EINTR.
     if (::connect(socket_.get(), address.data(), address.size()) != 0) {
       throw std::system_error(errno, std::system_category(), "connect");
     }
+    const timeval patience{.tv_sec = limit.count(), .tv_usec = 0};
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   }
 
   void send(std::string_view text) {
-    const ssize_t sent = ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL);
+    ssize_t sent = 0;
+    do {
+      sent = ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
     EXPECT_EQ(sent, static_cast<ssize_t>(text.size()));
   }
   // Lets the kernel notice that the other end is gone: a connection that was being made while the
