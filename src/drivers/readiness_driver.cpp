@@ -150,11 +150,7 @@ bool ReadinessDriver::perform(Slot& slot, Op& op) {
 bool ReadinessDriver::wait_for(Slot& slot, Op& op, Events direction) {
   Op*& place = direction == event_read ? slot.reader : slot.writer;
   POLYIO_ASSERT(!place);
-  if (direction == event_read) {
-    slot.may_read = false;
-  } else {
-    slot.may_write = false;
-  }
+  if (direction == event_read) slot.may_read = false;
   if (!(slot.interest & direction)) {
     const int error = set_interest(fd_of(op), slot, slot.interest | direction);
     if (error) return finish(op, -error);
@@ -238,7 +234,6 @@ void ReadinessDriver::told(const Event& event) {
   if (event.key.data == wakeup_data) return wakeup_.drain();
   Slot& slot = slots_[static_cast<std::size_t>(event.key.fd)];
   if (slot.generation != event.key.data) return;  // stale: closed since
-  if (event.mask & event_write) slot.may_write = true;
   if (event.mask & event_read) {
     slot.may_read = true;
     if (slot.reader && slot.reader->state == OpState::pending) {

@@ -47,7 +47,6 @@ class ReadinessDriver final : public Driver {
     Events interest = 0;
     bool open = false;
     bool may_read = true;  // worth a try
-    bool may_write = true;
   };
 
   Slot& slot_of(Handle handle) noexcept;

@@ -16,7 +16,7 @@ namespace polyio {
 struct ServerShared {
   ServerOptions options;
   Handler handler;
-  // Away from what every connection reads, and at the end of every connection only.
+  // On cache lines away from options and handler, which every connection reads.
   alignas(64) std::atomic<std::uint64_t> accepted{0};
   std::atomic<std::uint64_t> active{0}, failed{0}, refused{0}, accept_errors{0}, cut{0};
   std::atomic<bool> acceptor_waits{false};          // for a connection to end

@@ -42,12 +42,20 @@ std::vector<json> events_of(const ClientPtr& receiver) {
   return events;
 }
 
-TEST(Room, GivesAMessageToEverybodyInTheirProtocol) {
+// A room in which two have been greeted.
+struct LineAndPage {
+  LineAndPage() {
+    room.add(line);
+    room.add(page);
+    (void)events_of(page);  // history and who
+  }
   Room room;
-  const auto line = client(1, Wire::line), page = client(2, Wire::websocket);
-  room.add(line);
-  room.add(page);
-  (void)events_of(page);  // history and who
+  const ClientPtr line = client(1, Wire::line), page = client(2, Wire::websocket);
+};
+
+TEST(Room, GivesAMessageToEverybodyInTheirProtocol) {
+  LineAndPage here;
+  auto& [room, line, page] = here;
   room.said(message(1, "hello"));
   room.distribute();
   EXPECT_EQ(lines_of(line), "[name] hello\n");
@@ -72,11 +80,8 @@ TEST(Room, SharesOneEncodingAmongReceivers) {
 }
 
 TEST(Room, GivesOutTogetherWhatWasSaidInATurn) {
-  Room room;
-  const auto line = client(1, Wire::line), page = client(2, Wire::websocket);
-  room.add(line);
-  room.add(page);
-  (void)events_of(page);
+  LineAndPage here;
+  auto& [room, line, page] = here;
   room.said(message(1, "a"));
   room.said(message(1, "b"));
   EXPECT_TRUE(room.undistributed());
@@ -122,11 +127,8 @@ TEST(Room, GivesOutSliceBySlice) {
 }
 
 TEST(Room, KeepsTheOrderOfMessagesAndAllElse) {
-  Room room;
-  const auto line = client(1, Wire::line), page = client(2, Wire::websocket);
-  room.add(line);
-  room.add(page);
-  (void)events_of(page);
+  LineAndPage here;
+  auto& [room, line, page] = here;
   room.said(message(1, "a"));
   room.came(7, name("alice"));
   room.said(message(1, "b"));
@@ -146,11 +148,8 @@ TEST(Room, KeepsTheOrderOfMessagesAndAllElse) {
 }
 
 TEST(Room, TellsOnlyPagesWhoComesAndGoes) {
-  Room room;
-  const auto line = client(1, Wire::line), page = client(2, Wire::websocket);
-  room.add(line);
-  room.add(page);
-  (void)events_of(page);
+  LineAndPage here;
+  auto& [room, line, page] = here;
   room.came(7, name("alice"));
   room.renamed(7, name("bob"));
   room.went(7);

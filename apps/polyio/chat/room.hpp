@@ -47,7 +47,7 @@ class Room {
   // first, so order is kept.
   void distribute() { (void)distribute_to(SIZE_MAX); }
   // The same for the next `most` clients; true: there are more. What a client's writer touches is
-  // still in the cache when it runs after a few hundred, and others have their turn between.
+  // still in the cache when it runs after a few dozen, and others have their turn between.
   bool distribute_to(std::size_t most);
   bool undistributed() const noexcept { return given_.count > 0 || !waiting_.empty(); }
 

@@ -70,7 +70,7 @@ class Io {
   // Ends every receive and send that makes no progress for `span` with timed_out; zero: none.
   void set_idle_timeout(Nanoseconds span);
   // Before it sleeps, the Io looks again and again for up to `span`: an event then costs no wake-up
-  // of the thread (some 20 µs), and waiting costs the core. Adaptive: once nothing came within the
+  // of the thread, and waiting costs the core. Adaptive: once nothing came within the
   // span it sleeps at once, until waits are short again. Zero: never. No effect under the blocking
   // model.
   void set_spin(Nanoseconds span) noexcept { spin_ = span; }
