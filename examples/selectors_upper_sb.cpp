@@ -25,7 +25,7 @@ void answer(CallbackSelector& loop, os::UniqueFd& connection) {
 }
 
 int main() {
-  auto listener = os::listen_tcp(*os::Address::parse("127.0.0.1:8088"), 128, os::Blocking::no);
+  auto listener = os::listen_stream(*os::Address::parse("127.0.0.1:8088"), 128, os::Blocking::no);
   if (!listener) return 1;
   CallbackSelector loop;
   auto accept = [&loop](int fd, Events) {

@@ -21,7 +21,7 @@ struct Settings {
 };
 
 Result<os::UniqueFd> connect_to(const os::Address& address, Nanoseconds timeout) {
-  auto socket = os::tcp_socket(address.family(), os::Blocking::no);
+  auto socket = os::stream_socket(address.family(), os::Blocking::no);
   if (!socket) return socket;
   const auto begun = os::start_connect(socket->get(), address);
   if (!begun) return fail(begun.error());

@@ -42,7 +42,7 @@ std::int64_t connect_blocking(int fd, const os::Address& address, const BlockedC
 
 }  // namespace
 
-BlockingDriver::BlockingDriver() { (void)Timekeeper::instance(); }
+BlockingDriver::BlockingDriver() : SocketDriver(os::Blocking::yes) { (void)Timekeeper::instance(); }
 
 void BlockingDriver::retire() noexcept {
   for (Lent& lent : lent_) lent.thread.join();
@@ -55,23 +55,11 @@ BlockingDriver::~BlockingDriver() {
   for (const Slot& slot : slots_) os::UniqueFd(slot.fd).reset();
 }
 
-int BlockingDriver::fd_of(Handle handle) const noexcept {
+int BlockingDriver::descriptor(Handle handle) const noexcept {
   POLYIO_ASSERT(handle.slot < slots_.size());
   const Slot& slot = slots_[handle.slot];
   POLYIO_ASSERT(slot.fd >= 0 && slot.generation == handle.generation);
   return slot.fd;
-}
-
-Result<Handle> BlockingDriver::listen(const os::Address& address, int backlog) {
-  auto fd = os::listen_tcp(address, backlog, os::Blocking::yes);
-  if (!fd) return fail(fd.error());
-  return adopt(fd->release());
-}
-
-Result<Handle> BlockingDriver::open(int family) {
-  auto fd = os::tcp_socket(family, os::Blocking::yes);
-  if (!fd) return fail(fd.error());
-  return adopt(fd->release());
 }
 
 Result<Handle> BlockingDriver::adopt(int socket) {
@@ -88,24 +76,12 @@ Result<Handle> BlockingDriver::adopt(int socket) {
 }
 
 Result<os::UniqueFd> BlockingDriver::release(Handle handle) {
-  os::UniqueFd fd(fd_of(handle));
+  os::UniqueFd fd(descriptor(handle));
   Slot& slot = slots_[handle.slot];
   slot.fd = -1;
   ++slot.generation;
   free_slots_.push_back(handle.slot);
   return fd;
-}
-
-Result<> BlockingDriver::shutdown(Handle handle, int how) {
-  return os::shutdown(fd_of(handle), how);
-}
-
-Result<os::Address> BlockingDriver::local_address(Handle handle) {
-  return os::local_address(fd_of(handle));
-}
-
-Result<os::Address> BlockingDriver::peer_address(Handle handle) {
-  return os::peer_address(fd_of(handle));
 }
 
 bool BlockingDriver::start(Op& op) {
@@ -118,7 +94,7 @@ bool BlockingDriver::start(Op& op) {
     op.data = buffers_.data(op.buffer);
     op.size = BufferPool::buffer_size;
   }
-  const int fd = fd_of(op.handle);
+  const int fd = descriptor(op.handle);
   BlockedCall call{::pthread_self()};
   op.sleeper = &call;
   const bool draining = io().draining();
@@ -148,6 +124,12 @@ std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call,
       return until_ended(call, [&] { return ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC); });
     case OpKind::connect:
       return connect_blocking(fd, *static_cast<const os::Address*>(op.address), call);
+    case OpKind::receive_from:
+      return until_ended(call, [&] { return ::recvmsg(fd, op.message, MSG_TRUNC); });
+    case OpKind::send_to: {
+      const int flags = static_cast<int>(op.size) | MSG_NOSIGNAL;
+      return until_ended(call, [&] { return ::sendmsg(fd, op.message, flags); });
+    }
     default: break;
   }
   const std::size_t total = total_of(op);

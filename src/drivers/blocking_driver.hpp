@@ -15,13 +15,13 @@
 #include <atomic>
 #include <list>
 #include <mutex>
-#include <polyio/io/driver.hpp>
 #include <polyio/io/io.hpp>
 #include <polyio/os/thread.hpp>
 #include <semaphore>
 #include <vector>
 
 #include "buffer_pool.hpp"
+#include "socket_driver.hpp"
 
 namespace polyio {
 
@@ -32,21 +32,16 @@ struct BlockedCall {
   bool nagged = false;  // the timekeeper knows of it; the baton guards it
 };
 
-class BlockingDriver final : public Driver {
+class BlockingDriver final : public SocketDriver {
  public:
   BlockingDriver();
   ~BlockingDriver() override;
   void retire() noexcept override;
 
   std::string_view name() const noexcept override { return "blocking"; }
-  Result<Handle> listen(const os::Address& address, int backlog) override;
-  Result<Handle> open(int family) override;
   Result<Handle> adopt(int socket) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override { (void)release(handle); }
-  Result<> shutdown(Handle handle, int how) override;
-  Result<os::Address> local_address(Handle handle) override;
-  Result<os::Address> peer_address(Handle handle) override;
   bool start(Op& op) override;
   void cancel(Op& op) override;
   void poll(Deadline) override {}
@@ -73,7 +68,7 @@ class BlockingDriver final : public Driver {
     std::atomic<bool> ended{false};
   };
 
-  int fd_of(Handle handle) const noexcept;
+  int descriptor(Handle handle) const noexcept override;
   std::int64_t perform(Op& op, int fd, const BlockedCall& call, bool draining) noexcept;
   void reap_threads();
 

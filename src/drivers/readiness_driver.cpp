@@ -18,7 +18,9 @@ bool would_block(std::int64_t result) noexcept {
 }  // namespace
 
 ReadinessDriver::ReadinessDriver(std::unique_ptr<Selector> selector)
-    : selector_(std::move(selector)), edge_(selector_->trigger() == Trigger::edge) {
+    : SocketDriver(os::Blocking::no),
+      selector_(std::move(selector)),
+      edge_(selector_->trigger() == Trigger::edge) {
   const auto key = selector_->register_fd(wakeup_.fd(), event_read, wakeup_data);
   if (!key) throw std::system_error(key.error(), "cannot wait with " + std::string(name()));
 }
@@ -36,16 +38,18 @@ ReadinessDriver::Slot& ReadinessDriver::slot_of(Handle handle) noexcept {
   return slot;
 }
 
-Result<Handle> ReadinessDriver::listen(const os::Address& address, int backlog) {
-  auto fd = os::listen_tcp(address, backlog, os::Blocking::no);
-  if (!fd) return fail(fd.error());
-  return adopt(fd->release());
+int ReadinessDriver::descriptor(Handle handle) const noexcept {
+  POLYIO_ASSERT(handle.slot < slots_.size());
+  POLYIO_ASSERT(slots_[handle.slot].generation == handle.generation);
+  return static_cast<int>(handle.slot);
 }
 
-Result<Handle> ReadinessDriver::open(int family) {
-  auto fd = os::tcp_socket(family, os::Blocking::no);
-  if (!fd) return fail(fd.error());
-  return adopt(fd->release());
+Result<Handle> ReadinessDriver::adopt_listener(int socket) {
+  if (auto set = os::set_nonblocking(socket, true); !set) {
+    os::UniqueFd(socket).reset();
+    return fail(set.error());
+  }
+  return adopt(socket);
 }
 
 Result<Handle> ReadinessDriver::adopt(int socket) {
@@ -84,21 +88,6 @@ Result<os::UniqueFd> ReadinessDriver::release(Handle handle) {
 void ReadinessDriver::close(Handle handle) noexcept {
   detach(handle);
   os::UniqueFd(static_cast<int>(handle.slot)).reset();
-}
-
-Result<> ReadinessDriver::shutdown(Handle handle, int how) {
-  slot_of(handle);
-  return os::shutdown(static_cast<int>(handle.slot), how);
-}
-
-Result<os::Address> ReadinessDriver::local_address(Handle handle) {
-  slot_of(handle);
-  return os::local_address(static_cast<int>(handle.slot));
-}
-
-Result<os::Address> ReadinessDriver::peer_address(Handle handle) {
-  slot_of(handle);
-  return os::peer_address(static_cast<int>(handle.slot));
 }
 
 int ReadinessDriver::set_interest(int fd, Slot& slot, Events interest) noexcept {
@@ -143,6 +132,8 @@ bool ReadinessDriver::perform(Slot& slot, Op& op) {
     case OpKind::send: return send(slot, op);
     case OpKind::accept: return accept(slot, op);
     case OpKind::connect: return connect(slot, op);
+    case OpKind::receive_from: return receive_from(slot, op);
+    case OpKind::send_to: return send_to(slot, op);
     default: return finish(op, -EOPNOTSUPP);
   }
 }
@@ -215,6 +206,18 @@ bool ReadinessDriver::connect(Slot& slot, Op& op) {
   const auto started = os::start_connect(fd_of(op), *static_cast<const os::Address*>(op.address));
   if (!started) return finish(op, -started.error().value());
   return wait_for(slot, op, event_write);
+}
+
+bool ReadinessDriver::receive_from(Slot& slot, Op& op) {
+  const std::int64_t count = os::receive_message_now(fd_of(op), *op.message);
+  if (would_block(count)) return wait_for(slot, op, event_read);
+  return finish(op, count);
+}
+
+bool ReadinessDriver::send_to(Slot& slot, Op& op) {
+  const std::int64_t count = os::send_message_now(fd_of(op), *op.message);
+  if (would_block(count) && !(op.size & MSG_DONTWAIT)) return wait_for(slot, op, event_write);
+  return finish(op, count);
 }
 
 void ReadinessDriver::cancel(Op& op) {

@@ -6,31 +6,27 @@
 #pragma once
 
 #include <array>
-#include <polyio/io/driver.hpp>
 #include <polyio/io/io.hpp>
 #include <polyio/os/wakeup.hpp>
 #include <polyio/selectors/selector.hpp>
 #include <vector>
 
 #include "buffer_pool.hpp"
+#include "socket_driver.hpp"
 
 namespace polyio {
 
-class ReadinessDriver final : public Driver {
+class ReadinessDriver final : public SocketDriver {
  public:
   // Throws std::system_error when no descriptor is left.
   explicit ReadinessDriver(std::unique_ptr<Selector> selector);
   ~ReadinessDriver() override;
 
   std::string_view name() const noexcept override { return selector_->name(); }
-  Result<Handle> listen(const os::Address& address, int backlog) override;
-  Result<Handle> open(int family) override;
   Result<Handle> adopt(int socket) override;
+  Result<Handle> adopt_listener(int socket) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
-  Result<> shutdown(Handle handle, int how) override;
-  Result<os::Address> local_address(Handle handle) override;
-  Result<os::Address> peer_address(Handle handle) override;
   bool start(Op& op) override;
   bool retry(Op& op) override;
   void cancel(Op& op) override;
@@ -49,6 +45,7 @@ class ReadinessDriver final : public Driver {
     bool may_read = true;  // worth a try
   };
 
+  int descriptor(Handle handle) const noexcept override;
   Slot& slot_of(Handle handle) noexcept;
   static int fd_of(const Op& op) noexcept { return static_cast<int>(op.handle.slot); }
   bool perform(Slot& slot, Op& op);
@@ -56,6 +53,8 @@ class ReadinessDriver final : public Driver {
   bool send(Slot& slot, Op& op);
   bool accept(Slot& slot, Op& op);
   bool connect(Slot& slot, Op& op);
+  bool receive_from(Slot& slot, Op& op);
+  bool send_to(Slot& slot, Op& op);
   bool wait_for(Slot& slot, Op& op, Events direction);
   bool finish(Op& op, std::int64_t result) noexcept;
   int set_interest(int fd, Slot& slot, Events interest) noexcept;

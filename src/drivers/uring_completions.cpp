@@ -68,6 +68,8 @@ void UringDriver::handle(const io_uring_cqe& cqe) {
     case Tag::receive: on_receive(index, slot, cqe); break;
     case Tag::accept: on_accept(index, slot, cqe); break;
     case Tag::send: on_send(slot, cqe.res); break;
+    case Tag::datagram_in: on_message(slot, slot.reader, cqe.res); break;
+    case Tag::datagram_out: on_message(slot, slot.writer, cqe.res); break;
     default:
       if (slot.writer) io().complete(*std::exchange(slot.writer, nullptr), cqe.res);
   }
@@ -152,6 +154,17 @@ void UringDriver::on_send(Slot& slot, int result) {
     result = -ECANCELED;
   }
   slot.writer = nullptr;
+  io().complete(op, result);
+}
+
+void UringDriver::on_message(Slot& slot, Op*& place, int result) {
+  Op& op = *place;
+  const bool waits = !(op.kind == OpKind::send_to && (op.size & MSG_DONTWAIT));
+  if (result == -EINTR || (result == -EAGAIN && waits)) {
+    if (!op.cancel_requested) return submit_message(slot, op);
+    result = -ECANCELED;
+  }
+  place = nullptr;
   io().complete(op, result);
 }
 

@@ -56,18 +56,14 @@ UringDriver::Slot& UringDriver::slot_of(Handle handle) noexcept {
   return slot;
 }
 
-Result<Handle> UringDriver::listen(const os::Address& address, int backlog) {
-  auto fd = os::listen_tcp(address, backlog, os::Blocking::yes);
-  if (!fd) return fail(fd.error());
-  auto handle = adopt(fd->release());
-  if (handle) slots_[handle->slot].listens = true;
-  return handle;
+const UringDriver::Slot& UringDriver::slot_of(Handle handle) const noexcept {
+  return const_cast<UringDriver&>(*this).slot_of(handle);
 }
 
-Result<Handle> UringDriver::open(int family) {
-  auto fd = os::tcp_socket(family, os::Blocking::yes);
-  if (!fd) return fail(fd.error());
-  return adopt(fd->release());
+Result<Handle> UringDriver::adopt_listener(int socket) {
+  auto handle = adopt(socket);
+  if (handle) slots_[handle->slot].listens = true;
+  return handle;
 }
 
 Result<Handle> UringDriver::adopt(int socket) {
@@ -124,18 +120,6 @@ void UringDriver::finish_close(std::uint32_t index) noexcept {
   slot.generation = generation & generation_mask;
   slot.starved = starved;  // its entry in starved_ is passed over
   free_slots_.push_back(index);
-}
-
-Result<> UringDriver::shutdown(Handle handle, int how) {
-  return os::shutdown(slot_of(handle).fd, how);
-}
-
-Result<os::Address> UringDriver::local_address(Handle handle) {
-  return os::local_address(slot_of(handle).fd);
-}
-
-Result<os::Address> UringDriver::peer_address(Handle handle) {
-  return os::peer_address(slot_of(handle).fd);
 }
 
 }  // namespace polyio

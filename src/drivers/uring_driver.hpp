@@ -9,11 +9,11 @@
 #include <liburing.h>
 
 #include <deque>
-#include <polyio/io/driver.hpp>
 #include <polyio/io/io.hpp>
 #include <polyio/os/wakeup.hpp>
 #include <vector>
 
+#include "socket_driver.hpp"
 #include "uring_buffers.hpp"
 
 namespace polyio {
@@ -21,20 +21,16 @@ namespace polyio {
 // Sets up a ring as UringDriver needs it and moves bytes through it. Empty: it works; else why not.
 std::string probe_io_uring();
 
-class UringDriver final : public Driver {
+class UringDriver final : public SocketDriver {
  public:
-  UringDriver() = default;
+  UringDriver() noexcept : SocketDriver(os::Blocking::yes) {}
   ~UringDriver() override;
 
   std::string_view name() const noexcept override { return "io_uring"; }
-  Result<Handle> listen(const os::Address& address, int backlog) override;
-  Result<Handle> open(int family) override;
   Result<Handle> adopt(int socket) override;
+  Result<Handle> adopt_listener(int socket) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
-  Result<> shutdown(Handle handle, int how) override;
-  Result<os::Address> local_address(Handle handle) override;
-  Result<os::Address> peer_address(Handle handle) override;
   bool start(Op& op) override;
   void cancel(Op& op) override;
   void poll(Deadline deadline) override;
@@ -53,8 +49,8 @@ class UringDriver final : public Driver {
   struct Slot {
     int fd = -1;
     std::uint32_t generation = 0;
-    Op* reader = nullptr;                             // receive or accept
-    Op* writer = nullptr;                             // send or connect
+    Op* reader = nullptr;                             // receive, receive_from or accept
+    Op* writer = nullptr;                             // send, send_to or connect
     std::uint32_t first = no_piece, last = no_piece;  // received, not yet asked for
     std::uint32_t queued = 0;                         // bytes of them
     int error = 0;                                    // what receiving ended with
@@ -72,9 +68,20 @@ class UringDriver final : public Driver {
     std::uint32_t next;
     std::uint16_t buffer;
   };
-  enum class Tag : std::uint8_t { wakeup, accept, receive, send, connect, cancel };
+  enum class Tag : std::uint8_t {
+    wakeup,
+    accept,
+    receive,
+    send,
+    connect,
+    datagram_in,
+    datagram_out,
+    cancel
+  };
 
+  int descriptor(Handle handle) const noexcept override { return slot_of(handle).fd; }
   Slot& slot_of(Handle handle) noexcept;
+  const Slot& slot_of(Handle handle) const noexcept;
   std::uint64_t user_data(std::uint32_t index, Tag tag) const noexcept;
   io_uring_sqe* request(std::uint32_t index, Tag tag) noexcept;
   void request_cancel(std::uint32_t index, Tag tag) noexcept;
@@ -84,6 +91,7 @@ class UringDriver final : public Driver {
   void submit_send(Slot& slot, Op& op) noexcept;
   bool start_receive(Slot& slot, Op& op) noexcept;
   bool start_accept(Slot& slot, Op& op) noexcept;
+  void submit_message(Slot& slot, Op& op) noexcept;
   std::int64_t deliver(Slot& slot, Op& op) noexcept;
   void queue_piece(Slot& slot, const Piece& piece);
   void drop_pieces(Slot& slot) noexcept;
@@ -91,6 +99,7 @@ class UringDriver final : public Driver {
   void on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
   void on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
   void on_send(Slot& slot, int result);
+  void on_message(Slot& slot, Op*& place, int result);
   void pause_if_flooded(std::uint32_t index, Slot& slot, std::size_t queued,
                         std::size_t limit) noexcept;
   void finish_close(std::uint32_t index) noexcept;

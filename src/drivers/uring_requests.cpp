@@ -82,6 +82,19 @@ void UringDriver::submit_send(Slot& slot, Op& op) noexcept {
   ++slot.in_flight;
 }
 
+// The message is the caller's, and valid until the operation's end.
+void UringDriver::submit_message(Slot& slot, Op& op) noexcept {
+  const bool receives = op.kind == OpKind::receive_from;
+  io_uring_sqe* sqe = request(op.handle.slot, receives ? Tag::datagram_in : Tag::datagram_out);
+  if (receives) {
+    io_uring_prep_recvmsg(sqe, slot.fd, op.message, MSG_TRUNC);
+  } else {
+    const auto flags = static_cast<unsigned>(op.size) | MSG_NOSIGNAL;
+    io_uring_prep_sendmsg(sqe, slot.fd, op.message, flags);
+  }
+  ++slot.in_flight;
+}
+
 bool UringDriver::start(Op& op) {
   Slot& slot = slot_of(op.handle);
   switch (op.kind) {
@@ -95,6 +108,11 @@ bool UringDriver::start(Op& op) {
       POLYIO_ASSERT(!slot.writer);
       slot.writer = &op;
       submit_send(slot, op);
+      return false;
+    case OpKind::receive_from:
+    case OpKind::send_to:
+      (op.kind == OpKind::receive_from ? slot.reader : slot.writer) = &op;
+      submit_message(slot, op);
       return false;
     default: break;
   }
@@ -192,12 +210,15 @@ void UringDriver::give_back(std::uint32_t buffer) noexcept {
 
 void UringDriver::cancel(Op& op) {
   Slot& slot = slot_of(op.handle);
-  if (slot.reader == &op) {  // the kernel fills our buffers, not the op's: it may go at once
-    slot.reader = nullptr;
-    return io().complete(op, -ECANCELED);
+  POLYIO_ASSERT(slot.reader == &op || slot.writer == &op);
+  switch (op.kind) {
+    case OpKind::receive:  // the kernel fills our buffers, not the op's: it may go at once
+    case OpKind::accept: slot.reader = nullptr; return io().complete(op, -ECANCELED);
+    case OpKind::receive_from: return request_cancel(op.handle.slot, Tag::datagram_in);
+    case OpKind::send_to: return request_cancel(op.handle.slot, Tag::datagram_out);
+    case OpKind::send: return request_cancel(op.handle.slot, Tag::send);
+    default: return request_cancel(op.handle.slot, Tag::connect);
   }
-  POLYIO_ASSERT(slot.writer == &op);
-  request_cancel(op.handle.slot, op.kind == OpKind::send ? Tag::send : Tag::connect);
 }
 
 }  // namespace polyio

@@ -1,3 +1,4 @@
+#include <polyio/io/datagram.hpp>
 #include <polyio/io/stream.hpp>
 
 namespace polyio {
@@ -31,6 +32,18 @@ Result<Stream> Io::adopt(os::UniqueFd socket) {
   auto handle = driver_->adopt(socket.release());
   if (!handle) return fail(handle.error());
   return Stream(*this, *handle);
+}
+
+Result<Listener> Io::adopt_listener(os::UniqueFd socket) {
+  auto handle = driver_->adopt_listener(socket.release());
+  if (!handle) return fail(handle.error());
+  return Listener(*this, *handle);
+}
+
+Result<Datagram> Io::bind(const os::Address& address) {
+  auto handle = driver_->bind(address);
+  if (!handle) return fail(handle.error());
+  return Datagram(*this, *handle);
 }
 
 Task<Result<Stream>> Io::connect(os::Address address) {

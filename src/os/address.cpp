@@ -1,8 +1,10 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sys/un.h>
 
 #include <charconv>
+#include <cstddef>
 #include <cstdlib>
 #include <polyio/os/address.hpp>
 
@@ -41,6 +43,35 @@ Result<Address> parse_ipv4(const std::string& host, std::uint16_t port) {
   return Address(reinterpret_cast<sockaddr*>(&address), sizeof address);
 }
 
+// "/run/echo.sock", or "@name" in the abstract namespace (unix(7)).
+Result<Address> parse_unix(std::string_view path) {
+  sockaddr_un address{};
+  if (path.empty() || path == "@" || path.contains('\0')) return fail(EINVAL);
+  if (path.size() > sizeof address.sun_path - 1) return fail(ENAMETOOLONG);
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, path.size());
+  const bool abstract = path.starts_with('@');
+  if (abstract) address.sun_path[0] = '\0';
+  // An abstract name is as long as the size says, a path ends with its NUL.
+  const std::size_t size = offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1);
+  return Address(reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(size));
+}
+
+// The owner of a socket chooses its name, any bytes: what is not plain text is shown as \xNN.
+std::string printable(std::string_view name) {
+  std::string text;
+  for (const char byte : name) {
+    if (byte >= ' ' && byte < 0x7f && byte != '\\') {
+      text += byte;
+    } else {
+      constexpr char digits[] = "0123456789abcdef";
+      const auto value = static_cast<unsigned char>(byte);
+      text += {'\\', 'x', digits[value >> 4], digits[value & 15]};
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 Address::Address(const sockaddr* address, socklen_t size) noexcept
@@ -49,6 +80,7 @@ Address::Address(const sockaddr* address, socklen_t size) noexcept
 }
 
 Result<Address> Address::parse(std::string_view text) {
+  if (text.starts_with("unix:")) return parse_unix(text.substr(5));
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos) return fail(EINVAL);
   auto port = parse_port(text.substr(colon + 1));
@@ -62,7 +94,20 @@ Result<Address> Address::parse(std::string_view text) {
   return parse_ipv4(host, *port);
 }
 
+std::string Address::path() const {
+  constexpr std::size_t start = offsetof(sockaddr_un, sun_path);
+  if (family() != AF_UNIX || size_ <= start) return {};
+  std::string name(reinterpret_cast<const sockaddr_un*>(&storage_)->sun_path, size_ - start);
+  if (name.front() == '\0') {
+    name.front() = '@';
+  } else {
+    name.resize(std::strlen(name.c_str()));  // a path of 108 bytes has no NUL
+  }
+  return name;
+}
+
 std::string Address::host() const {
+  if (family() == AF_UNIX) return printable(path());
   char text[INET6_ADDRSTRLEN] = "";
   if (family() == AF_INET) {
     ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&storage_)->sin_addr, text,
@@ -90,6 +135,7 @@ void Address::set_port(std::uint16_t port) noexcept {
 
 std::string Address::text() const {
   const std::string name = host();
+  if (family() == AF_UNIX) return "unix:" + name;
   const std::string number = std::to_string(port());
   return family() == AF_INET6 ? "[" + name + "]:" + number : name + ":" + number;
 }

@@ -2,12 +2,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <polyio/base/sanitizers.hpp>
 #include <polyio/os/socket.hpp>
+
+#include "local_name.hpp"
 
 namespace polyio::os {
 namespace {
@@ -67,22 +70,41 @@ Result<Address> name_of(int (*call)(int, sockaddr*, socklen_t*), int fd) {
 
 }  // namespace
 
-Result<UniqueFd> tcp_socket(int family, Blocking blocking) {
-  UniqueFd fd(::socket(family, SOCK_STREAM | type_flags(blocking), IPPROTO_TCP));
+Result<UniqueFd> stream_socket(int family, Blocking blocking) {
+  UniqueFd fd(::socket(family, SOCK_STREAM | type_flags(blocking), 0));
   if (!fd) return fail(errno);
   return fd;
 }
 
-Result<UniqueFd> listen_tcp(const Address& address, int backlog, Blocking blocking) {
-  auto fd = tcp_socket(address.family(), blocking);
+Result<UniqueFd> listen_stream(const Address& address, int backlog, Blocking blocking,
+                               const ListenOptions& options) {
+  auto fd = stream_socket(address.family(), blocking);
   if (!fd) return fd;
   const int on = 1;
-  if (::setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return fail(errno);
-  if (::bind(fd->get(), address.data(), address.size()) != 0) return fail(errno);
-  // Accepted sockets inherit both: small writes leave at once, dead peers are noticed.
-  (void)::setsockopt(fd->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  (void)::setsockopt(fd->get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  if (::listen(fd->get(), backlog) != 0) return fail(errno);
+  const bool local = address.family() == AF_UNIX;
+  if (!local) {
+    if (::setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return fail(errno);
+    if (options.reuse_port &&
+        ::setsockopt(fd->get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
+      return fail(errno);
+    }
+  }
+  // Before it has a name, so that nobody gets in between (unix(7) on Linux takes the file's mode
+  // from the socket's).
+  if (local && options.unix_mode && ::fchmod(fd->get(), options.unix_mode) != 0) return fail(errno);
+  if (!local) {
+    // Accepted sockets inherit both: small writes leave at once, dead peers are noticed.
+    (void)::setsockopt(fd->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)::setsockopt(fd->get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  }
+  if (auto bound = bind_stream(fd->get(), address, backlog); !bound) return fail(bound.error());
+  return fd;
+}
+
+Result<UniqueFd> bind_datagram(const Address& address, Blocking blocking) {
+  UniqueFd fd(::socket(address.family(), SOCK_DGRAM | type_flags(blocking), 0));
+  if (!fd) return fail(errno);
+  if (auto bound = bind_datagram(fd.get(), address); !bound) return fail(bound.error());
   return fd;
 }
 
@@ -134,6 +156,14 @@ std::int64_t receive_now(int fd, std::span<std::byte> into) noexcept {
 
 std::int64_t send_now(int fd, std::span<const iovec> from) noexcept {
   return restarted([&] { return send_parts(fd, from, MSG_DONTWAIT | MSG_NOSIGNAL); });
+}
+
+std::int64_t receive_message_now(int fd, msghdr& message) noexcept {
+  return restarted([&] { return ::recvmsg(fd, &message, MSG_DONTWAIT | MSG_TRUNC); });
+}
+
+std::int64_t send_message_now(int fd, const msghdr& message) noexcept {
+  return restarted([&] { return ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
 }
 
 Result<std::size_t> receive(int fd, std::span<std::byte> into) {

@@ -85,7 +85,7 @@ class Crowd {
 
   Task<> come(std::size_t count) {
     for (const std::size_t all = sockets_.size() + count; sockets_.size() < all;) {
-      sockets_.push_back(*os::tcp_socket(AF_INET, os::Blocking::no));
+      sockets_.push_back(*os::stream_socket(AF_INET, os::Blocking::no));
       EXPECT_TRUE(os::start_connect(sockets_.back().get(), address_));
       while (chat_.room(io_).present() < sockets_.size()) (void)co_await io_.sleep(1ms);
     }

@@ -52,7 +52,7 @@ int open_fds() {
 }
 
 Raw Raw::connect(const os::Address& address, int buffer) {
-  os::UniqueFd fd = or_throw(os::tcp_socket(address.family(), os::Blocking::yes));
+  os::UniqueFd fd = or_throw(os::stream_socket(address.family(), os::Blocking::yes));
   bound_buffers(fd.get(), buffer);
   if (::connect(fd.get(), address.data(), address.size()) != 0) {
     throw std::system_error(errno, std::generic_category(), "connect");
@@ -93,7 +93,7 @@ void Raw::reset() {
 
 std::pair<Raw, Raw> raw_pair(int buffer) {
   os::UniqueFd listener =
-      or_throw(os::listen_tcp(*os::Address::parse("127.0.0.1:0"), 1, os::Blocking::yes));
+      or_throw(os::listen_stream(*os::Address::parse("127.0.0.1:0"), 1, os::Blocking::yes));
   bound_buffers(listener.get(), buffer);
   Raw near = Raw::connect(or_throw(os::local_address(listener.get())), buffer);
   os::UniqueFd far = or_throw(os::accept(listener.get(), os::Blocking::yes));

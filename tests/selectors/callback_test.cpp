@@ -140,7 +140,7 @@ void answer(CallbackSelector& loop, os::UniqueFd& connection) {
 
 TEST_P(CallbackTest, UpperServer) {
   auto listener =
-      os::listen_tcp(os::Address::parse("127.0.0.1:0").value(), 16, os::Blocking::no).value();
+      os::listen_stream(os::Address::parse("127.0.0.1:0").value(), 16, os::Blocking::no).value();
   std::vector<std::unique_ptr<os::UniqueFd>> connections;
   ASSERT_TRUE(loop.register_fd(listener.get(), event_read, [&](int fd, Events) {
     while (auto accepted = os::accept(fd, os::Blocking::no)) {
@@ -150,7 +150,7 @@ TEST_P(CallbackTest, UpperServer) {
     }
   }));
   const auto address = os::local_address(listener.get()).value();
-  auto client = os::tcp_socket(AF_INET, os::Blocking::no).value();
+  auto client = os::stream_socket(AF_INET, os::Blocking::no).value();
   ASSERT_TRUE(os::start_connect(client.get(), address));
   std::string got;
   ASSERT_TRUE(loop.register_fd(client.get(), both, [&, sent = false](int fd, Events) mutable {

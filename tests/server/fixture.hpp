@@ -42,7 +42,7 @@ inline std::size_t open_fds() {
 class Peer {
  public:
   explicit Peer(const os::Address& address) {
-    auto fd = os::tcp_socket(address.family(), os::Blocking::yes);
+    auto fd = os::stream_socket(address.family(), os::Blocking::yes);
     if (!fd) throw std::system_error(fd.error(), "socket");
     socket_ = std::move(*fd);
     // First of all: with a time limit it would not be restarted after io_uring's work in this

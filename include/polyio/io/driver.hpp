@@ -4,6 +4,7 @@
 // that is closed by now is dropped; nothing but wake() is called from another thread.
 #pragma once
 
+#include <cerrno>
 #include <polyio/base/result.hpp>
 #include <polyio/io/op.hpp>
 #include <polyio/os/address.hpp>
@@ -30,8 +31,12 @@ class Driver {
   // --- sockets ---
   // A socket listening on `address`, its handle. Errors: those of bind(2) and listen(2).
   virtual Result<Handle> listen(const os::Address& address, int backlog) = 0;
-  // A new socket, to be connected.
+  // A new stream socket, to be connected.
   virtual Result<Handle> open(int family) = 0;
+  // A datagram socket bound to `address`. Errors: those of bind(2).
+  virtual Result<Handle> bind(const os::Address&) { return fail(EOPNOTSUPP); }
+  // Takes over a listening socket. On error it is closed.
+  virtual Result<Handle> adopt_listener(int) { return fail(EOPNOTSUPP); }
   // Takes over a connected socket: what accept's result holds. On error the socket is closed.
   virtual Result<Handle> adopt(int socket) = 0;
   // Gives the socket away again, for another Io; the handle ends. No operation may be in flight.
@@ -43,7 +48,8 @@ class Driver {
   virtual Result<os::Address> peer_address(Handle handle) = 0;
 
   // --- operations ---
-  // Begins `op` (accept, connect, receive, send). True: it has ended, op.result holds.
+  // Begins `op` (accept, connect, receive, send, receive_from, send_to). True: it has ended,
+  // op.result holds.
   virtual bool start(Op& op) = 0;
   // For an op in state retry: tries again. False: it is pending once more.
   virtual bool retry(Op&) { return true; }

@@ -18,6 +18,7 @@
 
 namespace polyio {
 
+class Datagram;
 class Listener;
 class Stream;
 
@@ -56,6 +57,10 @@ class Io {
   Task<Result<Stream>> connect(os::Address address);
   // Makes a connected socket this Io's; on error it is closed.
   Result<Stream> adopt(os::UniqueFd socket);
+  // Makes a listening socket this Io's; on error it is closed.
+  Result<Listener> adopt_listener(os::UniqueFd socket);
+  // A datagram socket (UDP, or Unix) bound to `address`; port 0: any free one.
+  Result<Datagram> bind(const os::Address& address);
 
   // --- what runs here ---
   TimePoint now() noexcept { return blocks_ ? driver_->now() : now_; }

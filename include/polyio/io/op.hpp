@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <polyio/base/clock.hpp>
 
+struct msghdr;
+
 namespace polyio {
 
 // A socket of one driver: a slot, and which of the slot's successive owners. Stale handles are
@@ -22,7 +24,19 @@ struct Handle {
   friend bool operator==(Handle, Handle) = default;
 };
 
-enum class OpKind : std::uint8_t { none, accept, connect, receive, send, sleep, park, join, yield };
+enum class OpKind : std::uint8_t {
+  none,
+  accept,
+  connect,
+  receive,
+  send,
+  receive_from,
+  send_to,
+  sleep,  // from here on: not the driver's
+  park,
+  join,
+  yield
+};
 
 enum class OpState : std::uint8_t {
   idle,     // no operation
@@ -42,8 +56,9 @@ struct Op {
     std::byte* data = nullptr;  // receive: where to; leased: where the bytes are
     const iovec* parts;         // send: `size` pieces, which stay valid until the end
     const void* address;        // connect: an os::Address
+    msghdr* message;            // receive_from, send_to; stays valid until the end
   };
-  std::size_t size = 0;     // receive: bytes of room; send: number of pieces
+  std::size_t size = 0;     // receive: bytes of room; send: number of pieces; send_to: flags
   std::size_t moved = 0;    // send: bytes taken by the kernel so far
   std::int64_t result = 0;  // >= 0 bytes or a socket; < 0 a negated errno
   TimePoint started{};      // or the last progress, which the idle timeout counts from

@@ -3,40 +3,11 @@
 // or two tasks. Used by the tasks of their Io only.
 #pragma once
 
-#include <polyio/io/io.hpp>
 #include <polyio/io/lease.hpp>
+#include <polyio/io/socket_base.hpp>
 #include <span>
 
 namespace polyio {
-
-// What the two share: the handle and its end.
-class SocketBase {
- public:
-  SocketBase() = default;
-  SocketBase(Io& io, Handle handle) noexcept : io_(&io), handle_(handle) {}
-  SocketBase(SocketBase&& other) noexcept
-      : io_(std::exchange(other.io_, nullptr)), handle_(other.handle_) {}
-  SocketBase& operator=(SocketBase&& other) noexcept {
-    std::swap(io_, other.io_);
-    std::swap(handle_, other.handle_);
-    return *this;
-  }
-  ~SocketBase() { close(); }
-
-  explicit operator bool() const noexcept { return io_ != nullptr; }
-  Io& io() const noexcept { return *io_; }
-  // Closes now; no task may be waiting on it. A second call does nothing.
-  void close() noexcept {
-    if (Io* io = std::exchange(io_, nullptr)) io->driver().close(handle_);
-  }
-  // Ours and the peer's address (getsockname(2), getpeername(2)).
-  Result<os::Address> local_address() const { return io_->driver().local_address(handle_); }
-  Result<os::Address> peer_address() const { return io_->driver().peer_address(handle_); }
-
- protected:
-  Io* io_ = nullptr;
-  Handle handle_;
-};
 
 class Stream : public SocketBase {
  public:

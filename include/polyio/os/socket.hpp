@@ -3,6 +3,7 @@
 // calls.
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cstddef>
@@ -15,11 +16,27 @@ namespace polyio::os {
 
 enum class Blocking : bool { no, yes };
 
-// A TCP socket that listens on `address`: SO_REUSEADDR, bind, listen; accepted sockets inherit
-// TCP_NODELAY and SO_KEEPALIVE. Errors: those of bind(2).
-Result<UniqueFd> listen_tcp(const Address& address, int backlog, Blocking blocking);
-// A TCP socket for an address of that family, not connected yet.
-Result<UniqueFd> tcp_socket(int family, Blocking blocking);
+struct ListenOptions {
+  // Several sockets may listen on the port, each with a queue of its own (SO_REUSEPORT). Not Unix.
+  bool reuse_port = false;
+  // Who may connect to a Unix socket, as chmod(2) says it; 0: what umask(2) leaves.
+  unsigned unix_mode = 0;
+};
+
+// A stream socket that listens on `address`. TCP: SO_REUSEADDR; accepted sockets inherit
+// TCP_NODELAY and SO_KEEPALIVE. Unix: a socket file that nobody listens on any more is replaced.
+// Errors: those of bind(2); EADDRINUSE also for a Unix path where somebody listens or where
+// something else than a socket lies.
+Result<UniqueFd> listen_stream(const Address& address, int backlog, Blocking blocking,
+                               const ListenOptions& options = {});
+// A stream socket (TCP or Unix) for an address of that family, not connected yet.
+Result<UniqueFd> stream_socket(int family, Blocking blocking);
+// A datagram socket (UDP or Unix) bound to `address`; a stale Unix socket file is replaced as
+// above.
+Result<UniqueFd> bind_datagram(const Address& address, Blocking blocking);
+// Removes the file of a Unix address unless somebody listens on it; for who has just closed it.
+// No effect for other addresses. Errors: EADDRINUSE, those of unlink(2).
+Result<> remove_stale_socket(const Address& address);
 // accept4(2). Not restarted on EINTR.
 Result<UniqueFd> accept(int listener, Blocking blocking);
 Result<Address> local_address(int fd);
@@ -39,5 +56,9 @@ Result<std::size_t> send(int fd, std::span<const iovec> from);
 // The same for loops, which never wait in them (MSG_DONTWAIT): bytes, or a negated errno.
 std::int64_t receive_now(int fd, std::span<std::byte> into) noexcept;
 std::int64_t send_now(int fd, std::span<const iovec> from) noexcept;
+// One datagram, with its sender or receiver in msg_name. A received one's count is its whole length
+// (MSG_TRUNC), also when `message` had room for less.
+std::int64_t receive_message_now(int fd, msghdr& message) noexcept;
+std::int64_t send_message_now(int fd, const msghdr& message) noexcept;
 
 }  // namespace polyio::os

@@ -1,0 +1,38 @@
+// SocketBase: what Stream, Listener and Datagram share: a handle of one Io and its end. Move-only;
+// closed when destroyed.
+#pragma once
+
+#include <polyio/io/io.hpp>
+#include <utility>
+
+namespace polyio {
+
+class SocketBase {
+ public:
+  SocketBase() = default;
+  SocketBase(Io& io, Handle handle) noexcept : io_(&io), handle_(handle) {}
+  SocketBase(SocketBase&& other) noexcept
+      : io_(std::exchange(other.io_, nullptr)), handle_(other.handle_) {}
+  SocketBase& operator=(SocketBase&& other) noexcept {
+    std::swap(io_, other.io_);
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~SocketBase() { close(); }
+
+  explicit operator bool() const noexcept { return io_ != nullptr; }
+  Io& io() const noexcept { return *io_; }
+  // Closes now; no task may be waiting on it. A second call does nothing.
+  void close() noexcept {
+    if (Io* io = std::exchange(io_, nullptr)) io->driver().close(handle_);
+  }
+  // Ours and the peer's address (getsockname(2), getpeername(2)).
+  Result<os::Address> local_address() const { return io_->driver().local_address(handle_); }
+  Result<os::Address> peer_address() const { return io_->driver().peer_address(handle_); }
+
+ protected:
+  Io* io_ = nullptr;
+  Handle handle_;
+};
+
+}  // namespace polyio
