@@ -20,6 +20,11 @@ struct Settings {
   Nanoseconds timeout = 10s;
 };
 
+constexpr auto what_to_give =
+    "give HOST:PORT, such as 127.0.0.1:8080, example.org:80 or [::1]:8080, or unix:PATH";
+
+bool is_unix(const std::string& target) { return target.starts_with("unix:"); }
+
 Result<os::UniqueFd> connect_to(const os::Address& address, Nanoseconds timeout) {
   auto socket = os::stream_socket(address.family(), os::Blocking::no);
   if (!socket) return socket;
@@ -42,7 +47,8 @@ Result<os::UniqueFd> connect_to(const os::Address& address, Nanoseconds timeout)
 
 // What the last address tried said, as a sentence that says what to do.
 std::string explain(std::error_code error, const Settings& settings) {
-  if (error == std::errc::connection_refused) {
+  const bool no_file = error == std::errc::no_such_file_or_directory;
+  if (error == std::errc::connection_refused || (no_file && is_unix(settings.target))) {
     return fmt::format(
         "nobody listens on {0}: start a server first, for example with 'polyio echo --listen {0}'",
         settings.target);
@@ -54,14 +60,24 @@ std::string explain(std::error_code error, const Settings& settings) {
   return fmt::format("can't connect to {}: {}", settings.target, error.message());
 }
 
-std::expected<os::UniqueFd, std::string> open_connection(const Settings& settings) {
-  const auto target = os::parse_host_port(settings.target);
-  if (!target) return std::unexpected("give HOST:PORT");  // checked on the command line
-  const auto addresses = os::resolve(target->host, target->port);
-  if (!addresses) {
-    return std::unexpected(fmt::format("can't find the host '{}': {}; check its name", target->host,
-                                       addresses.error().message()));
+// The addresses to try, in that order; or what is wrong.
+std::expected<std::vector<os::Address>, std::string> find_addresses(const std::string& text) {
+  if (is_unix(text)) {
+    const auto address = os::Address::parse(text);
+    if (!address) return std::unexpected(what_to_give);
+    return std::vector{*address};
   }
+  const auto target = os::parse_host_port(text);
+  if (!target) return std::unexpected(what_to_give);  // checked on the command line
+  const auto addresses = os::resolve(target->host, target->port);
+  if (addresses) return *addresses;
+  return std::unexpected(fmt::format("can't find the host '{}': {}; check its name", target->host,
+                                     addresses.error().message()));
+}
+
+std::expected<os::UniqueFd, std::string> open_connection(const Settings& settings) {
+  const auto addresses = find_addresses(settings.target);
+  if (!addresses) return std::unexpected(addresses.error());
   std::error_code error;
   for (const os::Address& address : *addresses) {
     auto socket = connect_to(address, settings.timeout);
@@ -90,12 +106,12 @@ int run_connect(const Settings& settings) {
 void add_connect(CLI::App& app, Run& run) {
   auto* command = app.add_subcommand("connect", "a client to talk to any server of lines");
   auto settings = std::make_shared<Settings>();
-  command->add_option("target", settings->target, "a name or address, and the port")
+  command->add_option("target", settings->target, "a name or address, and the port; or unix:PATH")
       ->required()
       ->check([](const std::string& text) {
-        return os::parse_host_port(text)
-                   ? std::string()
-                   : "give HOST:PORT, such as 127.0.0.1:8080, example.org:80 or [::1]:8080";
+        const bool known = is_unix(text) ? os::Address::parse(text).has_value()
+                                         : os::parse_host_port(text).has_value();
+        return known ? std::string() : what_to_give;
       })
       ->type_name("HOST:PORT")
       ->option_text("HOST:PORT");

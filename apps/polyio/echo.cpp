@@ -1,4 +1,8 @@
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <polyio/server/datagram_server.hpp>
+#include <vector>
 
 #include "commands.hpp"
 
@@ -23,6 +27,28 @@ Task<> upper(Io&, Stream stream) {
   }
 }
 
+// The same for datagrams: each is answered to its sender, or lost, as datagrams may be.
+Task<> upper_datagrams(Io&, Datagram socket) {
+  std::vector<std::byte> room(65'536);
+  for (;;) {
+    auto got = co_await socket.receive_from(room);
+    if (!got && got.error() == std::errc::operation_canceled) co_return;
+    if (!got) continue;  // an earlier answer met nobody
+    const auto bytes = std::span(room).first(got->size);
+    ascii_upper(bytes);
+    (void)co_await socket.send_to(bytes, got->from);
+  }
+}
+
+int run_echo(const ServerOptions& options, bool datagrams) {
+  if (!datagrams) return serve(options, upper);
+  if (!options.architecture.empty() && options.architecture != "loop") {
+    fmt::print(stderr, "polyio: --udp is served by one loop: leave --architecture away\n");
+    return 1;
+  }
+  return serve_datagrams({.listen = options.listen, .model = options.model}, upper_datagrams);
+}
+
 }  // namespace
 
 void add_echo(CLI::App& app, Run& run) {
@@ -30,11 +56,17 @@ void add_echo(CLI::App& app, Run& run) {
   auto options = std::make_shared<ServerOptions>();
   options->listen = "127.0.0.1:8080";
   add_server_options(*command, *options);
+  auto datagrams = std::make_shared<bool>(false);
+  command->add_flag("--udp", *datagrams, "datagrams: UDP, or those of a Unix socket");
   command->footer(
       "Example:\n"
       "  polyio echo --listen 127.0.0.1:8080 --model epoll --architecture loops --workers 2\n"
-      "  echo hi | polyio connect 127.0.0.1:8080");
-  command->callback([&run, options] { run = [options] { return serve(*options, upper); }; });
+      "  echo hi | polyio connect 127.0.0.1:8080\n"
+      "  polyio echo --listen unix:/tmp/echo.sock     echo hi | nc -U /tmp/echo.sock\n"
+      "  polyio echo --udp --listen 127.0.0.1:8080    echo hi | nc -u -w1 127.0.0.1 8080");
+  command->callback([&run, options, datagrams] {
+    run = [options, datagrams] { return run_echo(*options, *datagrams); };
+  });
 }
 
 }  // namespace polyio::app

@@ -18,8 +18,10 @@ void add_span(CLI::App& command, const std::string& name, Nanoseconds& span,
 }
 
 void add_server_options(CLI::App& command, ServerOptions& options) {
-  command.add_option("--listen", options.listen, "address and port; port 0: any free one")
-      ->type_name("ADDRESS:PORT")
+  command
+      .add_option("--listen", options.listen,
+                  "address and port; port 0: any free one; or unix:PATH, unix:@NAME")
+      ->type_name("ADDRESS")
       ->capture_default_str();
   command
       .add_option("--model", options.model,

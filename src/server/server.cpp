@@ -5,6 +5,7 @@
 #include <optional>
 #include <polyio/drivers/registry.hpp>
 #include <polyio/os/signals.hpp>
+#include <polyio/os/socket.hpp>
 #include <polyio/server/server.hpp>
 #include <stdexcept>
 #include <thread>
@@ -77,7 +78,8 @@ Server::Impl::Impl(ServerOptions options, Handler handler) {
   const auto address = os::Address::parse(options.listen);
   if (!address) {
     throw std::invalid_argument(
-        fmt::format("can't listen on '{}': give ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080",
+        fmt::format("can't listen on '{}': give ADDRESS:PORT, such as 127.0.0.1:8080 or "
+                    "[::1]:8080, or unix:PATH",
                     options.listen));
   }
   unsigned count = 1;
@@ -159,7 +161,11 @@ void Server::Impl::run(const Server& server) {
 
 Server::Server(ServerOptions options, Handler handler)
     : impl_(std::make_unique<Impl>(std::move(options), std::move(handler))) {}
-Server::~Server() = default;
+Server::~Server() {
+  const os::Address address = impl_->address_;
+  impl_.reset();
+  (void)os::remove_stale_socket(address);  // a Unix socket's file
+}
 
 void Server::run() { impl_->run(*this); }
 void Server::stop() { impl_->stop(); }

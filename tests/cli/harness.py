@@ -22,7 +22,7 @@ import unittest
 sys.dont_write_bytecode = True
 DEADLINE = 20.0
 POLYIO = os.environ.get("POLYIO", "")
-READY = re.compile(r"listening on (\S+):(\d+) \((\S+), (\S+)\)")
+READY = re.compile(r"listening on (unix|\S+):(\S+) \((\S+), (\S+)\)")
 
 
 def wait_until(condition, what):
@@ -107,7 +107,8 @@ class Server:
             self.kill()
             raise AssertionError(f"not a ready line: {self.ready!r}; stderr: {self.log()}")
         self.host = match[1].strip("[]")
-        self.port, self.model, self.architecture = int(match[2]), match[3], match[4]
+        self.port = match[2] if self.host == "unix" else int(match[2])
+        self.model, self.architecture = match[3], match[4]
         self.address = f"{match[1]}:{match[2]}"
         self.pid = self.process.pid
         if prefix:  # strace, whose child the server is
@@ -149,6 +150,11 @@ class Server:
                    f"{count} times {pattern!r} in the log")
 
     def connect(self, **options):
+        if self.host == "unix":
+            client = socket.socket(socket.AF_UNIX)
+            client.settimeout(DEADLINE)
+            client.connect(self.port.replace("@", "\0", 1))
+            return client
         return socket.create_connection((self.host, self.port), timeout=DEADLINE, **options)
 
     def listens(self):

@@ -83,7 +83,8 @@ ClientPtr Chat::make_client(const Stream& stream, Wire wire) {
   client->id = next_id_.fetch_add(1);
   client->wire = wire;
   const auto peer = stream.peer_address();
-  client->address = peer ? fmt::format("('{}', {})", peer->host(), peer->port()) : "('?', 0)";
+  const std::string host = !peer ? "?" : peer->family() == AF_UNIX ? "unix" : peer->host();
+  client->address = fmt::format("('{}', {})", host, peer ? peer->port() : 0);
   return client;
 }
 

@@ -23,7 +23,7 @@ namespace polyio {
 using Handler = std::function<Task<>(Io&, Stream)>;
 
 struct ServerOptions {
-  std::string listen = "127.0.0.1:0";  // os::Address::parse; port 0: any free one
+  std::string listen = "127.0.0.1:0";  // os::Address::parse; port 0: any free one; unix:PATH
   std::string model = "auto";          // drivers/registry.hpp
   std::string architecture;            // empty: the model's first
   unsigned workers = 0;                // loops: how many; 0: one per core
