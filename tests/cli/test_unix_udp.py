@@ -1,4 +1,4 @@
-"""Unix sockets and datagrams: `polyio echo --udp`, `--listen unix:PATH`, `polyio connect unix:PATH`."""
+"""Unix sockets and datagrams: `polyio echo --udp`, `--listen unix:PATH`, `connect unix:PATH`."""
 import os
 import signal
 import socket
