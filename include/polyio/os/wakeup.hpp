@@ -1,5 +1,5 @@
-// Wakeup: a descriptor that any thread can make readable to wake a loop out of its wait
-// (eventfd(2)).
+// Wakeup: a descriptor that any thread can make readable to wake a loop out of its wait: an
+// eventfd(2), or a pipe(2) where the one who waits can't wait for an eventfd (SignalSelector).
 #pragma once
 
 #include <polyio/os/unique_fd.hpp>
@@ -8,7 +8,10 @@ namespace polyio::os {
 
 class Wakeup {
  public:
-  Wakeup();  // throws std::system_error when no descriptor is left
+  enum class Kind : bool { eventfd, pipe };
+
+  // Throws std::system_error when no descriptor is left: an eventfd takes one, a pipe two.
+  explicit Wakeup(Kind kind = Kind::eventfd);
   int fd() const noexcept { return fd_.get(); }
   // Makes fd() readable; many calls before a drain() are one. Thread-safe, async-signal-safe.
   void signal() noexcept;
@@ -17,6 +20,7 @@ class Wakeup {
 
  private:
   UniqueFd fd_;
+  UniqueFd into_;  // the pipe's other end
 };
 
 }  // namespace polyio::os
