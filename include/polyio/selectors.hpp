@@ -1,8 +1,10 @@
 // Everything of the selectors room (docs/selectors.md).
 #pragma once
 
+#include <polyio/selectors/busy_selector.hpp>
 #include <polyio/selectors/callback_selector.hpp>
 #include <polyio/selectors/epoll_selector.hpp>
 #include <polyio/selectors/poll_selector.hpp>
 #include <polyio/selectors/select_selector.hpp>
 #include <polyio/selectors/selector.hpp>
+#include <polyio/selectors/signal_selector.hpp>

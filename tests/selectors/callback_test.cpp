@@ -108,8 +108,9 @@ TEST_P(CallbackTest, MoreThanOneBatch) {
   std::vector<bool> seen(pairs.size());
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     pairs[i].send();
-    ASSERT_TRUE(loop.register_fd(pairs[i].fd(), event_read, [&seen, &pairs, i](int, Events) {
+    ASSERT_TRUE(loop.register_fd(pairs[i].fd(), event_read, [&, i](int fd, Events) {
       pairs[i].receive();
+      EXPECT_TRUE(loop.unregister(fd));
       seen[i] = true;
     }));
   }

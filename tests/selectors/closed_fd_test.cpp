@@ -29,6 +29,7 @@ void expect_quiet(Selector& selector) {
 }
 
 TEST_P(ClosedFdTest, IsSilentAndTheOthersGoOn) {
+  POLYIO_SKIP_HINTS();
   Pair closed, closed_too, alive;
   const int fd = closed.fd();
   ASSERT_TRUE(selector->register_fd(fd, both, 1));
@@ -103,7 +104,7 @@ TEST_P(ClosedFdTest, ReusedNumberRegisteredAnew) {
   EXPECT_TRUE(fails_with(selector->register_fd(fd, event_read, 2), EEXIST));
   ASSERT_TRUE(selector->unregister(fd));
   ASSERT_TRUE(selector->register_fd(fd, event_read, 2));
-  EXPECT_EQ(told(fd), 0u);
+  EXPECT_EQ(told(fd), idle(event_read));
   fresh.send();
   auto events = selector->select().value();
   ASSERT_EQ(events.size(), 1u);
@@ -124,7 +125,7 @@ TEST_P(ClosedFdTest, ReusedNumberTakenOverByModify) {
       replace(old, fresh);
     }
     ASSERT_TRUE(selector->modify(fresh.fd(), event_read, 2));
-    EXPECT_EQ(told(fresh.fd()), 0u);
+    EXPECT_EQ(told(fresh.fd()), idle(event_read));
     fresh.send();
     EXPECT_EQ(told(fresh.fd()), event_read);
     ASSERT_TRUE(selector->unregister(fresh.fd()));
@@ -133,6 +134,7 @@ TEST_P(ClosedFdTest, ReusedNumberTakenOverByModify) {
 
 // The kernel keeps an epoll registration as long as the open file, not the descriptor, lives.
 TEST_P(ClosedFdTest, DuplicateKeepsTheFileOpen) {
+  POLYIO_SKIP_HINTS();
   Pair pair, alive;
   const int fd = pair.fd();
   ASSERT_TRUE(selector->register_fd(fd, event_read, 1));
@@ -148,6 +150,7 @@ TEST_P(ClosedFdTest, DuplicateKeepsTheFileOpen) {
 }
 
 TEST_P(ClosedFdTest, DuplicatesEventIsNotToldUnderTheReusedNumber) {
+  POLYIO_SKIP_HINTS();
   Pair old, fresh;
   const int fd = old.fd();
   ASSERT_TRUE(selector->register_fd(fd, event_read, 1));

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <memory>
+#include <ostream>
 #include <polyio/selectors.hpp>
 #include <string>
 #include <string_view>
@@ -22,23 +23,42 @@ namespace polyio {
 
 using namespace std::chrono_literals;
 
+// What a kind can't do, or does otherwise, for the cases that depend on it.
 struct Kind {
   std::string name;
   std::unique_ptr<Selector> (*make)();
+  bool hints = false;       // tells everything at once, ready or not
+  bool flags = true;        // tells event_hang_up and event_error
+  bool takes_files = true;  // regular files
+  bool takes_eventfds = true;
+  bool takes_duplicates = true;  // two fds of one open file
+  bool below_1024 = false;       // only such fds
 };
+
+template <class S, auto... arguments>
+std::unique_ptr<Selector> make_selector() {
+  return std::make_unique<S>(arguments...);
+}
 
 inline const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
-      {"select", []() -> std::unique_ptr<Selector> { return std::make_unique<SelectSelector>(); }},
-      {"poll", []() -> std::unique_ptr<Selector> { return std::make_unique<PollSelector>(); }},
-      {"epoll", []() -> std::unique_ptr<Selector> { return std::make_unique<EpollSelector>(); }},
-      {"epoll-et",
-       []() -> std::unique_ptr<Selector> {
-         return std::make_unique<EpollSelector>(Trigger::edge);
-       }},
+      {.name = "select", .make = make_selector<SelectSelector>, .flags = false, .below_1024 = true},
+      {.name = "poll", .make = make_selector<PollSelector>},
+      {.name = "epoll", .make = make_selector<EpollSelector>, .takes_files = false},
+      {.name = "epoll-et",
+       .make = make_selector<EpollSelector, Trigger::edge>,
+       .takes_files = false},
+      {.name = "sigio",
+       .make = make_selector<SignalSelector>,
+       .takes_files = false,
+       .takes_eventfds = false,
+       .takes_duplicates = false},
+      {.name = "nonblocking", .make = make_selector<BusySelector>, .hints = true, .flags = false},
   };
   return all;
 }
+
+inline void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 
 inline std::string kind_name(const testing::TestParamInfo<Kind>& info) {
   std::string name = info.param.name;
@@ -89,8 +109,11 @@ inline bool allow_descriptors(rlim_t wanted) {
 class SelectorTest : public testing::TestWithParam<Kind> {
  protected:
   bool edge() const { return selector->trigger() == Trigger::edge; }
-  bool is_select() const { return GetParam().name == "select"; }
-  bool is_epoll() const { return GetParam().name.starts_with("epoll"); }
+  bool hints() const { return GetParam().hints; }
+  // `flags` where the kind tells event_hang_up and event_error.
+  Events if_told(Events flags) const { return GetParam().flags ? flags : 0; }
+  // What is told of an fd asked for `events` that isn't ready.
+  Events idle(Events events) const { return hints() ? events : 0; }
   // The mask told for `fd` by a select() that doesn't wait; 0 when it is not told.
   Events told(int fd) {
     auto events = selector->select(no_wait);
@@ -104,6 +127,10 @@ class SelectorTest : public testing::TestWithParam<Kind> {
 };
 
 inline constexpr Events both = event_read | event_write;
+
+// For the cases that say "not ready, so not told".
+#define POLYIO_SKIP_HINTS() \
+  if (GetParam().hints) GTEST_SKIP() << "tells what isn't ready as well"
 
 template <class T>
 testing::AssertionResult fails_with(const Result<T>& result, int number) {

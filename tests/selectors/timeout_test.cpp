@@ -27,13 +27,14 @@ TEST_P(TimeoutTest, ZeroAndNegativeDoNotWait) {
   // A wait for ever, or of 292 years, would hang here.
   for (Nanoseconds timeout :
        {Nanoseconds(0), Nanoseconds(-1), Nanoseconds(-1h), Nanoseconds::min()}) {
-    EXPECT_EQ(selector->select(timeout).value().size(), 0u) << timeout.count();
+    EXPECT_EQ(selector->select(timeout).value().size(), hints() ? 1u : 0u) << timeout.count();
   }
   pair.send();
   EXPECT_EQ(selector->select(-1s).value().size(), 1u);
 }
 
 TEST_P(TimeoutTest, FractionalIsNeverEarly) {
+  POLYIO_SKIP_HINTS();
   Pair pair;
   ASSERT_TRUE(selector->register_fd(pair.fd(), event_read));
   for (Nanoseconds timeout : {Nanoseconds(1), Nanoseconds(999'999), Nanoseconds(1'500us),
@@ -51,7 +52,8 @@ TEST_P(TimeoutTest, NothingRegisteredWaitsToo) {
 }
 
 TEST_P(TimeoutTest, NoneWaitsForTheEvent) {
-  os::Wakeup wakeup;
+  using Kind = os::Wakeup::Kind;
+  os::Wakeup wakeup(GetParam().takes_eventfds ? Kind::eventfd : Kind::pipe);
   ASSERT_TRUE(selector->register_fd(wakeup.fd(), event_read, 11));
   std::thread other([&] { wakeup.signal(); });
   auto events = selector->select().value();
@@ -93,6 +95,7 @@ class Alarms {
 };
 
 TEST_P(TimeoutTest, ASignalEndsTheWaitWithoutEvents) {
+  POLYIO_SKIP_HINTS();
   Pair pair;
   ASSERT_TRUE(selector->register_fd(pair.fd(), event_read));
   Alarms repeat;
