@@ -25,7 +25,8 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
       ->capture_default_str();
   command
       .add_option("--model", options.model,
-                  "how it waits: auto, io_uring, epoll, epoll-et, poll, select, blocking")
+                  "how it waits: auto, io_uring, epoll, epoll-et, poll, select, sigio, "
+                  "nonblocking, blocking")
       ->type_name("MODEL")
       ->capture_default_str();
   command

@@ -21,7 +21,11 @@ ReadinessDriver::ReadinessDriver(std::unique_ptr<Selector> selector)
     : SocketDriver(os::Blocking::no),
       selector_(std::move(selector)),
       edge_(selector_->trigger() == Trigger::edge) {
-  const auto key = selector_->register_fd(wakeup_.fd(), event_read, wakeup_data);
+  auto key = selector_->register_fd(wakeup_.fd(), event_read, wakeup_data);
+  if (!key && key.error() == errno_code(EPERM)) {  // not a selector for eventfds
+    wakeup_ = os::Wakeup(os::Wakeup::Kind::pipe);
+    key = selector_->register_fd(wakeup_.fd(), event_read, wakeup_data);
+  }
   if (!key) throw std::system_error(key.error(), "cannot wait with " + std::string(name()));
 }
 
@@ -88,6 +92,15 @@ Result<os::UniqueFd> ReadinessDriver::release(Handle handle) {
 void ReadinessDriver::close(Handle handle) noexcept {
   detach(handle);
   os::UniqueFd(static_cast<int>(handle.slot)).reset();
+}
+
+Result<> ReadinessDriver::shutdown(Handle handle, int how) {
+  const Slot& slot = slot_of(handle);
+  const int fd = static_cast<int>(handle.slot);
+  auto done = SocketDriver::shutdown(handle, how);
+  // Edges need not tell of one's own shutdown (sigio): asks again for who waits.
+  if (edge_ && slot.interest) (void)selector_->modify(fd, slot.interest, slot.generation);
+  return done;
 }
 
 int ReadinessDriver::set_interest(int fd, Slot& slot, Events interest) noexcept {

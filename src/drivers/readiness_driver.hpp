@@ -27,6 +27,7 @@ class ReadinessDriver final : public SocketDriver {
   Result<Handle> adopt_listener(int socket) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
+  Result<> shutdown(Handle handle, int how) override;
   bool start(Op& op) override;
   bool retry(Op& op) override;
   void cancel(Op& op) override;

@@ -1,7 +1,9 @@
 #include <polyio/drivers/registry.hpp>
+#include <polyio/selectors/busy_selector.hpp>
 #include <polyio/selectors/epoll_selector.hpp>
 #include <polyio/selectors/poll_selector.hpp>
 #include <polyio/selectors/select_selector.hpp>
+#include <polyio/selectors/signal_selector.hpp>
 
 #include "blocking_driver.hpp"
 #include "readiness_driver.hpp"
@@ -27,7 +29,8 @@ std::vector<ModelInfo> list_models() {
   const std::string& why = io_uring_problem();
   return {{"io_uring", why.empty(), why, loops}, {"epoll", true, "", loops},
           {"epoll-et", true, "", loops},         {"poll", true, "", loops},
-          {"select", true, "", loops},           {"blocking", true, "", {"thread-per-connection"}}};
+          {"select", true, "", loops},           {"sigio", true, "", loops},
+          {"nonblocking", true, "", loops},      {"blocking", true, "", {"thread-per-connection"}}};
 }
 
 AutoChoice choose_model() {
@@ -36,8 +39,8 @@ AutoChoice choose_model() {
   return {"epoll", "io_uring can't be used (" + why + ")"};
 }
 
-Result<std::unique_ptr<Driver>> make_driver(std::string_view model) {
-  if (model == "auto") return make_driver(choose_model().model);
+Result<std::unique_ptr<Driver>> make_driver(std::string_view model, const DriverOptions& options) {
+  if (model == "auto") return make_driver(choose_model().model, options);
   if (model == "io_uring") {
     if (!io_uring_problem().empty()) return fail(Errc::model_unavailable);
     return std::make_unique<UringDriver>();
@@ -46,6 +49,8 @@ Result<std::unique_ptr<Driver>> make_driver(std::string_view model) {
   if (model == "epoll-et") return over<EpollSelector>(Trigger::edge);
   if (model == "poll") return over<PollSelector>();
   if (model == "select") return over<SelectSelector>();
+  if (model == "sigio") return over<SignalSelector>();
+  if (model == "nonblocking") return over<BusySelector>(options.poll_interval);
   if (model == "blocking") return std::make_unique<BlockingDriver>();
   return fail(EINVAL);
 }

@@ -7,7 +7,7 @@ import unittest
 
 from harness import POLYIO, Server, TestCase, main, models, run
 
-NAMES = ["io_uring", "epoll", "epoll-et", "poll", "select", "blocking"]
+NAMES = ["io_uring", "epoll", "epoll-et", "poll", "select", "sigio", "nonblocking", "blocking"]
 
 
 def strace_problem():

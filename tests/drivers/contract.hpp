@@ -119,7 +119,8 @@ bool broken_off(const Result<T>& result) {
 }
 
 inline auto models() {
-  return testing::Values("select", "poll", "epoll", "epoll-et", "io_uring", "blocking");
+  return testing::Values("select", "poll", "epoll", "epoll-et", "sigio", "nonblocking", "io_uring",
+                         "blocking");
 }
 std::string name_of_model(const testing::TestParamInfo<const char*>& info);
 

@@ -45,7 +45,8 @@ TEST_P(LimitTest, AcceptWithoutDescriptors) {
       // The connection stays queued, and whoever waits a while before he tries again does not spin.
       const Nanoseconds before = cpu_time_of_this_process();
       (void)co_await io().sleep(60ms);
-      EXPECT_LT(cpu_time_of_this_process() - before, 30ms);
+      // Polling always does: poll_interval_test.cpp.
+      if (model() != "nonblocking") EXPECT_LT(cpu_time_of_this_process() - before, 30ms);
     }
     auto stream = co_await listener.accept();
     POLYIO_REQUIRE(stream);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <polyio/base/clock.hpp>
 #include <polyio/base/result.hpp>
 #include <polyio/io/driver.hpp>
 #include <string>
@@ -19,7 +20,8 @@ struct ModelInfo {
   std::vector<std::string> architectures;  // that it runs under
 };
 
-// All models, best first: io_uring, epoll, epoll-et, poll, select, blocking. Probes io_uring, once.
+// All models, best first: io_uring, epoll, epoll-et, poll, select, sigio, nonblocking, blocking.
+// Probes io_uring, once.
 std::vector<ModelInfo> list_models();
 
 // What `auto` stands for here, and why, for the log: "io_uring", or "epoll" with the reason.
@@ -29,8 +31,17 @@ struct AutoChoice {
 };
 AutoChoice choose_model();
 
+// What single models can be told; the others don't look at it.
+struct DriverOptions {
+  // nonblocking: the least time between two rounds of trying; 0 tries all the time, on a core of
+  // its own.
+  Nanoseconds poll_interval{};
+};
+
 // A driver for `model`; "auto" is choose_model(). Errors: EINVAL, unknown name;
-// Errc::model_unavailable. Throws std::system_error when descriptors or memory run out.
-Result<std::unique_ptr<Driver>> make_driver(std::string_view model);
+// Errc::model_unavailable. Throws std::system_error when descriptors, memory or (sigio, past 28)
+// real-time signals run out.
+Result<std::unique_ptr<Driver>> make_driver(std::string_view model,
+                                            const DriverOptions& options = {});
 
 }  // namespace polyio
