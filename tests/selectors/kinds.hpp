@@ -3,15 +3,18 @@
 #pragma once
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <ostream>
 #include <polyio/selectors.hpp>
@@ -105,6 +108,31 @@ inline bool allow_descriptors(rlim_t wanted) {
   limit.rlim_cur = limit.rlim_max;
   return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= wanted;
 }
+
+inline volatile std::sig_atomic_t alarms = 0;
+
+// SIGALRM every 2 ms, with a handler. The timer repeats, so one that goes off before the wait
+// begins does no harm.
+class Alarms {
+ public:
+  Alarms() {
+    alarms = 0;
+    struct sigaction action{};
+    action.sa_handler = [](int) { alarms = alarms + 1; };
+    action.sa_flags = SA_RESTART;  // which these calls never heed: signal(7)
+    ::sigaction(SIGALRM, &action, &old_);
+    const itimerval every{{0, 2000}, {0, 2000}};
+    ::setitimer(ITIMER_REAL, &every, nullptr);
+  }
+  ~Alarms() {
+    const itimerval off{};
+    ::setitimer(ITIMER_REAL, &off, nullptr);
+    ::sigaction(SIGALRM, &old_, nullptr);
+  }
+
+ private:
+  struct sigaction old_{};
+};
 
 class SelectorTest : public testing::TestWithParam<Kind> {
  protected:

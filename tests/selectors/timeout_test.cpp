@@ -3,10 +3,8 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 
-#include <csignal>
 #include <cstddef>
 #include <cstdlib>
 #include <polyio/os/wakeup.hpp>
@@ -70,35 +68,11 @@ TEST_P(TimeoutTest, LongestWaitsForTheEvent) {
   EXPECT_EQ(selector->select(Nanoseconds::max()).value().size(), 1u);
 }
 
-volatile std::sig_atomic_t alarms = 0;
-
-// The timer repeats, so one that goes off before the wait begins does no harm.
-class Alarms {
- public:
-  Alarms() {
-    alarms = 0;
-    struct sigaction action{};
-    action.sa_handler = [](int) { alarms = alarms + 1; };
-    action.sa_flags = SA_RESTART;  // which these calls never heed: signal(7)
-    ::sigaction(SIGALRM, &action, &old_);
-    const itimerval every{{0, 2000}, {0, 2000}};
-    ::setitimer(ITIMER_REAL, &every, nullptr);
-  }
-  ~Alarms() {
-    const itimerval off{};
-    ::setitimer(ITIMER_REAL, &off, nullptr);
-    ::sigaction(SIGALRM, &old_, nullptr);
-  }
-
- private:
-  struct sigaction old_{};
-};
-
 TEST_P(TimeoutTest, ASignalEndsTheWaitWithoutEvents) {
   POLYIO_SKIP_HINTS();
   Pair pair;
   ASSERT_TRUE(selector->register_fd(pair.fd(), event_read));
-  Alarms repeat;
+  const Alarms repeat;
   for (Timeout timeout : {Timeout(), Timeout(1h)}) {
     auto events = selector->select(timeout);  // an EINTR swallowed would hang here
     ASSERT_TRUE(events) << events.error().message();
