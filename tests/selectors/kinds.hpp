@@ -34,8 +34,8 @@ struct Kind {
   bool flags = true;        // tells event_hang_up and event_error
   bool takes_files = true;  // regular files
   bool takes_eventfds = true;
-  bool takes_duplicates = true;  // two fds of one open file
-  bool below_1024 = false;       // only such fds
+  bool below_1024 = false;  // only such fds
+  bool polls = false;       // by poll(2)
 };
 
 template <class S, auto... arguments>
@@ -46,7 +46,7 @@ std::unique_ptr<Selector> make_selector() {
 inline const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
       {.name = "select", .make = make_selector<SelectSelector>, .flags = false, .below_1024 = true},
-      {.name = "poll", .make = make_selector<PollSelector>},
+      {.name = "poll", .make = make_selector<PollSelector>, .polls = true},
       {.name = "epoll", .make = make_selector<EpollSelector>, .takes_files = false},
       {.name = "epoll-et",
        .make = make_selector<EpollSelector, Trigger::edge>,
@@ -55,7 +55,7 @@ inline const std::vector<Kind>& kinds() {
        .make = make_selector<SignalSelector>,
        .takes_files = false,
        .takes_eventfds = false,
-       .takes_duplicates = false},
+       .polls = true},
       {.name = "nonblocking", .make = make_selector<BusySelector>, .hints = true, .flags = false},
   };
   return all;
