@@ -1,8 +1,12 @@
 """Runs every program of examples/ and talks to it. EXAMPLES: the folder they were built into."""
+import contextlib
 import json
 import os
+import select
 import socket
+import struct
 import subprocess
+import threading
 import unittest
 
 EXAMPLES = os.environ["EXAMPLES"]
@@ -20,29 +24,84 @@ def ask(connection, request, size):
     return answer
 
 
-class Example:
-    """An example that listens; its ready line tells the port."""
+def read(connection, size):
+    """What comes, until there are `size` bytes or the peer has ended."""
+    answer = b""
+    while len(answer) < size:
+        chunk = connection.recv(min(65536, size - len(answer)))
+        if not chunk:
+            break
+        answer += chunk
+    return answer
 
-    def __init__(self, name, *arguments):
-        self.process = subprocess.Popen([os.path.join(EXAMPLES, name), "127.0.0.1:0", *arguments],
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+def talk(connection, messages):
+    """The tutorials' client: sends a message, takes whatever one recv(1024) gives for the answer."""
+    answers = []
+    for message in messages:
+        connection.send(message.encode("utf-8"))
+        answers.append(connection.recv(1024).decode("utf-8"))
+    return answers
+
+
+def reset(connection):
+    """Closes with a reset in place of an orderly end."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+class Server:
+    """A program that listens; its ready line tells the address."""
+
+    def __init__(self, *command):
+        self.command = command
+        self.process = None
+        self.address = None
 
     def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL)
         ready = self.process.stdout.readline().decode().split()
+        if not ready:
+            self.process.stdout.close()
+            raise AssertionError(f"{self.command} ended with {self.process.wait(20)}: port in use?")
         host, port = ready[2].rsplit(":", 1)
-        return socket.create_connection((host, int(port)), 20)
+        self.address = (host, int(port))
+        return self
+
+    def connect(self):
+        return socket.create_connection(self.address, 20)
 
     def __exit__(self, *_):
+        alive = self.process.poll() is None
         self.process.terminate()
         self.process.wait(20)
         self.process.stdout.close()
+        assert alive, "the server ended by itself"
+
+
+class Example(Server):
+    """An example that listens, and one connection to it."""
+
+    def __init__(self, name, *arguments):
+        super().__init__(os.path.join(EXAMPLES, name), "127.0.0.1:0", *arguments)
+
+    def __enter__(self):
+        super().__enter__()
+        return self.connect()
+
+
+def on_selectors(name):
+    return Server(os.path.join(EXAMPLES, name), "0")
 
 
 class Examples(unittest.TestCase):
     def test_every_example_is_run_here(self):
         built = {entry.name for entry in os.scandir(EXAMPLES)
                  if entry.is_file() and os.access(entry.path, os.X_OK)}
-        self.assertEqual(built, {"upper", "deadlines", "selectors_upper_sb", "sync_queue"})
+        self.assertEqual(built, {"upper", "upper_client", "deadlines", "sync_queue",
+                                 "selectors_upper_sb", "selectors_peer_text",
+                                 "selectors_group_chat"})
 
     def test_upper_on_every_model(self):
         listed = subprocess.run([POLYIO, "models", "--json"], capture_output=True, check=True)
@@ -61,21 +120,150 @@ class Examples(unittest.TestCase):
         said = subprocess.run([program], capture_output=True, check=True)
         self.assertEqual(said.stdout, b"5050\n")
 
-    def test_selectors_upper_sb(self):
-        program = subprocess.Popen([os.path.join(EXAMPLES, "selectors_upper_sb")])
-        try:
-            while True:  # the port is the tutorial's; it says nothing when it is ready
-                self.assertIsNone(program.poll(), "it ended: is port 8088 in use?")
-                try:
-                    connection = socket.create_connection(("127.0.0.1", 8088), 20)
-                    break
-                except ConnectionRefusedError:
-                    pass
-            with connection:
-                self.assertEqual(ask(connection, b"hello", 8), b"HELLO_SB")
-        finally:
-            program.terminate()
-            program.wait(20)
+
+class Tutorials(unittest.TestCase):
+    """The tutorials' programs, byte for byte."""
+    MESSAGES = ["hello", "a", "Hello, World 123", "Grüße, 世界", " ", "x" * 1000]
+
+    @staticmethod
+    def upper(text):  # bytes.upper() changes ASCII letters alone
+        return text.encode().upper().decode()
+
+    def test_upper_sb(self):
+        with on_selectors("selectors_upper_sb") as server, server.connect() as client:
+            expected = [self.upper(message) + "_SB" for message in self.MESSAGES]
+            self.assertEqual(talk(client, self.MESSAGES), expected)
+
+    def test_peer_text(self):
+        with on_selectors("selectors_peer_text") as server, server.connect() as client:
+            expected = [f"{client.getsockname()}-{message}" for message in self.MESSAGES]
+            self.assertEqual(talk(client, self.MESSAGES), expected)
+
+    def test_upper_by_polyio_echo_on_every_model(self):
+        listed = subprocess.run([POLYIO, "models", "--json"], capture_output=True, check=True)
+        for model in json.loads(listed.stdout):
+            if not model["available"]:
+                continue
+            command = [POLYIO, "echo", "--listen", "127.0.0.1:0", "--model", model["model"]]
+            with self.subTest(model=model["model"]), Server(*command) as server:
+                with server.connect() as client:
+                    expected = [self.upper(message) for message in self.MESSAGES]
+                    self.assertEqual(talk(client, self.MESSAGES), expected)
+
+    def test_default_ports(self):
+        for name, port in (("selectors_upper_sb", 8088), ("selectors_peer_text", 3999),
+                           ("selectors_group_chat", 3999)):
+            with self.subTest(name), Server(os.path.join(EXAMPLES, name)) as server:
+                self.assertEqual(server.address, ("127.0.0.1", port))
+
+    def test_upper_client(self):
+        """Against the tutorials' server, which answers what one recv gave it, and polyio's."""
+        typed = "hello\n\nGrüße\nquit\n"
+        shown = ">>: HELLO\n>>: >>: GRüßE\n>>: QUIT\n>>: "
+        client = os.path.join(EXAMPLES, "upper_client")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            def serve():
+                connection, _ = listener.accept()
+                with connection:
+                    while data := connection.recv(1024):
+                        connection.send(data.upper())
+            thread = threading.Thread(target=serve)
+            thread.start()
+            host, port = listener.getsockname()
+            said = subprocess.run([client, f"{host}:{port}"], input=typed.encode(),
+                                  capture_output=True, check=True, timeout=20)
+            thread.join()
+            self.assertEqual(said.stdout.decode(), shown)
+        with Server(POLYIO, "echo", "--listen", "127.0.0.1:0") as server:
+            said = subprocess.run([client, "{}:{}".format(*server.address)], input=typed.encode(),
+                                  capture_output=True, check=True, timeout=20)
+            self.assertEqual(said.stdout.decode(), shown)
+
+    def enter(self, member, *others):
+        """Says something until all hear it: the next to connect comes when this one is in."""
+        member.send(b"in")
+        said = f"[{member.getsockname()}] in".encode()
+        for hearer in (member, *others):
+            self.assertEqual(read(hearer, len(said)), said)
+
+    def test_group_chat(self):
+        with on_selectors("selectors_group_chat") as server:
+            with contextlib.ExitStack() as stack:
+                members = []
+                for _ in range(3):
+                    members.insert(0, stack.enter_context(server.connect()))
+                    self.enter(*members)
+                ann, bob, eve = members
+                for who, text in ((ann, "hello"), (bob, "Grüße"), (eve, "quit it"), (ann, "x" * 1000)):
+                    said = f"[{who.getsockname()}] {text}".encode()
+                    who.send(text.encode())
+                    for member in members:
+                        self.assertEqual(read(member, len(said)), said)
+                bob.send(b"quit")
+                self.assertEqual(bob.recv(1024), b"")
+                eve.shutdown(socket.SHUT_WR)
+                self.assertEqual(eve.recv(1024), b"")
+                said = f"[{ann.getsockname()}] alone".encode()
+                ann.send(b"alone")
+                self.assertEqual(read(ann, len(said)), said)
+
+    def test_the_dead_harm_nobody(self):
+        for name in ("selectors_upper_sb", "selectors_peer_text", "selectors_group_chat"):
+            with self.subTest(name), on_selectors(name) as server, server.connect() as client:
+                for i in range(30):
+                    dead = server.connect()
+                    for _ in range(i % 3):
+                        dead.send(b"going" * 100)
+                    if i % 2:
+                        reset(dead)  # what was for it can't be sent
+                    else:
+                        dead.close()
+                client.send(b"still here")
+                heard = b""
+                while b"still here" not in heard.lower():  # behind what the dead said, in the chat
+                    chunk = client.recv(65536)
+                    self.assertTrue(chunk, "the server has closed")
+                    heard += chunk
+
+    def test_partial_sends_are_kept(self):
+        """A client that doesn't read at first, more than any buffer holds: nothing is lost."""
+        data = bytes(range(97, 123)) * 400_000
+        for name in ("selectors_upper_sb", "selectors_peer_text"):
+            with self.subTest(name), on_selectors(name) as server, server.connect() as client:
+                mark = b"_SB" if name == "selectors_upper_sb" else f"{client.getsockname()}-".encode()
+                client.setblocking(False)
+                sent = 0
+                while select.select([], [client], [], 0.3)[1]:  # until nothing moves any more
+                    sent += client.send(data[sent:sent + 65536])
+                self.assertLess(sent, len(data), "the buffers hold it all: the test shows nothing")
+                client.settimeout(20)
+                writer = threading.Thread(target=lambda: (client.sendall(data[sent:]),
+                                                          client.shutdown(socket.SHUT_WR)))
+                writer.start()
+                answer = b""
+                while chunk := client.recv(1 << 20):
+                    answer += chunk
+                writer.join()
+                expected = data.upper() if mark == b"_SB" else data
+                self.assertEqual(answer.replace(mark, b""), expected)
+
+    def test_a_slow_member_gets_everything(self):
+        with on_selectors("selectors_group_chat") as server:
+            slow = socket.socket()
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.settimeout(20)
+            slow.connect(server.address)
+            self.enter(slow)
+            with slow, server.connect() as busy:
+                self.enter(busy, slow)
+                said = b""
+                for i in range(600):
+                    text = b"%d " % i * 200
+                    message = f"[{busy.getsockname()}] ".encode() + text[:1000]
+                    busy.send(text[:1000])
+                    self.assertEqual(read(busy, len(message)), message)
+                    said += message
+                self.assertEqual(read(slow, len(said)), said)
 
 
 if __name__ == "__main__":
