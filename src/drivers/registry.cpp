@@ -6,6 +6,7 @@
 #include <polyio/selectors/signal_selector.hpp>
 
 #include "blocking_driver.hpp"
+#include "posix_aio_driver.hpp"
 #include "readiness_driver.hpp"
 #include "uring_driver.hpp"
 
@@ -14,6 +15,11 @@ namespace {
 
 const std::string& io_uring_problem() {
   static const std::string why = probe_io_uring();
+  return why;
+}
+
+const std::string& posix_aio_problem() {
+  static const std::string why = probe_posix_aio();
   return why;
 }
 
@@ -27,10 +33,16 @@ std::unique_ptr<Driver> over(Arguments... arguments) {
 std::vector<ModelInfo> list_models() {
   const std::vector<std::string> loops{"loop", "loops"};
   const std::string& why = io_uring_problem();
-  return {{"io_uring", why.empty(), why, loops}, {"epoll", true, "", loops},
-          {"epoll-et", true, "", loops},         {"poll", true, "", loops},
-          {"select", true, "", loops},           {"sigio", true, "", loops},
-          {"nonblocking", true, "", loops},      {"blocking", true, "", {"thread-per-connection"}}};
+  const std::string& aio_why = posix_aio_problem();
+  return {{"io_uring", why.empty(), why, loops},
+          {"epoll", true, "", loops},
+          {"epoll-et", true, "", loops},
+          {"poll", true, "", loops},
+          {"select", true, "", loops},
+          {"sigio", true, "", loops},
+          {"posix-aio", aio_why.empty(), aio_why, loops},
+          {"nonblocking", true, "", loops},
+          {"blocking", true, "", {"thread-per-connection"}}};
 }
 
 AutoChoice choose_model() {
@@ -51,6 +63,10 @@ Result<std::unique_ptr<Driver>> make_driver(std::string_view model, const Driver
   if (model == "select") return over<SelectSelector>();
   if (model == "sigio") return over<SignalSelector>();
   if (model == "nonblocking") return over<BusySelector>(options.poll_interval);
+  if (model == "posix-aio") {
+    if (!posix_aio_problem().empty()) return fail(Errc::model_unavailable);
+    return std::make_unique<PosixAioDriver>();
+  }
   if (model == "blocking") return std::make_unique<BlockingDriver>();
   return fail(EINVAL);
 }

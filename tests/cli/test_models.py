@@ -7,7 +7,8 @@ import unittest
 
 from harness import POLYIO, Server, TestCase, main, models, run
 
-NAMES = ["io_uring", "epoll", "epoll-et", "poll", "select", "sigio", "nonblocking", "blocking"]
+NAMES = ["io_uring", "epoll", "epoll-et", "poll", "select", "sigio", "posix-aio", "nonblocking",
+         "blocking"]
 
 
 def strace_problem():

@@ -20,8 +20,8 @@ struct ModelInfo {
   std::vector<std::string> architectures;  // that it runs under
 };
 
-// All models, best first: io_uring, epoll, epoll-et, poll, select, sigio, nonblocking, blocking.
-// Probes io_uring, once.
+// All models, best first: io_uring, epoll, epoll-et, poll, select, sigio, posix-aio, nonblocking,
+// blocking. Probes io_uring and posix-aio, once.
 std::vector<ModelInfo> list_models();
 
 // What `auto` stands for here, and why, for the log: "io_uring", or "epoll" with the reason.
