@@ -168,6 +168,7 @@ void BlockingDriver::wait_in_place(Op& op) {
 void BlockingDriver::notify(Op& op) noexcept { static_cast<Sleeper*>(op.sleeper)->done.release(); }
 
 Result<> BlockingDriver::lend_thread(Job& job) {
+  if (!lends_) return fail(Errc::concurrency_unavailable);
   reap_threads();
   Lent& lent = lent_.emplace_back();
   try {

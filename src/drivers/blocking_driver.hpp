@@ -52,6 +52,7 @@ class BlockingDriver final : public SocketDriver {
   void wait_in_place(Op& op) override;
   void notify(Op& op) noexcept override;
   Result<> lend_thread(Job& job) override;
+  void lend_no_threads() noexcept override { lends_ = false; }
   void enter() override { baton_.lock(); }
   void leave() noexcept override;
   void timer_moved(Deadline deadline) noexcept override;
@@ -79,6 +80,7 @@ class BlockingDriver final : public SocketDriver {
   BufferPool buffers_{
       BufferPool::none};  // each waiting receive holds one: the threads are the limit
   std::list<Lent> lent_;
+  bool lends_ = true;
 };
 
 }  // namespace polyio

@@ -84,7 +84,7 @@ Handle PosixAioDriver::open_slot(int fd) {
   return {index, slots_[index].generation};
 }
 
-Result<Handle> PosixAioDriver::adopt_listener(int socket) {
+Result<Handle> PosixAioDriver::adopt_listener(int socket, bool) {
   if (auto set = os::set_nonblocking(socket, true); !set) {
     os::UniqueFd(socket).reset();
     return fail(set.error());

@@ -32,7 +32,7 @@ class PosixAioDriver final : public SocketDriver {
   std::string_view name() const noexcept override { return "posix-aio"; }
   // Errors: EUSERS, the process has as many connections as it may have helper threads.
   Result<Handle> adopt(int socket) override;
-  Result<Handle> adopt_listener(int socket) override;
+  Result<Handle> adopt_listener(int socket, bool shared) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
   bool start(Op& op) override;

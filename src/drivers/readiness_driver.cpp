@@ -48,7 +48,7 @@ int ReadinessDriver::descriptor(Handle handle) const noexcept {
   return static_cast<int>(handle.slot);
 }
 
-Result<Handle> ReadinessDriver::adopt_listener(int socket) {
+Result<Handle> ReadinessDriver::adopt_listener(int socket, bool) {
   if (auto set = os::set_nonblocking(socket, true); !set) {
     os::UniqueFd(socket).reset();
     return fail(set.error());

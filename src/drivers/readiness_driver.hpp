@@ -24,7 +24,7 @@ class ReadinessDriver final : public SocketDriver {
 
   std::string_view name() const noexcept override { return selector_->name(); }
   Result<Handle> adopt(int socket) override;
-  Result<Handle> adopt_listener(int socket) override;
+  Result<Handle> adopt_listener(int socket, bool shared) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
   Result<> shutdown(Handle handle, int how) override;

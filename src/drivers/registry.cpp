@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <polyio/drivers/registry.hpp>
 #include <polyio/selectors/busy_selector.hpp>
 #include <polyio/selectors/epoll_selector.hpp>
@@ -23,6 +25,37 @@ const std::string& posix_aio_problem() {
   return why;
 }
 
+struct Refusal {
+  std::string_view architecture, reason;
+};
+
+constexpr std::string_view one_call = "one blocking call would hold up all connections of the loop";
+constexpr std::array<Refusal, 2> blocking_refusals{{{"loop", one_call}, {"loops", one_call}}};
+constexpr std::array<Refusal, 1> sigio_refusals{
+    {{"thread-per-connection",
+      "each thread would need a real-time signal of its own, of which a process has about 30"}}};
+constexpr std::array<Refusal, 1> posix_aio_refusals{
+    {{"thread-per-connection",
+      "the helper threads that do its calls are shared by the whole process"}}};
+
+ModelInfo row(std::string_view model, std::string_view problem = "",
+              std::span<const Refusal> refusals = {}) {
+  ModelInfo info{.model = std::string(model),
+                 .available = problem.empty(),
+                 .reason = std::string(problem),
+                 .architectures = {},
+                 .refusals = {}};
+  for (const std::string_view architecture : list_architectures()) {
+    const auto refused = std::ranges::find(refusals, architecture, &Refusal::architecture);
+    if (refused == refusals.end()) {
+      info.architectures.emplace_back(architecture);
+    } else {
+      info.refusals.push_back({std::string(architecture), std::string(refused->reason)});
+    }
+  }
+  return info;
+}
+
 template <class S, class... Arguments>
 std::unique_ptr<Driver> over(Arguments... arguments) {
   return std::make_unique<ReadinessDriver>(std::make_unique<S>(arguments...));
@@ -30,19 +63,25 @@ std::unique_ptr<Driver> over(Arguments... arguments) {
 
 }  // namespace
 
+std::span<const std::string_view> list_architectures() noexcept {
+  static constexpr std::array<std::string_view, 7> all{
+      "loop",        "loops",   "thread-per-connection",
+      "thread-pool", "prefork", "process-per-connection",
+      "iterative"};
+  return all;
+}
+
+// A line for each model, also for one that is refused nothing.
 std::vector<ModelInfo> list_models() {
-  const std::vector<std::string> loops{"loop", "loops"};
-  const std::string& why = io_uring_problem();
-  const std::string& aio_why = posix_aio_problem();
-  return {{"io_uring", why.empty(), why, loops},
-          {"epoll", true, "", loops},
-          {"epoll-et", true, "", loops},
-          {"poll", true, "", loops},
-          {"select", true, "", loops},
-          {"sigio", true, "", loops},
-          {"posix-aio", aio_why.empty(), aio_why, loops},
-          {"nonblocking", true, "", loops},
-          {"blocking", true, "", {"thread-per-connection"}}};
+  return {row("io_uring", io_uring_problem()),
+          row("epoll"),
+          row("epoll-et"),
+          row("poll"),
+          row("select"),
+          row("sigio", "", sigio_refusals),
+          row("posix-aio", posix_aio_problem(), posix_aio_refusals),
+          row("nonblocking"),
+          row("blocking", "", blocking_refusals)};
 }
 
 AutoChoice choose_model() {

@@ -5,7 +5,7 @@ namespace polyio {
 Result<Handle> SocketDriver::listen(const os::Address& address, int backlog) {
   auto fd = os::listen_stream(address, backlog, mode_);
   if (!fd) return fail(fd.error());
-  return adopt_listener(fd->release());
+  return adopt_listener(fd->release(), false);
 }
 
 Result<Handle> SocketDriver::open(int family) {

@@ -13,7 +13,6 @@ class SocketDriver : public Driver {
   Result<Handle> listen(const os::Address& address, int backlog) final;
   Result<Handle> open(int family) final;
   Result<Handle> bind(const os::Address& address) final;
-  Result<Handle> adopt_listener(int socket) override { return adopt(socket); }
   Result<> shutdown(Handle handle, int how) override;
   Result<os::Address> local_address(Handle handle) final;
   Result<os::Address> peer_address(Handle handle) final;

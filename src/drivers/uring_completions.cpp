@@ -127,6 +127,9 @@ void UringDriver::on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe&
   if (slot.reader && cqe.res != -ECANCELED) {
     return io().complete(*std::exchange(slot.reader, nullptr), cqe.res);
   }
+  if (slot.reader && slot.retired && !slot.armed) {
+    return io().complete(*std::exchange(slot.reader, nullptr), -ECANCELED);
+  }
   if (slot.reader && !slot.armed) return arm(index);
   if (cqe.res < 0) return;  // nobody waits: the next accept meets it again
   for (auto& [listener, sockets] : accepted_) {

@@ -60,10 +60,23 @@ const UringDriver::Slot& UringDriver::slot_of(Handle handle) const noexcept {
   return const_cast<UringDriver&>(*this).slot_of(handle);
 }
 
-Result<Handle> UringDriver::adopt_listener(int socket) {
+Result<Handle> UringDriver::adopt_listener(int socket, bool shared) {
   auto handle = adopt(socket);
-  if (handle) slots_[handle->slot].listens = true;
+  if (!handle) return handle;
+  Slot& slot = slots_[handle->slot];
+  slot.listens = true;
+  slot.one_by_one = shared;
   return handle;
+}
+
+bool UringDriver::stop_accepting(Handle handle) noexcept {
+  Slot& slot = slot_of(handle);
+  slot.retired = true;
+  if (slot.armed && !slot.cancelling) {
+    slot.cancelling = true;
+    request_cancel(handle.slot, Tag::accept);
+  }
+  return true;
 }
 
 Result<Handle> UringDriver::adopt(int socket) {

@@ -28,7 +28,8 @@ class UringDriver final : public SocketDriver {
 
   std::string_view name() const noexcept override { return "io_uring"; }
   Result<Handle> adopt(int socket) override;
-  Result<Handle> adopt_listener(int socket) override;
+  Result<Handle> adopt_listener(int socket, bool shared) override;
+  bool stop_accepting(Handle handle) noexcept override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
   bool start(Op& op) override;
@@ -56,6 +57,8 @@ class UringDriver final : public SocketDriver {
     int error = 0;                                    // what receiving ended with
     std::uint8_t in_flight = 0;                       // requests the kernel has
     bool listens = false;
+    bool one_by_one = false;  // accepts, because others accept on the same socket
+    bool retired = false;     // stop_accepting(): not armed again
     bool armed = false;       // a multishot request is out
     bool cancelling = false;  // and shall end
     bool ended = false;       // the peer has finished

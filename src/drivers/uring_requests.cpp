@@ -41,7 +41,9 @@ void UringDriver::request_cancel(std::uint32_t index, Tag tag) noexcept {
 void UringDriver::arm(std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
   io_uring_sqe* sqe = request(index, slot.listens ? Tag::accept : Tag::receive);
-  if (slot.listens) {
+  if (slot.listens && slot.one_by_one) {
+    io_uring_prep_accept(sqe, slot.fd, nullptr, nullptr, SOCK_CLOEXEC);
+  } else if (slot.listens) {
     io_uring_prep_multishot_accept(sqe, slot.fd, nullptr, nullptr, SOCK_CLOEXEC);
   } else {
     io_uring_prep_recv_multishot(sqe, slot.fd, nullptr, 0, 0);
@@ -144,6 +146,10 @@ bool UringDriver::start_accept(Slot& slot, Op& op) noexcept {
     if (index != op.handle.slot || sockets.empty()) continue;
     op.result = sockets.front();
     sockets.pop_front();
+    return true;
+  }
+  if (slot.retired && !slot.armed) {
+    op.result = -ECANCELED;
     return true;
   }
   POLYIO_ASSERT(!slot.reader);

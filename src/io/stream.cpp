@@ -28,16 +28,16 @@ Result<Listener> Io::listen(const os::Address& address, int backlog) {
   return Listener(*this, *handle);
 }
 
+Result<Listener> Io::adopt_listener(os::UniqueFd socket, bool shared) {
+  auto handle = driver_->adopt_listener(socket.release(), shared);
+  if (!handle) return fail(handle.error());
+  return Listener(*this, *handle);
+}
+
 Result<Stream> Io::adopt(os::UniqueFd socket) {
   auto handle = driver_->adopt(socket.release());
   if (!handle) return fail(handle.error());
   return Stream(*this, *handle);
-}
-
-Result<Listener> Io::adopt_listener(os::UniqueFd socket) {
-  auto handle = driver_->adopt_listener(socket.release());
-  if (!handle) return fail(handle.error());
-  return Listener(*this, *handle);
 }
 
 Result<Datagram> Io::bind(const os::Address& address) {

@@ -42,6 +42,13 @@ struct SignalWatcher::State {
   std::vector<Taken> taken;
   std::thread thread;
 
+  void give_back() {
+    for (const Taken& one : taken) {
+      ::sigaction(one.number, &one.before, nullptr);
+      pipe_of[one.number].store(one.pipe_before);
+    }
+  }
+
   void watch(const std::function<void(int)>& on_signal) {
     name_thread("signals");
     ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
@@ -67,12 +74,7 @@ SignalWatcher::SignalWatcher(std::initializer_list<int> signals, std::function<v
   sigemptyset(&state->set);
   for (const int signal : signals) sigaddset(&state->set, signal);
   ::pthread_sigmask(SIG_BLOCK, &state->set, &state->mask_before);
-  try {
-    state->thread = std::thread([state, call = std::move(on_signal)] { state->watch(call); });
-  } catch (...) {
-    ::pthread_sigmask(SIG_SETMASK, &state->mask_before, nullptr);
-    throw;
-  }
+  // Before the thread unblocks them, for one may be pending since before this process was forked.
   struct sigaction action{};
   action.sa_handler = forward;
   action.sa_flags = SA_RESTART;
@@ -82,13 +84,17 @@ SignalWatcher::SignalWatcher(std::initializer_list<int> signals, std::function<v
     taken.pipe_before = pipe_of[signal].exchange(ends[1] + 1);
     ::sigaction(signal, &action, &taken.before);
   }
+  try {
+    state->thread = std::thread([state, call = std::move(on_signal)] { state->watch(call); });
+  } catch (...) {
+    state->give_back();
+    ::pthread_sigmask(SIG_SETMASK, &state->mask_before, nullptr);
+    throw;
+  }
 }
 
 SignalWatcher::~SignalWatcher() {
-  for (const State::Taken& taken : state_->taken) {
-    ::sigaction(taken.number, &taken.before, nullptr);
-    pipe_of[taken.number].store(taken.pipe_before);
-  }
+  state_->give_back();
   state_->end.signal();
   state_->thread.join();
   ::pthread_sigmask(SIG_SETMASK, &state_->mask_before, nullptr);

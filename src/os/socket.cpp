@@ -136,6 +136,17 @@ Result<> set_no_delay(int fd) {
   return {};
 }
 
+void reset_on_close(int fd) noexcept {
+  const linger hard{1, 0};
+  (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+}
+
+Result<UniqueFd> duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) return fail(errno);
+  return copy;
+}
+
 int pending_error(int fd) noexcept {
   int error = 0;
   socklen_t size = sizeof error;

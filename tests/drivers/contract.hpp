@@ -120,8 +120,7 @@ bool broken_off(const Result<T>& result) {
 
 inline auto models() {
   return testing::Values("select", "poll", "epoll", "epoll-et", "sigio", "nonblocking", "io_uring",
-                         "posix-aio",
-                         "blocking");
+                         "posix-aio", "blocking");
 }
 std::string name_of_model(const testing::TestParamInfo<const char*>& info);
 

@@ -7,6 +7,7 @@
 #include <polyio/base/clock.hpp>
 #include <polyio/base/result.hpp>
 #include <polyio/io/driver.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,8 +18,15 @@ struct ModelInfo {
   std::string model;
   bool available = false;
   std::string reason;                      // why not; empty when available
-  std::vector<std::string> architectures;  // that it runs under
+  std::vector<std::string> architectures;  // that it runs under; the first is its default
+  struct Refusal {
+    std::string architecture, reason;
+  };
+  std::vector<Refusal> refusals;  // those that it does not run under, and why
 };
+
+// All architectures, in the order in which they are listed.
+std::span<const std::string_view> list_architectures() noexcept;
 
 // All models, best first: io_uring, epoll, epoll-et, poll, select, sigio, posix-aio, nonblocking,
 // blocking. Probes io_uring and posix-aio, once.

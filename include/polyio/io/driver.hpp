@@ -31,12 +31,20 @@ class Driver {
   // --- sockets ---
   // A socket listening on `address`, its handle. Errors: those of bind(2) and listen(2).
   virtual Result<Handle> listen(const os::Address& address, int backlog) = 0;
+  // Takes over a listening socket (O_NONBLOCK as the model needs it is set here or was set by who
+  // made it: os::Blocking::no serves all). With `shared` others accept on the same socket, so that
+  // nobody is accepted before he is asked for. On error the socket is closed.
+  virtual Result<Handle> adopt_listener(int socket, bool shared) {
+    (void)shared;
+    return adopt(socket);
+  }
+  // No further connection shall be accepted. True: some may have been already, unasked for; each
+  // accept hands one out, until one ends with -ECANCELED.
+  virtual bool stop_accepting(Handle) noexcept { return false; }
   // A new stream socket, to be connected.
   virtual Result<Handle> open(int family) = 0;
   // A datagram socket bound to `address`. Errors: those of bind(2).
   virtual Result<Handle> bind(const os::Address&) { return fail(EOPNOTSUPP); }
-  // Takes over a listening socket. On error it is closed.
-  virtual Result<Handle> adopt_listener(int) { return fail(EOPNOTSUPP); }
   // Takes over a connected socket: what accept's result holds. On error the socket is closed.
   virtual Result<Handle> adopt(int socket) = 0;
   // Gives the socket away again, for another Io; the handle ends. No operation may be in flight.
@@ -72,6 +80,8 @@ class Driver {
   virtual void notify(Op&) noexcept {}
   // Runs a new job on a thread of its own. Errors: EAGAIN, when no thread can be had.
   virtual Result<> lend_thread(Job&) { return fail(Errc::concurrency_unavailable); }
+  // From now on lend_thread() answers Errc::concurrency_unavailable.
+  virtual void lend_no_threads() noexcept {}
   // Takes and gives up the right to run the Io's jobs.
   virtual void enter() {}
   virtual void leave() noexcept {}

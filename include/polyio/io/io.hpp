@@ -54,11 +54,11 @@ class Io {
 
   // --- sockets ---
   Result<Listener> listen(const os::Address& address, int backlog);
+  // Makes a listening socket this Io's; on error it is closed. `shared`: others accept on it too.
+  Result<Listener> adopt_listener(os::UniqueFd socket, bool shared = false);
   Task<Result<Stream>> connect(os::Address address);
   // Makes a connected socket this Io's; on error it is closed.
   Result<Stream> adopt(os::UniqueFd socket);
-  // Makes a listening socket this Io's; on error it is closed.
-  Result<Listener> adopt_listener(os::UniqueFd socket);
   // A datagram socket (UDP, or Unix) bound to `address`; port 0: any free one.
   Result<Datagram> bind(const os::Address& address);
 

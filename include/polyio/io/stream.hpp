@@ -114,6 +114,9 @@ class Listener : public SocketBase {
   // ENOMEM (try again later, the connection is still queued), ECONNABORTED (go on), those of the
   // scope.
   auto accept() noexcept { return AcceptAwaiter(*io_, handle_); }
+  // No further connection shall come. True: accept() until it fails hands out those that the model
+  // (io_uring) has accepted already.
+  bool stop_accepting() noexcept { return io_->driver().stop_accepting(handle_); }
 
  private:
   class AcceptAwaiter : public OpAwaiter {

@@ -46,6 +46,10 @@ Result<> shutdown(int fd, int how);
 Result<> set_nonblocking(int fd, bool on);
 // TCP_NODELAY: a small write leaves at once (RFC 896's algorithm off).
 Result<> set_no_delay(int fd);
+// Closing the socket resets the connection (SO_LINGER with no time): the peer sees ECONNRESET.
+void reset_on_close(int fd) noexcept;
+// A second descriptor of the same open file (F_DUPFD_CLOEXEC).
+Result<UniqueFd> duplicate(int fd);
 // The error pending on the socket (SO_ERROR), 0 for none; reading clears it.
 int pending_error(int fd) noexcept;
 // connect(2) begun on a non-blocking socket; EINPROGRESS is success here.

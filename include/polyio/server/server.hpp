@@ -4,15 +4,16 @@
 // accepted, handlers see the end of file once they have received what is there, and what still runs
 // after the drain time is cut and counted.
 //
-// Architectures: loop (one event loop, in the thread that calls run), loops (one per worker; the
-// first accepts and hands each connection to the loop that has the fewest), thread-per-connection
-// (blocking model).
+// Architectures (docs/architectures.md): loop, loops, thread-per-connection, thread-pool, prefork,
+// process-per-connection, iterative. The last but one two fork and so need a process that has no
+// other thread when run() is called; it then makes none either.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <polyio/io/stream.hpp>
 #include <string>
 #include <string_view>
@@ -26,14 +27,31 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:0";  // os::Address::parse; port 0: any free one; unix:PATH
   std::string model = "auto";          // drivers/registry.hpp
   std::string architecture;            // empty: the model's first
-  unsigned workers = 0;                // loops: how many; 0: one per core
-  int backlog = 4096;                  // listen(2); the kernel caps it at net.core.somaxconn
+  // How many loops, threads of the pool or processes. 0: one per core; thread-pool 64; prefork with
+  // model blocking 16.
+  unsigned workers = 0;
+  int backlog = 4096;  // listen(2); the kernel caps it at net.core.somaxconn
   std::size_t max_connections =
       0;  // at once; further ones wait in the backlog; 0: as many as there are fds
+  unsigned unix_mode =
+      0;  // permissions of a Unix socket's file, as chmod(2)'s; 0: umask(2) decides
+  // Accepted connections that wait for a place when all are taken; what comes then is turned away.
+  // Needs a ceiling: max_connections, or workers that serve one connection each. None: the rest
+  // waits in the backlog, unaccepted; thread-pool, and prefork with model blocking: 128.
+  std::optional<std::size_t> max_waiting{};
+  // What a client is sent that is turned away or refused, before the end of file. Empty: a reset.
+  std::string refusal;
+  // loops: how connections get to the loops: hand-over, shared, reuseport. Empty: hand-over.
+  std::string accepting;
+  // The connections meet in the memory of this process, as in a chat: architectures of several
+  // processes, or that serve one connection at a time, are refused.
+  bool one_process = false;
   Nanoseconds idle_timeout{0};  // a receive or send without progress for so long ends; 0: never
   Nanoseconds drain_timeout = std::chrono::seconds(5);
   Nanoseconds spin{0};  // of every loop, before it sleeps: Io::set_spin; not with model blocking
-  bool signals = true;  // SIGINT and SIGTERM stop the server, a second one cuts the drain short
+  // SIGINT and SIGTERM stop the server, a second one cuts the drain short; SIGHUP replaces the
+  // workers of prefork.
+  bool signals = true;
   // Called once the server listens, on the thread that runs it.
   std::function<void(const class Server&)> on_ready;
   // One line of what happened, never with control characters from the network. Thread-safe.
@@ -44,10 +62,14 @@ struct ServerOptions {
 struct ServerStatistics {
   std::uint64_t accepted = 0;
   std::uint64_t active = 0;
-  std::uint64_t failed = 0;   // handlers that threw
-  std::uint64_t refused = 0;  // accepted, but could not be served (too large an fd, no thread)
-  std::uint64_t accept_errors = 0;  // EMFILE and its like, each tried again later
-  std::uint64_t cut = 0;            // still running when the drain time was over
+  std::uint64_t failed = 0;           // handlers that threw
+  std::uint64_t refused = 0;          // accepted, but could not be served (no thread, no process)
+  std::uint64_t accept_errors = 0;    // EMFILE and its like, each tried again later
+  std::uint64_t cut = 0;              // still running when the drain time was over
+  std::uint64_t turned_away = 0;      // accepted, but all places and seats to wait on were taken
+  std::uint64_t waiting = 0;          // accepted, and wait for a place now
+  std::uint64_t workers = 0;          // processes that serve now; 0: this process serves itself
+  std::uint64_t workers_crashed = 0;  // processes that ended unasked or with an error
 };
 
 class Server {
@@ -62,16 +84,16 @@ class Server {
   // Serves until stopped, on this thread and the architecture's own. Once.
   void run();
   // Asks for the graceful end; a second call cuts what is left. Thread-safe, also before and after
-  // run().
+  // run(), and from the server's other processes.
   void stop();
 
   const os::Address& address() const noexcept;
   const std::string& model() const noexcept;
   const std::string& architecture() const noexcept;
-  // Thread-safe.
+  // Of all the server's processes. Thread-safe, in any of them.
   ServerStatistics statistics() const noexcept;
-  // The Ios that live as long as run(): one per loop; the acceptor's under thread-per-connection. A
-  // connection's Io::home() is one of them. Valid once the server is made.
+  // The Ios that live as long as run(): one per loop; the acceptor's where threads serve; none
+  // where processes do. A connection's Io::home() is one of them. Valid once the server is made.
   std::vector<Io*> homes() const;
   // "listening on 127.0.0.1:8080 (epoll, loop)"
   std::string ready_line() const;

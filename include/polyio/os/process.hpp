@@ -1,0 +1,105 @@
+// Child processes for servers: forked, watched through a pidfd, and gone when their parent is.
+// Thin, one thing each, errors as values. The rule: a process forks only while it has no other
+// thread, because the child has the memory of all threads, locks held included, but only the one
+// that called (fork(2)). For one thread: the one that forks, which is the process's only one.
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <functional>
+#include <initializer_list>
+#include <polyio/base/result.hpp>
+#include <polyio/os/unique_fd.hpp>
+#include <string>
+
+namespace polyio::os {
+
+// How a process ended: `signal` is 0 when it ended by itself, with `code`.
+struct ExitStatus {
+  int code = 0;
+  int signal = 0;
+  // "ended with code 1", "was killed by signal 9 (Killed)".
+  std::string text() const;
+};
+
+// A child not waited for yet. Its pidfd, and not its number, says who is meant, so that a signal
+// never hits a stranger who has the number by now (pidfd_open(2)).
+class ChildProcess {
+ public:
+  ChildProcess() = default;
+  ChildProcess(pid_t pid, UniqueFd pidfd) noexcept : pid_(pid), pidfd_(std::move(pidfd)) {}
+  pid_t pid() const noexcept { return pid_; }
+  // Readable once it has ended: for a Selector.
+  int fd() const noexcept { return pidfd_.get(); }
+  // kill(2). A child that has ended already is no error.
+  void signal(int number) const noexcept;
+  // Waits until it has ended, and reaps it: no zombie stays. Once.
+  ExitStatus wait();
+
+ private:
+  pid_t pid_ = 0;
+  UniqueFd pidfd_;
+};
+
+// Runs `body` in a child, which ends with what it answers (_exit(2): nothing of the parent's is
+// flushed or destroyed twice), 70 when it throws. In the child SIGTERM, SIGQUIT and SIGUSR1 are
+// blocked until a SignalWatcher takes them, SIGINT and SIGHUP, which a terminal sends to all, are
+// ignored, and SIGTERM comes when the parent dies, kill -9 included. Errors: EBUSY, this process
+// has another thread; EAGAIN, ENOMEM, EMFILE, no process can be had.
+Result<ChildProcess> fork_child(std::move_only_function<int()> body);
+
+// How many threads this process has; those of the kernel (io_uring's) and of a sanitizer don't
+// count, fork(2) takes no harm from them.
+std::size_t count_threads();
+
+// Memory that is shared with every process forked from now on; zeros (mmap(2)). Throws
+// std::system_error when none is left.
+class SharedMemory {
+ public:
+  explicit SharedMemory(std::size_t size);
+  ~SharedMemory();
+  SharedMemory(const SharedMemory&) = delete;
+  SharedMemory& operator=(const SharedMemory&) = delete;
+  void* data() const noexcept { return data_; }
+
+ private:
+  void* data_;
+  std::size_t size_;
+};
+
+// The signals of `numbers` as a descriptor to read them from (signalfd(2)): no handler runs and no
+// thread is needed. They are blocked while this lives. Only in a process that has one thread.
+class SignalQueue {
+ public:
+  // Throws std::system_error when no descriptor is left.
+  explicit SignalQueue(std::initializer_list<int> numbers);
+  ~SignalQueue();
+  SignalQueue(const SignalQueue&) = delete;
+  SignalQueue& operator=(const SignalQueue&) = delete;
+  int fd() const noexcept { return fd_.get(); }
+  // The next that has come, 0: none.
+  int next() noexcept;
+
+ private:
+  UniqueFd fd_;
+  sigset_t mask_before_;
+};
+
+// Two ends of a channel that carries descriptors, one per message (unix(7), SCM_RIGHTS). The end of
+// file comes when the other end is closed everywhere.
+struct Channel {
+  UniqueFd ours, theirs;
+};
+Result<Channel> make_channel();
+// Sends a word, with a descriptor unless it is -1. Never waits: EAGAIN when the channel is full.
+Result<> send_message(int channel, char word, int descriptor = -1);
+struct Message {
+  char word = 0;  // 0: the end of file
+  UniqueFd descriptor;
+};
+// Waits for the next message. Restarted on EINTR. Errors: EAGAIN with `wait` false.
+Result<Message> receive_message(int channel, bool wait);
+
+}  // namespace polyio::os

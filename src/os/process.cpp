@@ -1,0 +1,154 @@
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <polyio/base/sanitizers.hpp>
+#include <polyio/os/process.hpp>
+#include <system_error>
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+namespace polyio::os {
+namespace {
+
+std::system_error last_error(const char* what) { return {errno, std::generic_category(), what}; }
+
+// What a child is before its body runs. The mask has everything blocked.
+void begin_child(pid_t parent, const sigset_t& mask_before) {
+  ::signal(SIGINT, SIG_IGN);
+  ::signal(SIGHUP, SIG_IGN);
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent) ::kill(::getpid(), SIGTERM);  // it died before that: no signal comes
+  sigset_t mask = mask_before;
+  sigaddset(&mask, SIGTERM);
+  sigaddset(&mask, SIGQUIT);
+  sigaddset(&mask, SIGUSR1);
+  sigdelset(&mask, SIGINT);
+  sigdelset(&mask, SIGHUP);
+  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+}
+
+int run_body(std::move_only_function<int()>& body) noexcept {
+  try {
+    return body();
+  } catch (...) {
+    return 70;  // EX_SOFTWARE of sysexits(3)
+  }
+}
+
+// A thread that fork(2) may ignore: io_uring's workers, which the kernel keeps in the task list.
+bool harmless(const std::string& task) {
+  std::ifstream file("/proc/self/task/" + task + "/comm");
+  std::string name;
+  std::getline(file, name);
+  return name.starts_with("iou-");
+}
+
+}  // namespace
+
+std::string ExitStatus::text() const {
+  if (signal == 0) return "ended with code " + std::to_string(code);
+  return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
+}
+
+void ChildProcess::signal(int number) const noexcept {
+  (void)::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0);
+}
+
+ExitStatus ChildProcess::wait() {
+  siginfo_t info{};
+  while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_.get()), &info,
+                  WEXITED) != 0) {
+    if (errno != EINTR) return {};  // ECHILD: somebody else has reaped it
+  }
+  if (info.si_code == CLD_EXITED) return {info.si_status, 0};
+  return {0, info.si_status};
+}
+
+Result<ChildProcess> fork_child(std::move_only_function<int()> body) {
+  if (count_threads() > 1) return fail(EBUSY);
+  struct sigaction children{};  // ignored, they would be reaped without us and could not be told
+  ::sigaction(SIGCHLD, nullptr, &children);
+  if (children.sa_handler == SIG_IGN) ::signal(SIGCHLD, SIG_DFL);
+  const pid_t parent = ::getpid();
+  sigset_t all, before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    begin_child(parent, before);
+    ::_exit(run_body(body));
+  }
+  const int error = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (pid < 0) return fail(error);
+  // The number is the child's own until it is reaped, which only we do.
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd) {
+    const int reason = errno;
+    ::kill(pid, SIGKILL);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return fail(reason);
+  }
+  return ChildProcess(pid, std::move(pidfd));
+}
+
+std::size_t count_threads() {
+  DIR* const tasks = ::opendir("/proc/self/task");
+  if (!tasks) return 1;
+  std::size_t count = 0;
+  while (const dirent* entry = ::readdir(tasks)) {
+    if (entry->d_name[0] != '.') ++count;
+  }
+  if (count > 1 + POLYIO_TSAN) {  // TSan has a thread of its own, and sees to fork(2) itself
+    ::rewinddir(tasks);
+    count = 0;
+    while (const dirent* entry = ::readdir(tasks)) {
+      if (entry->d_name[0] != '.' && !harmless(entry->d_name)) ++count;
+    }
+  }
+  ::closedir(tasks);
+  return count - (POLYIO_TSAN && count > 1 ? 1 : 0);
+}
+
+SharedMemory::SharedMemory(std::size_t size)
+    : data_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)),
+      size_(size) {
+  if (data_ == MAP_FAILED) throw last_error("mmap");
+}
+
+SharedMemory::~SharedMemory() { ::munmap(data_, size_); }
+
+SignalQueue::SignalQueue(std::initializer_list<int> numbers) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : numbers) sigaddset(&set, number);
+  fd_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd_) throw last_error("signalfd");
+  ::pthread_sigmask(SIG_BLOCK, &set, &mask_before_);
+}
+
+SignalQueue::~SignalQueue() { ::pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr); }
+
+int SignalQueue::next() noexcept {
+  signalfd_siginfo info;
+  for (;;) {
+    const ssize_t got = ::read(fd_.get(), &info, sizeof info);
+    if (got == sizeof info) return static_cast<int>(info.ssi_signo);
+    if (got >= 0 || errno != EINTR) return 0;
+  }
+}
+
+}  // namespace polyio::os

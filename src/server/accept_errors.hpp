@@ -1,0 +1,36 @@
+// What an accept(2) that failed means for the one who accepts.
+#pragma once
+
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+
+namespace polyio {
+
+// How long nothing is accepted after the system ran out of something.
+inline constexpr std::chrono::milliseconds exhausted_rest{50};
+
+// The system has run out of descriptors or memory; the connection is still queued.
+inline bool exhausted(std::error_code error) noexcept {
+  const int value = error.value();
+  return value == EMFILE || value == ENFILE || value == ENOBUFS || value == ENOMEM;
+}
+
+// Errors of one connection, not of the listener (accept(2)).
+inline bool concerns_one_connection(std::error_code error) noexcept {
+  switch (error.value()) {
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EINTR:
+    case EAGAIN: return true;
+    default: return false;
+  }
+}
+
+}  // namespace polyio

@@ -1,0 +1,55 @@
+// iterative: accepts a connection, serves it to its end, accepts the next. One Io, and under model
+// blocking one thread: a handler can't have a second task there.
+#include <polyio/drivers/registry.hpp>
+
+#include "acceptor.hpp"
+#include "solo.hpp"
+
+namespace polyio {
+namespace {
+
+std::unique_ptr<Driver> lone_driver(const std::string& model) {
+  auto driver = make_driver(model);
+  if (!driver) throw std::system_error(driver.error(), model);
+  (*driver)->lend_no_threads();
+  return std::move(*driver);
+}
+
+class Iterative final : public Architecture {
+ public:
+  Iterative(ServerShared& shared, os::UniqueFd listener)
+      : room_(shared, {}, shared.seats()[0]),
+        solo_(shared, lone_driver(shared.options.model)),
+        acceptor_(shared, room_, solo_.io()) {
+    acceptor_.listen(std::move(listener));
+    solo_.set_on_stop([this] { acceptor_.stop(); });
+  }
+  void run(const std::function<void()>& ready) override {
+    ready();
+    solo_.io().run(main());
+  }
+  void stop(Stop how) override { solo_.stop(how); }
+  std::vector<Io*> homes() override { return {&solo_.io()}; }
+
+ private:
+  Task<> main() {
+    for (;;) {
+      auto stream = co_await acceptor_.next();
+      if (!stream) co_return;
+      co_await solo_.serve(std::move(*stream));
+      (void)room_.give_up_place();
+    }
+  }
+
+  WaitingRoom room_;
+  Solo solo_;
+  Acceptor acceptor_;
+};
+
+}  // namespace
+
+std::unique_ptr<Architecture> make_iterative(ServerShared& shared, os::UniqueFd listener) {
+  return std::make_unique<Iterative>(shared, std::move(listener));
+}
+
+}  // namespace polyio

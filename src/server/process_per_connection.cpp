@@ -1,0 +1,66 @@
+// process-per-connection: the supervisor accepts and forks a process for every connection, which
+// serves it and ends.
+#include <map>
+#include <polyio/drivers/registry.hpp>
+
+#include "dials.hpp"
+#include "solo.hpp"
+#include "supervisor.hpp"
+
+namespace polyio {
+namespace {
+
+class ProcessPerConnection final : public Supervisor {
+ public:
+  ProcessPerConnection(ServerShared& shared, os::UniqueFd listener)
+      : Supervisor(shared, std::move(listener), true,
+                   {.places = shared.options.max_connections ? shared.options.max_connections
+                                                             : WaitingRoom::no_ceiling,
+                    .waiting = shared.options.max_waiting}) {}
+
+ private:
+  void serve(os::UniqueFd socket) override {
+    while (!start(std::move(socket))) {
+      auto next = room_.give_up_place();
+      if (!next) return;
+      socket = std::move(*next);
+    }
+  }
+
+  bool start(os::UniqueFd socket) {
+    std::error_code error;
+    const auto body = [&](os::UniqueFd) { return run_child(shared_, std::move(socket)); };
+    if (fork(body, false, error)) {
+      shared_.admitted();
+      return true;
+    }
+    shared_.refuse(std::move(socket), "no process: " + error.message());
+    return false;
+  }
+
+  static int run_child(ServerShared& shared, os::UniqueFd socket) {
+    auto driver = make_driver(shared.options.model);
+    if (!driver) throw std::system_error(driver.error());
+    Solo solo(shared, std::move(*driver));
+    const ChildSignals signals([&solo](Stop how) { solo.stop(how); });
+    solo.io().run(solo.serve_socket(std::move(socket)));
+    return 0;
+  }
+
+  void ended(Child&, bool) override {
+    if (auto next = room_.give_up_place()) serve(std::move(*next));
+  }
+
+  void reload() override {
+    shared_.log("SIGHUP: there is nothing to replace, every connection gets a new process");
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Architecture> make_process_per_connection(ServerShared& shared,
+                                                          os::UniqueFd listener) {
+  return std::make_unique<ProcessPerConnection>(shared, std::move(listener));
+}
+
+}  // namespace polyio

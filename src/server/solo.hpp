@@ -1,0 +1,39 @@
+// Solo: an Io that serves one connection at a time, on the thread that runs it, and how it is ended
+// from outside meanwhile. Of architecture iterative, and of processes with one connection each.
+#pragma once
+
+#include <polyio/io/stream.hpp>
+
+#include "architecture.hpp"
+
+namespace polyio {
+
+class Solo {
+ public:
+  Solo(ServerShared& shared, std::unique_ptr<Driver> driver);
+  Io& io() noexcept { return io_; }
+  // Called on the Io when it is asked to end for the first time.
+  void set_on_stop(std::function<void()> on_stop) { on_stop_ = std::move(on_stop); }
+  Task<> serve(Stream stream);
+  Task<> serve_socket(os::UniqueFd socket);
+  // Thread-safe.
+  void stop(Architecture::Stop how);
+
+ private:
+  struct Limit : Timer {
+    explicit Limit(Solo& owner) : Timer(fire_limit), solo(owner) {}
+    static void fire_limit(Timer& timer);
+    Solo& solo;
+  };
+  void apply(Architecture::Stop how);
+  void time_over();
+
+  ServerShared& shared_;
+  std::function<void()> on_stop_;
+  Limit limit_{*this};  // of the drain
+  Io io_;
+  bool serving_ = false;
+  bool stopped_ = false, drained_ = false, cut_ = false;
+};
+
+}  // namespace polyio

@@ -1,0 +1,162 @@
+#include "thread_crew.hpp"
+
+#include <fmt/format.h>
+
+#include <polyio/drivers/registry.hpp>
+#include <polyio/os/signals.hpp>
+
+namespace polyio {
+
+using namespace std::chrono_literals;
+
+ThreadCrew::ThreadCrew(ServerShared& shared, WaitingRoom& room, Owner& owner, Io& home,
+                       std::optional<unsigned> pool)
+    : shared_(shared),
+      room_(room),
+      owner_(owner),
+      home_(home),
+      pool_(pool),
+      queue_(pool.value_or(1)) {
+  for (unsigned i = 0; i < pool.value_or(0); ++i) members_.emplace_back().io = make_io();
+}
+
+ThreadCrew::~ThreadCrew() { end(); }
+
+// Throws when descriptors or memory run out.
+std::unique_ptr<Io> ThreadCrew::make_io() {
+  auto driver = make_driver(shared_.options.model);
+  if (!driver) throw std::system_error(driver.error(), shared_.options.model);
+  auto io = std::make_unique<Io>(std::move(*driver));
+  io->set_home(home_);
+  if (shared_.options.idle_timeout > 0ns) io->set_idle_timeout(shared_.options.idle_timeout);
+  io->set_spin(shared_.options.spin);
+  return io;
+}
+
+void ThreadCrew::begin() {
+  if (!pool_) return;
+  try {
+    unsigned number = 0;
+    for (Member& member : members_) {
+      member.thread = os::Thread([this, &member, number] {
+        os::name_thread(fmt::format("pool-{}", number).c_str());
+        run(member, {});
+      });
+      ++number;
+    }
+  } catch (...) {
+    end();
+    throw;
+  }
+}
+
+void ThreadCrew::serve(os::UniqueFd socket) {
+  if (pool_) {
+    const auto pushed = queue_.try_push(std::move(socket));
+    if (!pushed) refuse(std::move(socket), "the pool has ended");
+    return;
+  }
+  reap(false);
+  const std::lock_guard lock(mutex_);
+  std::list<Member> added;
+  int fd = socket.get();
+  try {
+    Member& self = added.emplace_back();
+    self.thread = os::Thread([this, &self, fd] {
+      os::name_thread("connection");
+      run(self, os::UniqueFd(fd));
+    });
+    (void)socket.release();  // the thread's now
+    members_.splice(members_.end(), added);
+  } catch (const std::exception& error) {
+    refuse(std::move(socket), fmt::format("no thread: {}", error.what()));
+  }
+}
+
+void ThreadCrew::refuse(os::UniqueFd socket, std::string_view why) {
+  shared_.refuse(std::move(socket), why);
+  owner_.connection_left();
+  while (auto next = room_.give_up_place()) shared_.refuse(std::move(*next), why);
+}
+
+void ThreadCrew::run(Member& self, os::UniqueFd first) {
+  try {
+    if (!self.io) {
+      auto io = make_io();
+      const std::lock_guard lock(mutex_);
+      self.io = std::move(io);
+    }
+    Io& io = *self.io;
+    {
+      const std::lock_guard lock(mutex_);
+      self.runs = true;
+      if (drained_) io.post([&io] { io.drain(); });
+      if (cut_) io.post([&io] { io.cancel_all(); });
+    }
+    io.run(work(io, std::move(first)));
+  } catch (const std::exception& error) {
+    if (first) refuse(std::move(first), error.what());
+  }
+  std::unique_ptr<Io> io;  // goes when the lock is given up
+  const std::lock_guard lock(mutex_);
+  self.runs = false;
+  if (!pool_) io = std::move(self.io);
+  self.ended = true;
+  ++ended_;
+}
+
+Task<> ThreadCrew::work(Io& io, os::UniqueFd first) {
+  std::optional<os::UniqueFd> socket;
+  if (first) socket = std::move(first);
+  for (;;) {
+    while (socket) {
+      co_await serve_connection(shared_, io, std::move(*socket));
+      shared_.admitted();
+      socket = room_.give_up_place();
+      if (!socket) owner_.connection_left();
+    }
+    if (!pool_) co_return;
+    auto next = co_await queue_.pop(io);
+    if (!next) co_return;
+    socket = std::move(*next);
+  }
+}
+
+void ThreadCrew::drain() {
+  queue_.close();
+  const std::lock_guard lock(mutex_);
+  drained_ = true;
+  for (Member& member : members_) {
+    if (Io* const io = member.io.get(); member.runs) io->post([io] { io->drain(); });
+  }
+}
+
+void ThreadCrew::cut() {
+  const std::lock_guard lock(mutex_);
+  cut_ = true;
+  for (Member& member : members_) {
+    if (Io* const io = member.io.get(); member.runs) io->post([io] { io->cancel_all(); });
+  }
+}
+
+void ThreadCrew::end() {
+  queue_.close();
+  reap(true);
+}
+
+void ThreadCrew::reap(bool all) {
+  std::list<Member> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!all && ended_ == 0) return;
+    ended_ = 0;
+    for (auto it = members_.begin(); it != members_.end();) {
+      auto next = std::next(it);
+      if (all || it->ended) ended.splice(ended.end(), members_, it);
+      it = next;
+    }
+  }
+  for (Member& member : ended) member.thread.join();
+}
+
+}  // namespace polyio

@@ -1,0 +1,125 @@
+#include "waiting_room.hpp"
+
+#include <utility>
+
+namespace polyio {
+
+WaitingRoom::WaitingRoom(ServerShared& shared, Limits limits, Seat& seat)
+    : shared_(shared), seat_(seat), limits_(limits), ceiling_(limits.places != no_ceiling) {}
+
+bool WaitingRoom::has_room() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || seat_.active.load() < limits_.places) return true;
+  if (!limits_.waiting) return false;
+  if (!limits_.shared) return true;
+  // Another process may have a place, or a seat to wait on.
+  const ServerOptions& whole = shared_.options;
+  if (shared_.active() < whole.max_connections) return false;
+  return waiting_.size() < *limits_.waiting || shared_.waiting() >= *whole.max_waiting;
+}
+
+// Looked at twice: a place given up in between is seen here, or its giver sees the flag.
+bool WaitingRoom::may_accept() noexcept {
+  if (!ceiling_ || has_room()) return true;
+  acceptor_waits_.store(true);
+  return has_room();
+}
+
+bool WaitingRoom::take_place_locked() noexcept {
+  if (seat_.active.load() >= limits_.places || !waiting_.empty()) return false;
+  seat_.active.fetch_add(1);
+  return true;
+}
+
+bool WaitingRoom::enter(Stream& stream) {
+  if (!ceiling_) {
+    seat_.active.fetch_add(1);
+    return true;
+  }
+  std::unique_lock lock(mutex_);
+  if (take_place_locked()) return true;
+  auto socket = stream.release();
+  if (socket) keep(std::move(*socket), std::move(lock));
+  return false;
+}
+
+bool WaitingRoom::enter(os::UniqueFd& socket) {
+  std::unique_lock lock(mutex_);
+  if (take_place_locked()) return true;
+  keep(std::move(socket), std::move(lock));
+  return false;
+}
+
+// Without a limit for those who wait there is one all the same, for a model that accepts ahead
+// (io_uring) when it is stopped; they were no more than a few.
+void WaitingRoom::keep(os::UniqueFd socket, std::unique_lock<std::mutex> lock) {
+  if (!closed_ && waiting_.size() < limits_.waiting.value_or(1024)) {
+    try {
+      waiting_.push_back(std::move(socket));
+      seat_.waiting.store(waiting_.size(), std::memory_order_relaxed);
+      return;
+    } catch (const std::bad_alloc&) {  // then it can't wait
+    }
+  }
+  lock.unlock();
+  shared_.counters().turned_away.fetch_add(1, std::memory_order_relaxed);
+  turn_away(std::move(socket), shared_.options.refusal);
+}
+
+std::optional<os::UniqueFd> WaitingRoom::next_locked() {
+  if (waiting_.empty() || seat_.active.load() >= limits_.places) return std::nullopt;
+  os::UniqueFd socket = std::move(waiting_.front());
+  waiting_.pop_front();
+  seat_.waiting.store(waiting_.size(), std::memory_order_relaxed);
+  seat_.active.fetch_add(1);
+  return socket;
+}
+
+std::optional<os::UniqueFd> WaitingRoom::next() {
+  const std::lock_guard lock(mutex_);
+  return next_locked();
+}
+
+std::optional<os::UniqueFd> WaitingRoom::give_up_place() {
+  std::optional<os::UniqueFd> socket;
+  if (ceiling_) {
+    const std::lock_guard lock(mutex_);
+    seat_.active.fetch_sub(1);
+    socket = next_locked();
+  } else {
+    seat_.active.fetch_sub(1);
+  }
+  if (!socket) wake_acceptors();
+  return socket;
+}
+
+void WaitingRoom::wake_acceptors() {
+  if (ceiling_ && acceptor_waits_.exchange(false) && wake_) wake_();
+}
+
+void WaitingRoom::set_places(std::size_t places) {
+  {
+    const std::lock_guard lock(mutex_);
+    limits_.places = places;
+  }
+  wake_acceptors();
+}
+
+void WaitingRoom::close() {
+  std::deque<os::UniqueFd> sockets;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    sockets.swap(waiting_);
+    seat_.waiting.store(0, std::memory_order_relaxed);
+  }
+  for (os::UniqueFd& socket : sockets) {
+    shared_.counters().turned_away.fetch_add(1, std::memory_order_relaxed);
+    turn_away(std::move(socket), shared_.options.refusal);
+  }
+  wake_acceptors();
+}
+
+void WaitingRoom::forget() noexcept { waiting_.clear(); }
+
+}  // namespace polyio
