@@ -61,6 +61,7 @@ void Io::run(Task<> main) {
       wait();
     }
   }
+  drop_works();
   driver_->leave();
   io_of_this_thread = outer;
   if (main_exception_) std::rethrow_exception(std::exchange(main_exception_, nullptr));
@@ -315,6 +316,14 @@ void Io::service_works() {
   Io* const outer = std::exchange(io_of_this_thread, this);
   for (auto& work : works) work();
   io_of_this_thread = outer;
+}
+
+// Under the blocking model the timekeeper would run them after the end.
+void Io::drop_works() {
+  std::vector<std::move_only_function<void()>> works;
+  const std::lock_guard lock(inbox_mutex_);
+  works.swap(works_);
+  works_filled_.store(false);
 }
 
 void Io::arm(Timer& timer, Deadline deadline) {

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <polyio/base/sanitizers.hpp>
 #include <polyio/os/process.hpp>
@@ -53,6 +54,24 @@ bool harmless(const std::string& task) {
   std::string name;
   std::getline(file, name);
   return name.starts_with("iou-");
+}
+
+std::size_t count_tasks() {
+  DIR* const tasks = ::opendir("/proc/self/task");
+  if (!tasks) return 1;
+  std::size_t count = 0;
+  while (const dirent* entry = ::readdir(tasks)) {
+    if (entry->d_name[0] != '.') ++count;
+  }
+  if (count > 1 + POLYIO_TSAN) {  // TSan has a thread of its own, and sees to fork(2) itself
+    ::rewinddir(tasks);
+    count = 0;
+    while (const dirent* entry = ::readdir(tasks)) {
+      if (entry->d_name[0] != '.' && !harmless(entry->d_name)) ++count;
+    }
+  }
+  ::closedir(tasks);
+  return count - (POLYIO_TSAN && count > 1 ? 1 : 0);
 }
 
 }  // namespace
@@ -106,21 +125,14 @@ Result<ChildProcess> fork_child(std::move_only_function<int()> body) {
 }
 
 std::size_t count_threads() {
-  DIR* const tasks = ::opendir("/proc/self/task");
-  if (!tasks) return 1;
-  std::size_t count = 0;
-  while (const dirent* entry = ::readdir(tasks)) {
-    if (entry->d_name[0] != '.') ++count;
+  std::size_t count = count_tasks();
+  // One that was joined just now may still be on its way out of the list.
+  for (int i = 0; i < 20 && count > 1; ++i) {
+    const timespec moment{0, 1'000'000};
+    ::nanosleep(&moment, nullptr);
+    count = count_tasks();
   }
-  if (count > 1 + POLYIO_TSAN) {  // TSan has a thread of its own, and sees to fork(2) itself
-    ::rewinddir(tasks);
-    count = 0;
-    while (const dirent* entry = ::readdir(tasks)) {
-      if (entry->d_name[0] != '.' && !harmless(entry->d_name)) ++count;
-    }
-  }
-  ::closedir(tasks);
-  return count - (POLYIO_TSAN && count > 1 ? 1 : 0);
+  return count;
 }
 
 SharedMemory::SharedMemory(std::size_t size)

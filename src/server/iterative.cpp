@@ -26,7 +26,7 @@ class Iterative final : public Architecture {
   }
   void run(const std::function<void()>& ready) override {
     ready();
-    solo_.io().run(main());
+    solo_.run(main());
   }
   void stop(Stop how) override { solo_.stop(how); }
   std::vector<Io*> homes() override { return {&solo_.io()}; }

@@ -155,7 +155,7 @@ int Prefork::run_solo(os::UniqueFd channel) {
     if (!os::send_message(channel.get(), word)) return 0;  // the supervisor is gone
     auto message = os::receive_message(channel.get(), true);
     if (!message || message->word != word_connection) return 0;
-    solo.io().run(solo.serve_socket(std::move(message->descriptor)));
+    solo.run(solo.serve_socket(std::move(message->descriptor)));
     word = word_served;
   }
 }

@@ -43,7 +43,7 @@ class ProcessPerConnection final : public Supervisor {
     if (!driver) throw std::system_error(driver.error());
     Solo solo(shared, std::move(*driver));
     const ChildSignals signals([&solo](Stop how) { solo.stop(how); });
-    solo.io().run(solo.serve_socket(std::move(socket)));
+    solo.run(solo.serve_socket(std::move(socket)));
     return 0;
   }
 

@@ -24,8 +24,28 @@ Task<> Solo::serve_socket(os::UniqueFd socket) {
   serving_ = false;
 }
 
+void Solo::run(Task<> main) {
+  {
+    const std::lock_guard lock(stop_mutex_);
+    running_ = true;
+  }
+  io_.run(whole(std::move(main)));
+}
+
+Task<> Solo::whole(Task<> main) {
+  {
+    const std::lock_guard lock(stop_mutex_);
+    if (asked_) apply(*asked_);
+  }
+  co_await std::move(main);
+  const std::lock_guard lock(stop_mutex_);
+  running_ = false;
+}
+
 void Solo::stop(Architecture::Stop how) {
-  io_.post([this, how] { apply(how); });
+  const std::lock_guard lock(stop_mutex_);
+  asked_ = std::max(asked_.value_or(how), how);
+  if (running_) io_.post([this, how] { apply(how); });
 }
 
 // The handler may sit in a system call (model blocking): what ends it is a timer, not a task.

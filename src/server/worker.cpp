@@ -46,11 +46,10 @@ Task<> Worker::serve(TaskGroup& connections, const Dispatch& dispatch) {
   connections.supervise(*this);
   auto accepting = [&](TaskGroup& group) { return accept_until_stopped(group, dispatch); };
   co_await with_task_group(io_, accepting);
-  bool gone = false;
-  if (!drain_) gone = co_await all_gone_in_time(false);
+  if (!drain_) (void)co_await all_gone_in_time(false);
   room_.close();
   begin_drain();
-  if (!gone) gone = co_await all_gone_in_time(cut_);
+  auto gone = co_await all_gone_in_time(cut_);
   if (!gone) {
     shared_.counters().cut.fetch_add(load(), std::memory_order_relaxed);
     begin_cut();
@@ -60,6 +59,7 @@ Task<> Worker::serve(TaskGroup& connections, const Dispatch& dispatch) {
     (void)parked;
     if (connections.cancelled()) break;  // they end by themselves now, join waits for them
   }
+  connections_ = nullptr;
 }
 
 // Waits until no connection is left, for the drain time at most or until the next step is asked
@@ -108,6 +108,11 @@ void Worker::serve_here(Stream stream) {
 
 // True: its end will be told to task_ended().
 bool Worker::start_one(Stream stream) {
+  if (!connections_) {  // handed over when this worker had nothing more to do
+    auto socket = stream.release();
+    shared_.refuse(socket ? std::move(*socket) : os::UniqueFd(), "the server is stopping");
+    return false;
+  }
   try {
     if (connections_->spawn(shared_.handler(io_, std::move(stream)))) return true;
     shared_.refuse({}, "no task can be had");

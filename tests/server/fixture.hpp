@@ -1,16 +1,23 @@
-// What the tests of room server share: a server on a thread of its own for every model and
-// architecture of list_models(), its log, and a plain blocking peer. The rule: nobody sleeps to
-// wait for somebody else; what does not come within 20 s has failed.
+// What the tests of room server share: a server for every model and architecture of list_models(),
+// on a thread of its own or, where the architecture forks, in a process of its own; its log, and a
+// plain blocking peer. The rule: nobody sleeps to wait for somebody else; what does not come within
+// 20 s has failed. Architectures that fork need a test program which has no thread when a Running
+// is made: they have one of their own (tests/server_processes). What a handler shares with the test
+// lies in a Shared<T>, so that a case needs to be written once only.
 #pragma once
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include <condition_variable>
 #include <filesystem>
 #include <mutex>
 #include <polyio/drivers/registry.hpp>
+#include <polyio/os/process.hpp>
 #include <polyio/os/socket.hpp>
 #include <polyio/server/server.hpp>
 #include <polyio/sync/event.hpp>
@@ -100,38 +107,68 @@ class Peer {
   os::UniqueFd socket_;
 };
 
+// What a handler and the test share, across processes: plain data and lock-free atomics, zeroed.
+template <class T>
+class Shared {
+ public:
+  Shared() : memory_(sizeof(T)) { new (memory_.data()) T{}; }
+  T* operator->() const noexcept { return static_cast<T*>(memory_.data()); }
+  T& operator*() const noexcept { return *static_cast<T*>(memory_.data()); }
+
+ private:
+  os::SharedMemory memory_;
+};
+
+// For a handler: comes back once `flag` is set, by whichever process.
+inline Task<> until_set(Io& io, const std::atomic<bool>& flag) {
+  while (!flag) {
+    auto slept = co_await io.sleep(1ms);
+    if (!slept) co_return;
+  }
+}
+
+// A file in memory, which every process of the server appends to.
 class Log {
  public:
-  void write(std::string_view line) {
-    const std::lock_guard lock(mutex_);
-    text_.append(line).append("\n");
-    changed_.notify_all();
+  Log() : file_(::memfd_create("log", MFD_CLOEXEC)) { ::fcntl(file_.get(), F_SETFL, O_APPEND); }
+  void write(std::string_view line) const {
+    const std::string whole = std::string(line) + "\n";
+    (void)!::write(file_.get(), whole.data(), whole.size());
   }
   std::string text() const {
-    const std::lock_guard lock(mutex_);
-    return text_;
+    std::string all(1 << 20, '\0');
+    const ssize_t got = ::pread(file_.get(), all.data(), all.size(), 0);
+    all.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    return all;
   }
-  [[nodiscard]] bool wait_for(std::string_view words) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, limit, [&] { return text_.find(words) != std::string::npos; });
+  [[nodiscard]] bool wait_for(std::string_view words) const {
+    return until([&] { return text().find(words) != std::string::npos; });
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::string text_;
+  os::UniqueFd file_;
 };
+
+inline bool forks(const std::string& architecture) {
+  return architecture == "prefork" || architecture == "process-per-connection";
+}
 
 // A server that runs until this is destroyed or finish() is called.
 class Running {
  public:
-  Running(ServerOptions options, Handler handler) {
-    options.signals = false;
+  // `before` runs in the server's process, where it has one of its own, before the server does.
+  Running(ServerOptions options, Handler handler, std::function<void()> before = {}) {
+    const bool in_process = forks(options.architecture) || before;
     options.log = [this](std::string_view line) { log.write(line); };
     server.emplace(std::move(options), std::move(handler));
+    if (in_process) fork_server(std::move(before));
   }
   ~Running() { finish(); }
   Running& start() {
+    if (child_) {
+      EXPECT_TRUE(os::send_message(gate_.get(), 'g'));
+      return *this;
+    }
     thread_ = std::jthread([this] {
       server->run();
       ended_.set();
@@ -144,20 +181,75 @@ class Running {
     join();
   }
   void join() {
+    if (child_) return join_child();
     if (!thread_.joinable()) return;
-    if (!ended_.wait_until(monotonic_now() + limit)) {  // nobody can end that thread
-      fmt::print(stderr, "the server did not end within {} s\n", limit.count());
-      std::abort();
-    }
+    if (!ended_.wait_until(monotonic_now() + limit)) give_up();  // nobody can end that thread
     thread_.join();
+  }
+  // kill -9 for the server's own process, whose end is not looked at then.
+  void kill() {
+    child_->signal(SIGKILL);
+    (void)child_->wait();
+    child_.reset();
   }
   Peer connect() const { return Peer(server->address()); }
   ServerStatistics statistics() const { return server->statistics(); }
+  pid_t pid() const { return child_->pid(); }
+  void signal(int number) const { child_->signal(number); }
 
   Log log;
-  std::optional<Server> server;
+  std::optional<Server> server;  // of a server in another process, the remote control
 
  private:
+  void fork_server(std::function<void()> before) {
+    auto channel = os::make_channel();
+    gate_ = std::move(channel->ours);
+    auto child = os::fork_child([&] {
+      gate_.reset();
+      const auto go = os::receive_message(channel->theirs.get(), true);
+      if (!go || go->word == 0) return 0;
+      channel->theirs.reset();
+      try {
+        if (before) before();
+        server->run();
+        return 0;
+      } catch (const std::exception& error) {
+        log.write(error.what());
+        return 1;
+      }
+    });
+    if (!child) throw std::system_error(child.error(), "fork");
+    child_ = std::move(*child);
+    forget_listeners();
+  }
+  // The test's copies of the listening sockets: while they are open, so is the port. Server closes
+  // the numbers, which stay taken.
+  void forget_listeners() const {
+    const os::UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    for (int fd = 0; fd < 1024; ++fd) {
+      int listens = 0;
+      socklen_t size = sizeof listens;
+      if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || !listens) continue;
+      const auto address = os::local_address(fd);
+      if (address && address->text() == server->address().text()) ::dup2(nothing.get(), fd);
+    }
+  }
+  void join_child() {
+    gate_.reset();
+    pollfd ended{child_->fd(), POLLIN, 0};
+    const auto span = std::chrono::milliseconds(limit).count();
+    if (::poll(&ended, 1, static_cast<int>(span)) != 1) give_up();
+    const os::ExitStatus status = child_->wait();
+    child_.reset();
+    EXPECT_EQ(status.text(), os::ExitStatus{}.text()) << log.text();
+  }
+  [[noreturn]] void give_up() const {
+    fmt::print(stderr, "the server did not end within {} s\n{}\n", limit.count(), log.text());
+    std::abort();
+  }
+
+  std::optional<os::ChildProcess> child_;
+  os::UniqueFd gate_;
   Event ended_;
   std::jthread thread_;
 };
@@ -178,12 +270,13 @@ struct Dials {
   }
 };
 
-inline std::vector<Dials> all_dials() {
+// What list_models() claims to work: the part that serves in one process, or the rest.
+inline std::vector<Dials> all_dials(bool forking) {
   std::vector<Dials> all;
   for (const ModelInfo& info : list_models()) {
     if (!info.available) continue;
     for (const std::string& architecture : info.architectures) {
-      all.push_back({info.model, architecture});
+      if (forks(architecture) == forking) all.push_back({info.model, architecture});
     }
   }
   return all;
@@ -195,9 +288,25 @@ class ServerTest : public testing::TestWithParam<Dials> {
     ServerOptions options;
     options.model = GetParam().model;
     options.architecture = GetParam().architecture;
-    options.workers = 4;
+    options.workers = workers_are_places() ? 24 : 4;
+    options.signals = false;
     options.drain_timeout = 1h;  // so that nothing is cut but where it is the test's subject
     return options;
+  }
+  static bool iterative() { return GetParam().architecture == "iterative"; }
+  // Each worker serves one connection.
+  static bool workers_are_places() {
+    return GetParam().architecture == "thread-pool" ||
+           (GetParam().architecture == "prefork" && GetParam().model == "blocking");
+  }
+  // `wished` connections, or as many of them as these options() serve side by side.
+  static std::size_t at_once(std::size_t wished) {
+    if (iterative()) return 1;
+    return workers_are_places() ? std::min<std::size_t>(wished, 24) : wished;
+  }
+  // For what makes a process or so each time.
+  static int rounds(int wished) {
+    return forks(GetParam().architecture) ? std::max(1, wished / 5) : wished;
   }
 };
 
@@ -207,7 +316,7 @@ inline std::string dials_name(const testing::TestParamInfo<Dials>& info) {
   return name;
 }
 
-#define POLYIO_ON_ALL_DIALS(fixture) \
-  INSTANTIATE_TEST_SUITE_P(All, fixture, testing::ValuesIn(all_dials()), dials_name)
+#define POLYIO_ON_DIALS(fixture, forking) \
+  INSTANTIATE_TEST_SUITE_P(All, fixture, testing::ValuesIn(all_dials(forking)), dials_name)
 
 }  // namespace polyio::server_test

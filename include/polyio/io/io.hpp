@@ -125,6 +125,7 @@ class Io {
 
   static void prefetch(const List<Job, ReadyTag>& ready) noexcept;
   void run_ready();
+  void drop_works();
   void wait();
   bool spin(Deadline until);
   bool handed_in() const noexcept { return unparked_filled_.load() || works_filled_.load(); }
