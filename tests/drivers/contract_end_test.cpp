@@ -32,6 +32,26 @@ TEST_P(EndTest, HalfCloseLeavesTheOtherDirectionOpen) {
   run(body);
 }
 
+TEST_P(EndTest, ASendThatWaitsSeesItsOwnShutdown) {
+  auto body = [&](TaskGroup& group) -> Task<> {
+    auto [stream, raw] = half(16 * 1024);
+    const std::string much = pattern(4 << 20);
+    bool sending = false, broke = false;
+    auto writer = [&, &out = stream]() -> Task<> {
+      sending = true;
+      auto sent = co_await out.send_all(much);
+      broke = failed_with(sent, std::errc::broken_pipe);
+    };
+    (void)group.spawn(writer());
+    co_await until([&] { return sending; });
+    co_await turns(3);
+    EXPECT_TRUE(stream.shutdown_send());
+    co_await until([&] { return group.running() == 0; });
+    EXPECT_TRUE(broke);
+  };
+  run(body);
+}
+
 TEST_P(EndTest, TheEndIsSeenByAWaitingReceive) {
   auto body = [&](TaskGroup& group) -> Task<> {
     auto [stream, raw] = half();

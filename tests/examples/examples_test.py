@@ -36,7 +36,7 @@ def read(connection, size):
 
 
 def talk(connection, messages):
-    """The tutorials' client: sends a message, takes whatever one recv(1024) gives for the answer."""
+    """The tutorials' client: sends a message and takes what one recv(1024) gives for the answer."""
     answers = []
     for message in messages:
         connection.send(message.encode("utf-8"))
@@ -194,7 +194,8 @@ class Tutorials(unittest.TestCase):
                     members.insert(0, stack.enter_context(server.connect()))
                     self.enter(*members)
                 ann, bob, eve = members
-                for who, text in ((ann, "hello"), (bob, "Grüße"), (eve, "quit it"), (ann, "x" * 1000)):
+                for who, text in ((ann, "hello"), (bob, "Grüße"), (eve, "quit it"),
+                                  (ann, "x" * 1000)):
                     said = f"[{who.getsockname()}] {text}".encode()
                     who.send(text.encode())
                     for member in members:
@@ -230,7 +231,8 @@ class Tutorials(unittest.TestCase):
         data = bytes(range(97, 123)) * 400_000
         for name in ("selectors_upper_sb", "selectors_peer_text"):
             with self.subTest(name), on_selectors(name) as server, server.connect() as client:
-                mark = b"_SB" if name == "selectors_upper_sb" else f"{client.getsockname()}-".encode()
+                upper = name == "selectors_upper_sb"
+                mark = b"_SB" if upper else f"{client.getsockname()}-".encode()
                 client.setblocking(False)
                 sent = 0
                 while select.select([], [client], [], 0.3)[1]:  # until nothing moves any more
@@ -244,7 +246,7 @@ class Tutorials(unittest.TestCase):
                 while chunk := client.recv(1 << 20):
                     answer += chunk
                 writer.join()
-                expected = data.upper() if mark == b"_SB" else data
+                expected = data.upper() if upper else data
                 self.assertEqual(answer.replace(mark, b""), expected)
 
     def test_a_slow_member_gets_everything(self):

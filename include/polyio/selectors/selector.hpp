@@ -11,29 +11,41 @@
 // What is decided, for every mechanism alike:
 // - Timeout. std::nullopt waits for ever, zero or less looks without waiting, more is the longest
 //   wait. It is kept to the nanosecond and rounded up where a kernel only counts milliseconds:
-//   select() never answers "nothing" early, except for a signal.
+//   select() never answers "nothing" early, except for a signal. With nothing registered, or only
+//   closed fds, it waits all the same.
 // - Signals. A handler that runs during the wait ends it: select() succeeds with no events
 //   (EINTR). Python waits on since 3.5 (PEP 475), but there a handler can raise to end the wait;
 //   here the caller gets its turn to see what the handler did.
+// - An fd has one registration in a selector: a second register_fd() is refused (EEXIST). modify()
+//   to no events is refused (EINVAL): unregister() says that. modify() of the data alone is like
+//   any other. When modify() fails nothing has changed; Python would have unregistered.
 // - An fd closed while registered is not told, and neither breaks nor spins select() for the
 //   others. Its registration stays: register_fd() says EEXIST, modify() EBADF, unregister()
 //   succeeds. A wait already going on is not ended by the close. The exception: while a duplicate
 //   (dup(2), fork(2)) keeps the open file, epoll goes on telling it until unregister(); from then
 //   on, never.
 // - An fd number closed and used again: unregister(), then register_fd(); or modify(), which
-//   takes the file that has the number now. Before either, epoll waits for the old file, poll and
-//   select maybe for the new one. No event of an old registration is ever told under a newer one.
+//   takes the file that has the number now. Before either, epoll and sigio wait for the old file,
+//   poll, select and nonblocking maybe for the new one. No event of an old registration is ever
+//   told under a newer one, and unregister() does nothing to the new file.
+// - close() while select() goes on, in another thread: not allowed, like any other call. End the
+//   wait first. Events and keys already told are copies, and stay.
 // - An event may be stale by the time it is looked at: handling one can close the fd of the next.
+//   From nonblocking every event is only a guess.
 // - Hang-up and error are told as whichever of READ and WRITE was asked for, so that the read or
-//   write that follows reports it; poll and epoll also set event_hang_up and event_error.
+//   write that follows reports it; poll, epoll and sigio also set event_hang_up and event_error.
 //   select(2) has no such flags, and does not tell a hang-up to who asked for WRITE alone.
-// - Edge-triggered (epoll only): readiness is told once, when it begins (or is there already at
-//   register_fd() or modify()); read or write to EAGAIN before waiting for the next. A new edge
+// - Edge-triggered (epoll-et, sigio): readiness is told once, when it begins (or is there already
+//   at register_fd() or modify()); read or write to EAGAIN before waiting for the next. A new edge
 //   in one direction may tell the other again, so an event is a hint.
-// - Regular files: always ready with poll and select; epoll refuses them (EPERM).
+// - Regular files: always ready with poll, select and nonblocking; epoll and sigio refuse them
+//   (EPERM).
+// - The limit of descriptors lowered (RLIMIT_NOFILE): what is open is waited for all the same; but
+//   poll and sigio, to which poll(2) is limited, say EINVAL for more registered than the limit.
 //
 // Thread-safety: none, one thread at a time. To end a wait from another thread, register the fd of
-// an os::Wakeup. After fork(2) an epoll selector is shared with the child: make a new one there.
+// an os::Wakeup. After fork(2) an epoll selector is shared with the child, and so is what a signal
+// selector has set on the files: make a new one there, and don't touch the old.
 #pragma once
 
 #include <cstddef>
@@ -88,14 +100,15 @@ class Selector {
   Selector& operator=(const Selector&) = delete;
   virtual ~Selector() = default;
 
-  // "select", "poll", "epoll", "epoll-et".
+  // "select", "poll", "epoll", "epoll-et", "sigio", "nonblocking".
   const char* name() const noexcept { return name_; }
   Trigger trigger() const noexcept { return trigger_; }
 
   // Waits for `events` (event_read, event_write or both) of `fd` from now on; returns the key. The
   // fd stays the caller's. O(1). Errors: EEXIST already registered; EINVAL no events or other bits;
   // EBADF not an open fd, or the selector is closed; EOVERFLOW the fd is too large for select(2);
-  // EPERM epoll can't wait for such a file; ENOMEM, ENOSPC out of memory or of epoll watches.
+  // EPERM epoll or sigio can't wait for such a file; ENOMEM, ENOSPC out of memory or of epoll
+  // watches.
   Result<SelectorKey> register_fd(int fd, Events events, std::uint64_t data = 0);
 
   // Sets what is waited for and the data of a registered fd; returns the new key. Always asks the
