@@ -1,6 +1,7 @@
 // A group chat: what one says goes to all as "[('127.0.0.1', 40000)] text", to himself as well;
 // who says just "quit", or closes, leaves. Example: selectors_group_chat 3999
-#include <cstdio>
+#include <array>
+#include <iostream>
 #include <map>
 #include <polyio/os/socket.hpp>
 #include <polyio/selectors.hpp>
@@ -33,8 +34,8 @@ class Chat {
     };
     if (!loop_.register_fd(fd, event_read, callback)) return;
     const auto peer = os::peer_address(fd).value_or(os::Address());
-    const std::string name = "('" + peer.host() + "', " + std::to_string(peer.port()) + ")";
-    members_[fd] = {std::move(*socket), name, ""};
+    std::string name = "('" + peer.host() + "', " + std::to_string(peer.port()) + ")";
+    members_[fd] = {std::move(*socket), std::move(name), ""};
   }
 
   void listen_to(int fd) {
@@ -49,7 +50,7 @@ class Chat {
     }
     const std::string message = "[" + members_[fd].name + "] " + text;
     for (auto& [member, state] : members_) {
-      if (state.unsent.size() > most_unsent) continue;  // hears no more until he has read that
+      if (state.unsent.size() > 1 << 20) continue;  // hears no more until he has read that
       state.unsent += message;
       send(member);
     }
@@ -64,7 +65,6 @@ class Chat {
     (void)loop_.modify(fd, unsent.empty() ? event_read : event_read | event_write);
   }
 
-  static constexpr std::size_t most_unsent = 1 << 20;
   CallbackSelector loop_;
   std::map<int, Member> members_;
 };
@@ -74,7 +74,6 @@ int main(int argc, char** argv) {
   if (!address) return 2;
   auto listener = os::listen_stream(*address, 128, os::Blocking::no);
   if (!listener) return 1;
-  std::printf("listening on %s\n", os::local_address(listener->get())->text().c_str());
-  std::fflush(stdout);
+  std::cout << "listening on " << os::local_address(listener->get())->text() << '\n' << std::flush;
   Chat().run(listener->get());
 }

@@ -1,6 +1,7 @@
 // Answers what it receives behind the sender's address: "('127.0.0.1', 40000)-text". Example:
 // selectors_peer_text 3999
-#include <cstdio>
+#include <array>
+#include <iostream>
 #include <map>
 #include <polyio/os/socket.hpp>
 #include <polyio/selectors.hpp>
@@ -66,7 +67,6 @@ int main(int argc, char** argv) {
   if (!address) return 2;
   auto listener = os::listen_stream(*address, 128, os::Blocking::no);
   if (!listener) return 1;
-  std::printf("listening on %s\n", os::local_address(listener->get())->text().c_str());
-  std::fflush(stdout);
+  std::cout << "listening on " << os::local_address(listener->get())->text() << '\n' << std::flush;
   Server().run(listener->get());
 }

@@ -1,6 +1,7 @@
 // Answers what it receives in capitals, and "_SB". Example: selectors_upper_sb 8088
+#include <array>
 #include <cctype>
-#include <cstdio>
+#include <iostream>
 #include <map>
 #include <polyio/os/socket.hpp>
 #include <polyio/selectors.hpp>
@@ -65,7 +66,6 @@ int main(int argc, char** argv) {
   if (!address) return 2;
   auto listener = os::listen_stream(*address, 128, os::Blocking::no);
   if (!listener) return 1;
-  std::printf("listening on %s\n", os::local_address(listener->get())->text().c_str());
-  std::fflush(stdout);
+  std::cout << "listening on " << os::local_address(listener->get())->text() << '\n' << std::flush;
   Server().run(listener->get());
 }

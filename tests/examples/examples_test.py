@@ -88,7 +88,11 @@ class Example(Server):
 
     def __enter__(self):
         super().__enter__()
-        return self.connect()
+        try:
+            return self.connect()
+        except OSError:
+            self.__exit__()
+            raise
 
 
 def on_selectors(name):
