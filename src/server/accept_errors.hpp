@@ -33,4 +33,13 @@ inline bool concerns_one_connection(std::error_code error) noexcept {
   }
 }
 
+// Why a model took no accepted connection, which is closed then; else nullptr.
+inline const char* refused_by_model(std::error_code error) noexcept {
+  switch (error.value()) {
+    case EOVERFLOW: return "its descriptor is too large for select(2)";
+    case EUSERS: return "posix-aio has a helper thread for no more of them";
+    default: return nullptr;
+  }
+}
+
 }  // namespace polyio

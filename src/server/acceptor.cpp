@@ -79,10 +79,10 @@ Task<> Acceptor::wait_for_room() {
 Task<> Acceptor::recover(std::error_code error) {
   if (concerns_one_connection(error)) co_return;
   Counters& counters = shared_.counters();
-  if (error.value() == EOVERFLOW) {  // select(2) can't take so large a descriptor
+  if (const char* const why = refused_by_model(error)) {
     counters.refused.fetch_add(1, std::memory_order_relaxed);
     if (!std::exchange(exhausted_, true)) {
-      shared_.log("a connection was refused: its descriptor is too large for select(2)");
+      shared_.log(fmt::format("a connection was refused: {}", why));
     }
     co_return;
   }

@@ -120,9 +120,15 @@ class Limits(TestCase):
         self.assertEqual(server.stop(), 0)
 
     def test_too_many_for_select(self):
+        self.too_many("select", 1100 - 1024, "too large for select(2)")
+
+    def test_too_many_for_posix_aio(self):
+        self.too_many("posix-aio", 1100 - 1024 - 1, "a helper thread for no more")
+
+    def too_many(self, model, more_than, words):
         for architecture in ("loop", "loops"):
             with self.subTest(architecture=architecture), \
-                    Server("echo", *options_of("select", architecture)) as server:
+                    Server("echo", *options_of(model, architecture)) as server:
                 clients = [server.connect() for _ in range(1100)]
                 refused = []
                 for client in clients:
@@ -132,9 +138,9 @@ class Limits(TestCase):
                             refused.append(client)
                     except ConnectionError:
                         refused.append(client)
-                self.assertGreater(len(refused), 1100 - 1024)
+                self.assertGreater(len(refused), more_than)
                 self.assertLess(len(refused), 200)
-                self.assertIn("too large for select(2)", server.log())
+                self.assertIn(words, server.log())
                 for client in clients:
                     if client not in refused:
                         client.sendall(b"still")

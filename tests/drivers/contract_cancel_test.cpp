@@ -297,6 +297,12 @@ TEST_P(CancelTest, IsNotDroppedWhenTheEventWasFalse) {
     // it.
     if (!ended && model() != "blocking") raw.send("y");
     co_await until([&] { return ended; });
+    if (model() == "posix-aio" && was_cancelled && !stolen) {
+      // A helper thread had the byte and had not told of it yet: it is the next receive's.
+      auto got = co_await read(stream, 1);
+      EXPECT_EQ(got, "x");
+      co_return;
+    }
     EXPECT_EQ(was_cancelled, stolen);
   };
   run(body);

@@ -34,7 +34,8 @@ class Stream : public SocketBase {
   // Tells the peer that no more will come; receiving goes on.
   Result<> shutdown_send() { return io_->driver().shutdown(handle_, SHUT_WR); }
   // Gives the socket away, for another Io; the stream is empty then. Errors: EBUSY where a receive
-  // has begun and the model (io_uring) may have the next one under way; the socket is closed then.
+  // has begun and the model (io_uring, posix-aio) may have one under way; the socket is closed
+  // then.
   Result<os::UniqueFd> release() { return std::exchange(io_, nullptr)->driver().release(handle_); }
 
  private:
