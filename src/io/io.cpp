@@ -47,6 +47,7 @@ void Io::run(Task<> main) {
   root_.jobs_.push_back(job);
   now_ = driver_->now();
   io_of_this_thread = this;
+  advance(1);
   if (blocks_) {
     run_job(job);
     POLYIO_ASSERT(main_done_);  // nothing is ever suspended under the blocking model
@@ -63,6 +64,7 @@ void Io::run(Task<> main) {
   }
   drop_works();
   driver_->leave();
+  advance(1);
   io_of_this_thread = outer;
   if (main_exception_) std::rethrow_exception(std::exchange(main_exception_, nullptr));
 }
@@ -73,7 +75,9 @@ void Io::wait() {
   const TimePoint before = now_;
   sleeping_.store(true);
   if (handed_in()) until = TimePoint::min();
+  advance(1);
   driver_->poll(until);
+  advance(1);
   sleeping_.store(false, std::memory_order_relaxed);
   now_ = driver_->now();
   // Twice, because what is answered sooner comes back sooner.
@@ -129,6 +133,7 @@ void Io::run_job(Job& job) {
     enter_thread(&job);  // the thread is the job's own
   } else {
     current_ = &job;
+    advance(2);
   }
   inline_ops_ = 0;
   job.resume.resume();
@@ -162,11 +167,12 @@ void Io::job_ended(Job& job) {
   }
 }
 
-Result<> Io::launch(Task<> task, CancelScope& scope, TaskGroup* group) {
+Result<> Io::launch(Task<> task, CancelScope& scope, TaskGroup* group, int serves) {
   Job& job = *new Job(*this, std::move(task));
   ++jobs_;
   job.scope = &scope;
   job.group = group;
+  job.serves = serves >= 0 || !current_ ? serves : current_->serves;
   scope.jobs_.push_back(job);
   if (!blocks_) {
     ready_.push_back(job);
@@ -245,7 +251,7 @@ void Io::cancel_op(Job& job, int reason) {
     if (op.state == OpState::retry) op.cancel_requested = true;
     return;
   }
-  if (op.kind == OpKind::join || op.kind == OpKind::yield || op.kind == OpKind::none) return;
+  if (op.kind > OpKind::park || op.kind == OpKind::none) return;
   op.cancel_requested = true;
   if (op.kind == OpKind::sleep || op.kind == OpKind::park) {
     complete(op, -reason);
@@ -266,7 +272,8 @@ void Io::unpark(Job& job) {
 }
 
 void Io::give_permit(Job& job) noexcept {
-  if (job.kind == OpKind::park && job.state == OpState::pending) {
+  const bool parks = job.kind == OpKind::park || job.kind == OpKind::shielded_park;
+  if (parks && job.state == OpState::pending) {
     complete(job, 0);
   } else {
     job.permit = true;
@@ -363,41 +370,6 @@ void Io::drain() {
   for_each_job(root_, [this](Job& job) {
     if (job.kind == OpKind::receive) cancel_op(job, 0);
   });
-}
-
-bool Io::SleepAwaiter::await_ready() {
-  Op& op = io_->prepare(OpKind::sleep);
-  op_ = &op;
-  if (until_ != never) io_->arm(*this, until_);
-  return io_->begin(op);
-}
-
-void Io::SleepAwaiter::on_fire(Timer& timer) {
-  auto& self = static_cast<SleepAwaiter&>(timer);
-  if (self.op_->state == OpState::pending) self.io_->complete(*self.op_, 0);
-}
-
-bool Io::ParkAwaiter::await_ready() {
-  Op& op = io_->prepare(OpKind::park);
-  if (std::exchange(io_->current().permit, false)) {
-    op.result = 0;
-    return true;
-  }
-  return io_->begin(op);
-}
-
-bool Io::YieldAwaiter::await_ready() {
-  Op& op = io_->prepare(OpKind::yield);
-  op.result = -job_of(op).scope->reason();
-  if (io_->blocks_) {
-    io_->driver_->leave();
-    io_->driver_->enter();
-    io_->enter_thread(&job_of(op));
-    return true;
-  }
-  op.state = OpState::done;
-  io_->ready_.push_back(job_of(op));
-  return false;
 }
 
 }  // namespace polyio

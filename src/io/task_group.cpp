@@ -2,9 +2,9 @@
 
 namespace polyio {
 
-Result<> TaskGroup::spawn(Task<> task) {
+Result<> TaskGroup::spawn(Task<> task, int serves) {
   ++running_;
-  auto launched = io_.launch(std::move(task), scope_, this);
+  auto launched = io_.launch(std::move(task), scope_, this, serves);
   if (!launched) --running_;
   return launched;
 }

@@ -150,8 +150,9 @@ TEST_P(Serving, ASilentPeerIsTimedOut) {
   Running running(impatient, [&](Io&, Stream stream) -> Task<> {
     auto chunk = co_await stream.receive();
     auto error = chunk ? std::error_code() : chunk.error();
+    const std::string much(16 * 1024, 'x');
     while (chunk && !error) {  // until the peer's window is full
-      auto sent = co_await stream.send_all(std::string_view("much of it"));
+      auto sent = co_await stream.send_all(much);
       if (!sent) error = sent.error();
     }
     ++errors->count;

@@ -32,6 +32,9 @@ class Job final : public Op, public ListNode<ReadyTag>, public ListNode<ScopeTag
   TaskGroup* group = nullptr;         // who waits for its end; none: Io::run
   std::atomic<bool> in_inbox{false};  // an unpark from another thread is on its way
   bool permit = false;                // an unpark that came before its park
+  // The descriptor of the connection this job serves, for the watchdog's report; -1: none. Jobs it
+  // spawns have it, too.
+  int serves = -1;
 };
 
 inline Job& job_of(Op& op) noexcept { return static_cast<Job&>(op); }

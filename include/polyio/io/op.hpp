@@ -32,8 +32,9 @@ enum class OpKind : std::uint8_t {
   send,
   receive_from,
   send_to,
-  sleep,  // from here on: not the driver's
+  sleep,  // this and what follows are not the driver's
   park,
+  shielded_park,
   join,
   yield
 };

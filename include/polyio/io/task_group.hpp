@@ -26,8 +26,9 @@ class TaskGroup {
   // For the tasks that end from now on. `supervisor` outlives the group.
   void supervise(Supervisor& supervisor) noexcept { supervisor_ = &supervisor; }
   // Starts `task` beside the caller. Errors: Errc::concurrency_unavailable where the model and the
-  // architecture have no second thread to lend; the task is then destroyed unrun.
-  Result<> spawn(Task<> task);
+  // architecture have no second thread to lend; the task is then destroyed unrun. `serves`: the
+  // descriptor of the connection it is for, in a watchdog's report [its spawner's].
+  Result<> spawn(Task<> task, int serves = -1);
   // Cancels the body and every task of the group.
   void cancel() { scope_.cancel(); }
   bool cancelled() const noexcept { return scope_.cancelled(); }
