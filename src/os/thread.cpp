@@ -18,11 +18,11 @@ void* run(void* argument) noexcept {
 
 }  // namespace
 
-Thread::Thread(Work work) {
+Thread::Thread(Work work, std::size_t stack_bytes) {
   auto owned = std::make_unique<Work>(std::move(work));
   pthread_attr_t attributes;
   ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstacksize(&attributes, stack_size);
+  if (stack_bytes) ::pthread_attr_setstacksize(&attributes, stack_bytes);
   const int error = ::pthread_create(&id_, &attributes, run, owned.get());
   ::pthread_attr_destroy(&attributes);
   if (error) throw std::system_error(error, std::generic_category(), "pthread_create");
@@ -41,6 +41,10 @@ Thread::~Thread() { POLYIO_ASSERT(!joinable_); }
 
 void Thread::join() noexcept {
   if (std::exchange(joinable_, false)) ::pthread_join(id_, nullptr);
+}
+
+void Thread::detach() noexcept {
+  if (std::exchange(joinable_, false)) ::pthread_detach(id_);
 }
 
 }  // namespace polyio::os

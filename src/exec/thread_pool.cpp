@@ -1,0 +1,157 @@
+#include <algorithm>
+#include <polyio/exec/thread_pool.hpp>
+#include <polyio/os/signals.hpp>
+#include <system_error>
+#include <thread>
+
+namespace polyio {
+
+ThreadPool::ThreadPool(ThreadPoolOptions options) : options_(std::move(options)) {
+  if (!options_.threads) options_.threads = std::max(1u, std::thread::hardware_concurrency());
+}
+
+ThreadPool::~ThreadPool() {
+  POLYIO_ASSERT(!immortal_);
+  {
+    const std::lock_guard lock(mutex_);
+    POLYIO_ASSERT(line_.empty());
+    ending_ = true;
+    changed_.notify_all();
+  }
+  for (os::Thread& thread : threads_) thread.join();
+}
+
+ThreadPool& ThreadPool::shared() {
+  static ThreadPool& pool = immortal({});
+  return pool;
+}
+
+ThreadPool& ThreadPool::immortal(ThreadPoolOptions options) {
+  auto* pool = new ThreadPool(std::move(options));
+  pool->immortal_ = true;
+  return *pool;
+}
+
+// Under the mutex.
+Result<> ThreadPool::add_thread() {
+  try {
+    os::Thread thread([this] { serve(); }, options_.stack_bytes);
+    ++started_;
+    if (immortal_) {
+      thread.detach();
+    } else {
+      threads_.push_back(std::move(thread));
+    }
+  } catch (const std::system_error&) {
+    // Those that run already will come to it; without any it would wait for ever.
+    if (started_ == 0) return fail(EAGAIN);
+  }
+  return {};
+}
+
+Result<> ThreadPool::queue(Work& work, Job& waiter, std::shared_ptr<Work> self) {
+  const std::lock_guard lock(mutex_);
+  POLYIO_ASSERT(work.state_ == Work::State::idle);
+  if (waiting_ >= options_.queue) return fail(EAGAIN);
+  if (waiting_ >= idle_ && started_ < options_.threads) {
+    if (auto added = add_thread(); !added) return added;
+  }
+  work.state_ = Work::State::queued;
+  work.waiter_ = &waiter;
+  work.self_ = std::move(self);
+  line_.push_back(work);
+  ++waiting_;
+  changed_.notify_one();
+  return {};
+}
+
+void ThreadPool::serve() {
+  os::name_thread(options_.name.c_str());
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    while (Work* work = line_.pop_front()) {
+      --waiting_;
+      work->state_ = Work::State::begun;
+      std::shared_ptr<Work> self = std::move(work->self_);
+      lock.unlock();
+      work->run();
+      lock.lock();
+      work->state_ = Work::State::done;
+      // Under the mutex, which the task takes before it goes: neither can be gone.
+      if (work->waiter_) work->waiter_->io.unpark(*work->waiter_);
+      if (!self) continue;
+      lock.unlock();
+      self.reset();  // may be the last share
+      lock.lock();
+    }
+    if (ending_) return;
+    ++idle_;
+    changed_.wait(lock);
+    --idle_;
+  }
+}
+
+Task<Result<>> ThreadPool::run(Io& io, Work& work) {
+  Job& job = io.current();
+  while (job.scope->cancelled()) {  // park() tells with which error
+    auto refused = co_await io.park();
+    if (!refused) co_return refused;
+  }
+  if (auto queued = queue(work, job, nullptr); !queued) co_return queued;
+  for (bool begun = false;;) {
+    Result<> parked;
+    if (begun) {
+      co_await io.park_shielded();
+    } else {
+      auto ended = co_await io.park();
+      parked = ended;
+    }
+    const std::lock_guard lock(mutex_);
+    if (work.state_ == Work::State::done) co_return Result<>();
+    if (!parked && work.state_ == Work::State::queued) {
+      work.unlink();
+      --waiting_;
+      work.state_ = Work::State::idle;
+      co_return parked;
+    }
+    begun = work.state_ == Work::State::begun;
+  }
+}
+
+Task<Result<>> ThreadPool::run_shared(Io& io, std::shared_ptr<Work> work) {
+  Job& job = io.current();
+  while (job.scope->cancelled()) {
+    auto refused = co_await io.park();
+    if (!refused) co_return refused;
+  }
+  if (auto queued = queue(*work, job, work); !queued) co_return queued;
+  for (;;) {
+    auto parked = co_await io.park();
+    std::shared_ptr<Work> share;  // let go of without the mutex
+    const std::lock_guard lock(mutex_);
+    if (work->state_ == Work::State::done) co_return Result<>();
+    if (parked) continue;
+    if (work->state_ == Work::State::queued) {
+      work->unlink();
+      --waiting_;
+      work->state_ = Work::State::idle;
+      share = std::move(work->self_);
+    }
+    work->waiter_ = nullptr;
+    co_return parked;
+  }
+}
+
+unsigned ThreadPool::threads() const {
+  const std::lock_guard lock(mutex_);
+  return started_;
+}
+
+std::size_t ThreadPool::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_;
+}
+
+std::size_t ThreadPool::capacity() const { return options_.threads; }
+
+}  // namespace polyio
