@@ -42,6 +42,7 @@ class BlockingDriver final : public SocketDriver {
   Result<Handle> adopt(int socket) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override { (void)release(handle); }
+  int descriptor(Handle handle) const noexcept override;
   bool start(Op& op) override;
   void cancel(Op& op) override;
   void poll(Deadline) override {}
@@ -69,7 +70,6 @@ class BlockingDriver final : public SocketDriver {
     std::atomic<bool> ended{false};
   };
 
-  int descriptor(Handle handle) const noexcept override;
   std::int64_t perform(Op& op, int fd, const BlockedCall& call, bool draining) noexcept;
   void reap_threads();
 

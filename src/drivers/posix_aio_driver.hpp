@@ -35,6 +35,7 @@ class PosixAioDriver final : public SocketDriver {
   Result<Handle> adopt_listener(int socket, bool shared) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
+  int descriptor(Handle handle) const noexcept override { return slot_of(handle).fd; }
   bool start(Op& op) override;
   bool retry(Op& op) override;
   void cancel(Op& op) override;
@@ -67,7 +68,6 @@ class PosixAioDriver final : public SocketDriver {
     bool limited = false;  // a write may take so long (SO_SNDTIMEO)
   };
 
-  int descriptor(Handle handle) const noexcept override { return slot_of(handle).fd; }
   Slot& slot_of(Handle handle) noexcept;
   const Slot& slot_of(Handle handle) const noexcept;
   Handle open_slot(int fd);

@@ -28,6 +28,7 @@ class ReadinessDriver final : public SocketDriver {
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
   Result<> shutdown(Handle handle, int how) override;
+  int descriptor(Handle handle) const noexcept override;
   bool start(Op& op) override;
   bool retry(Op& op) override;
   void cancel(Op& op) override;
@@ -46,7 +47,6 @@ class ReadinessDriver final : public SocketDriver {
     bool may_read = true;  // worth a try
   };
 
-  int descriptor(Handle handle) const noexcept override;
   Slot& slot_of(Handle handle) noexcept;
   static int fd_of(const Op& op) noexcept { return static_cast<int>(op.handle.slot); }
   bool perform(Slot& slot, Op& op);

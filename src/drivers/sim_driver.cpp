@@ -113,6 +113,8 @@ Result<> SimDriver::shutdown(Handle handle, int how) {
 Result<os::Address> SimDriver::local_address(Handle handle) {
   return state_->network.local_address(handle);
 }
+bool SimDriver::quiet(Handle handle) { return !state_->network.ready(handle, OpKind::receive); }
+
 Result<os::Address> SimDriver::peer_address(Handle handle) {
   return state_->network.peer_address(handle);
 }

@@ -19,8 +19,6 @@ class SocketDriver : public Driver {
 
  protected:
   explicit SocketDriver(os::Blocking mode) noexcept : mode_(mode) {}
-  // The descriptor of a handle that is open.
-  virtual int descriptor(Handle handle) const noexcept = 0;
 
  private:
   const os::Blocking mode_;

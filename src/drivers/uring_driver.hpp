@@ -32,6 +32,8 @@ class UringDriver final : public SocketDriver {
   bool stop_accepting(Handle handle) noexcept override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
+  bool quiet(Handle handle) override;
+  int descriptor(Handle handle) const noexcept override { return slot_of(handle).fd; }
   bool start(Op& op) override;
   void cancel(Op& op) override;
   void poll(Deadline deadline) override;
@@ -82,7 +84,6 @@ class UringDriver final : public SocketDriver {
     cancel
   };
 
-  int descriptor(Handle handle) const noexcept override { return slot_of(handle).fd; }
   Slot& slot_of(Handle handle) noexcept;
   const Slot& slot_of(Handle handle) const noexcept;
   std::uint64_t user_data(std::uint32_t index, Tag tag) const noexcept;

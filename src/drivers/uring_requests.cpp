@@ -126,6 +126,13 @@ bool UringDriver::start(Op& op) {
   return false;
 }
 
+// What has arrived is with the kernel, or the multishot receive has it already.
+bool UringDriver::quiet(Handle handle) {
+  const Slot& slot = slot_of(handle);
+  if (slot.first != no_piece || slot.ended || slot.error) return false;
+  return Driver::quiet(handle);
+}
+
 bool UringDriver::start_receive(Slot& slot, Op& op) noexcept {
   if (slot.first != no_piece) {
     op.result = deliver(slot, op);

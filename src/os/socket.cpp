@@ -117,6 +117,15 @@ Result<UniqueFd> accept(int listener, Blocking blocking) {
 Result<Address> local_address(int fd) { return name_of(::getsockname, fd); }
 Result<Address> peer_address(int fd) { return name_of(::getpeername, fd); }
 
+bool peer_address_raw(int fd, RawAddress& address) noexcept {
+  const int saved = errno;
+  address.size = sizeof address.storage;
+  const int failed =
+      ::getpeername(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size);
+  errno = saved;
+  return failed == 0;
+}
+
 Result<> shutdown(int fd, int how) {
   if (::shutdown(fd, how) != 0 && errno != ENOTCONN) return fail(errno);
   return {};
@@ -152,6 +161,12 @@ int pending_error(int fd) noexcept {
   socklen_t size = sizeof error;
   if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
   return error;
+}
+
+bool quiet(int fd) noexcept {
+  char byte;
+  const auto count = restarted([&] { return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT); });
+  return count == -EAGAIN || count == -EWOULDBLOCK;
 }
 
 Result<> start_connect(int fd, const Address& address) {

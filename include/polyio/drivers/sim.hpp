@@ -107,6 +107,7 @@ class SimDriver final : public Driver {
   Result<> shutdown(Handle handle, int how) override;
   Result<os::Address> local_address(Handle handle) override;
   Result<os::Address> peer_address(Handle handle) override;
+  bool quiet(Handle handle) override;
   bool start(Op& op) override;
   bool retry(Op& op) override;
   void cancel(Op& op) override;

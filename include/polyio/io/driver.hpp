@@ -54,6 +54,11 @@ class Driver {
   virtual Result<> shutdown(Handle handle, int how) = 0;
   virtual Result<os::Address> local_address(Handle handle) = 0;
   virtual Result<os::Address> peer_address(Handle handle) = 0;
+  // The socket's descriptor, for looking only; -1 where there is none (sim).
+  virtual int descriptor(Handle) const noexcept { return -1; }
+  // True when nothing has arrived that no receive has taken: no byte, no end, no error. Looks
+  // without waiting. A driver that reads ahead looks into what it has read, too.
+  virtual bool quiet(Handle handle);
 
   // --- operations ---
   // Begins `op` (accept, connect, receive, send, receive_from, send_to). True: it has ended,

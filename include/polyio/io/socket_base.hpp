@@ -26,6 +26,8 @@ class SocketBase {
   void close() noexcept {
     if (Io* io = std::exchange(io_, nullptr)) io->driver().close(handle_);
   }
+  // The descriptor, for looking only; -1 where there is none.
+  int descriptor() const noexcept { return io_->driver().descriptor(handle_); }
   // Ours and the peer's address (getsockname(2), getpeername(2)).
   Result<os::Address> local_address() const { return io_->driver().local_address(handle_); }
   Result<os::Address> peer_address() const { return io_->driver().peer_address(handle_); }

@@ -31,6 +31,9 @@ class Stream : public SocketBase {
   auto send_all(std::span<const iovec> parts) noexcept {
     return PartsAwaiter(*io_, handle_, parts);
   }
+  // True when nothing has arrived that was not received: no byte, no end, no error. Looks without
+  // waiting; for a connection that is not in use, where whatever arrives says that it is over.
+  bool quiet() const { return io_->driver().quiet(handle_); }
   // Tells the peer that no more will come; receiving goes on.
   Result<> shutdown_send() { return io_->driver().shutdown(handle_, SHUT_WR); }
   // Gives the socket away, for another Io; the stream is empty then. Errors: EBUSY where a receive

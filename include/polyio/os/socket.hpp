@@ -41,6 +41,13 @@ Result<> remove_stale_socket(const Address& address);
 Result<UniqueFd> accept(int listener, Blocking blocking);
 Result<Address> local_address(int fd);
 Result<Address> peer_address(int fd);
+// peer_address(), for a signal handler: into plain memory. False: an error.
+struct RawAddress {
+  sockaddr_storage storage;
+  socklen_t size;
+  Address address() const { return Address(reinterpret_cast<const sockaddr*>(&storage), size); }
+};
+bool peer_address_raw(int fd, RawAddress& address) noexcept;
 // shutdown(2): how is SHUT_RD, SHUT_WR or SHUT_RDWR. ENOTCONN is no error: the peer went first.
 Result<> shutdown(int fd, int how);
 Result<> set_nonblocking(int fd, bool on);
@@ -52,6 +59,8 @@ void reset_on_close(int fd) noexcept;
 Result<UniqueFd> duplicate(int fd);
 // The error pending on the socket (SO_ERROR), 0 for none; reading clears it.
 int pending_error(int fd) noexcept;
+// True when a receive would have to wait: no byte has arrived, no end, no error (MSG_PEEK).
+bool quiet(int fd) noexcept;
 // connect(2) begun on a non-blocking socket; EINPROGRESS is success here.
 Result<> start_connect(int fd, const Address& address);
 // recv(2) and sendmsg(2) with MSG_NOSIGNAL; restarted on EINTR. EAGAIN is an error value.

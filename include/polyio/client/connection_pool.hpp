@@ -1,0 +1,104 @@
+// ConnectionPool: connections to one server, kept open and lent to one task at a time. The rule:
+// there are never more than `ceiling`, idle and lent ones together; a place is handed on first
+// come, first served, and whatever becomes of a task that has one, its place comes back. One Io's:
+// not thread-safe, a server with several loops has a pool in each. It may be destroyed before what
+// it lent; the Io outlives both.
+#pragma once
+
+#include <functional>
+#include <polyio/client/connect.hpp>
+
+namespace polyio {
+
+struct ConnectionPoolOptions {
+  std::size_t ceiling = 8;  // connections at once, at least 1
+  // After so long without use a connection is closed; zero: never. Less than the server's own.
+  Nanoseconds idle_time = std::chrono::seconds(60);
+  // A connection this old is not used again; zero: however old.
+  Nanoseconds max_age{0};
+  Nanoseconds connect_timeout = std::chrono::seconds(10);
+  // Asked before a connection is used again, after what is always looked at: that the server has
+  // not closed it and has sent nothing unasked. False: it is closed, and the next one is tried.
+  std::function<Task<bool>(Io&, Stream&)> health;
+  Nanoseconds health_timeout = std::chrono::seconds(1);
+  ConnectOptions connecting;
+};
+
+struct ConnectionPoolStatistics {
+  std::uint64_t created = 0;    // connections made
+  std::uint64_t reused = 0;     // leases of a connection that was there
+  std::uint64_t waited = 0;     // acquires that found every place taken
+  std::uint64_t timed_out = 0;  // acquires that ended so
+  std::uint64_t connect_failed = 0;
+  std::uint64_t closed_idle = 0;    // not used for idle_time, or past max_age
+  std::uint64_t failed_health = 0;  // closed by the server, or by the check's word
+  std::uint64_t discarded = 0;      // by discard(), by an exception or a cancel
+  std::size_t in_use = 0;           // lent, and those being connected or checked
+  std::size_t idle = 0;
+};
+
+class ConnectionPool {
+  struct State;
+  struct Connection {
+    Stream stream;
+    TimePoint made{};
+    TimePoint idle_since{};
+    std::uint64_t uses = 0;
+  };
+
+ public:
+  // A connection, lent until this is destroyed. It goes back to be used again, unless its task is
+  // ended by an exception or is cancelled at that moment: who knows what is still to come on it
+  // then. Say discard() whenever an exchange was not finished, a deadline or an error of the
+  // stream's included. Move-only.
+  class [[nodiscard]] Lease {
+   public:
+    Lease() = default;
+    Lease(Lease&& other) noexcept = default;
+    Lease& operator=(Lease&& other) noexcept;
+    ~Lease() { end(); }
+    explicit operator bool() const noexcept { return state_ != nullptr; }
+    Stream& stream() noexcept { return connection_.stream; }
+    Stream* operator->() noexcept { return &connection_.stream; }
+    Stream& operator*() noexcept { return connection_.stream; }
+    // True when it has been used before: a server may have closed it in the very moment, so what
+    // can be asked twice is worth another try on a second lease.
+    bool reused() const noexcept { return connection_.uses > 1; }
+    // Closes it and gives the place on. A second call does nothing.
+    void discard() noexcept;
+
+   private:
+    friend class ConnectionPool;
+    void end() noexcept;
+    std::shared_ptr<State> state_;
+    Connection connection_;
+  };
+
+  // To "HOST:PORT", looked up for each connection. Throws std::invalid_argument for anything else.
+  ConnectionPool(Io& io, std::string_view target, ConnectionPoolOptions options = {});
+  ConnectionPool(Io& io, const os::Address& target, ConnectionPoolOptions options = {});
+  // As close().
+  ~ConnectionPool();
+  ConnectionPool(const ConnectionPool&) = delete;
+  ConnectionPool& operator=(const ConnectionPool&) = delete;
+
+  // `auto lease = co_await pool.acquire(deadline);` - Result<Lease>: the connection used last that
+  // is still good, or a new one, or a place in the line. Errors: those of connect(); timed_out at
+  // the deadline; EPIPE, the pool is closed; those of the scope. On an error, and when what it
+  // waits in is cancelled, the place goes to the next in line.
+  Task<Result<Lease>> acquire(Deadline until = never);
+  // Closes what is idle; acquires fail from now on, those in line at once; what is lent is closed
+  // when it comes back. A second call does nothing.
+  void close() noexcept;
+  // close(), and waits until everything has come back. Errors: those of the scope.
+  Task<Result<>> shut_down();
+
+  ConnectionPoolStatistics statistics() const noexcept;
+
+ private:
+  class Place;
+  static Task<Result<Lease>> acquire_from(std::shared_ptr<State> state, Deadline until);
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace polyio

@@ -1,0 +1,287 @@
+#include <polyio/client/connection_pool.hpp>
+#include <polyio/io/task_group.hpp>
+#include <stdexcept>
+
+namespace polyio {
+namespace {
+
+struct LineTag;
+
+// A task in line for a place.
+struct InLine : ListNode<LineTag> {
+  explicit InLine(Job& waiting) noexcept : job(waiting) {}
+  Job& job;
+  bool granted = false;
+};
+
+}  // namespace
+
+struct ConnectionPool::State : Timer, std::enable_shared_from_this<State> {
+  State(Io& owner, ConnectionPoolOptions with)
+      : Timer(close_expired), io(owner), options(std::move(with)) {
+    if (options.ceiling == 0) throw std::invalid_argument("a pool has a ceiling of at least 1");
+  }
+  ~State() { io.disarm(*this); }
+
+  static void close_expired(Timer& timer);
+  Task<Result<>> take_place();
+  void free_place() noexcept;
+  void give_back(Connection connection) noexcept;
+  Task<Result<Connection>> reuse();
+  Task<bool> healthy(Connection& connection);
+  Task<Result<Connection>> make();
+  Deadline expiry(const Connection& connection) const noexcept;
+  void watch(const Connection& connection);
+  void close() noexcept;
+
+  Io& io;
+  const ConnectionPoolOptions options;
+  os::HostPort target;
+  std::vector<os::Address> addresses;  // known: no name to look up
+  bool closed = false;
+  // A connection is made only by who has a place and finds none idle, so there are never more than
+  // places. `granted` ones are of tasks that have not run since, and have no connection yet.
+  std::size_t places = 0, granted = 0;
+  std::vector<Connection> idle;  // the one used last is last
+  List<InLine, LineTag> line;    // nobody is in line while a place is free
+  List<InLine, LineTag> ends;    // shut_down()s, which wait for the last place to come back
+  ConnectionPoolStatistics statistics;
+};
+
+// The place of one acquire until a lease has it.
+class ConnectionPool::Place {
+ public:
+  explicit Place(State& state) noexcept : state_(&state) {}
+  ~Place() {
+    if (state_) state_->free_place();
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  void keep() noexcept { state_ = nullptr; }
+
+ private:
+  State* state_;
+};
+
+Task<Result<>> ConnectionPool::State::take_place() {
+  while (io.current().scope->cancelled()) {  // park() tells with which error
+    auto refused = co_await io.park();
+    if (!refused) co_return refused;
+  }
+  if (closed) co_return fail(EPIPE);
+  if (places < options.ceiling) {
+    ++places;
+    co_return Result<>();
+  }
+  ++statistics.waited;
+  InLine self(io.current());
+  line.push_back(self);
+  for (;;) {
+    auto parked = co_await io.park();
+    if (self.granted) {  // what came first wins over a cancellation
+      --granted;
+      co_return Result<>();
+    }
+    if (closed) co_return fail(EPIPE);
+    if (!parked) co_return parked;
+  }
+}
+
+void ConnectionPool::State::free_place() noexcept {
+  if (InLine* next = line.pop_front()) {
+    next->granted = true;  // it is the next one's without ever being free
+    ++granted;
+    return io.unpark(next->job);
+  }
+  if (--places > 0) return;
+  while (InLine* end = ends.pop_front()) io.unpark(end->job);
+}
+
+void ConnectionPool::State::give_back(Connection connection) noexcept {
+  connection.idle_since = io.driver().now();
+  if (closed || !connection.stream) {
+    connection.stream.close();
+  } else if (expiry(connection) <= connection.idle_since) {
+    ++statistics.closed_idle;
+    connection.stream.close();
+  } else {
+    watch(connection);
+    idle.push_back(std::move(connection));
+  }
+  free_place();
+}
+
+Deadline ConnectionPool::State::expiry(const Connection& connection) const noexcept {
+  Deadline end = never;
+  if (options.idle_time > Nanoseconds::zero()) {
+    end = deadline_after(connection.idle_since, options.idle_time);
+  }
+  if (options.max_age > Nanoseconds::zero()) {
+    end = std::min(end, deadline_after(connection.made, options.max_age));
+  }
+  return end;
+}
+
+// The timer may fire for a connection that was lent again meanwhile: it looks who is next.
+void ConnectionPool::State::watch(const Connection& connection) {
+  const Deadline end = expiry(connection);
+  if (end == never) return;
+  if (Timer::index == Timer::unarmed || end < Timer::deadline) io.arm(*this, end);
+}
+
+void ConnectionPool::State::close_expired(Timer& timer) {
+  auto& self = static_cast<State&>(timer);
+  const TimePoint now = self.io.driver().now();
+  self.statistics.closed_idle += std::erase_if(
+      self.idle, [&](const Connection& connection) { return self.expiry(connection) <= now; });
+  for (const Connection& connection : self.idle) self.watch(connection);
+}
+
+Task<bool> ConnectionPool::State::healthy(Connection& connection) {
+  if (expiry(connection) <= io.driver().now()) {
+    ++statistics.closed_idle;
+    co_return false;
+  }
+  bool good = connection.stream.quiet();
+  if (good && options.health) {
+    CancelScope patience(io, options.health_timeout);
+    auto answer = co_await options.health(io, connection.stream);
+    good = answer && !patience.cancelled();
+  }
+  if (!good) ++statistics.failed_health;
+  co_return good;
+}
+
+// An idle connection that is still good; an empty one: there is none.
+Task<Result<ConnectionPool::Connection>> ConnectionPool::State::reuse() {
+  while (!idle.empty()) {
+    Connection connection = std::move(idle.back());
+    idle.pop_back();
+    auto good = co_await healthy(connection);
+    if (good) {
+      ++statistics.reused;
+      co_return std::move(connection);
+    }
+    connection.stream.close();
+    if (io.current().scope->cancelled()) break;
+  }
+  co_return Connection();
+}
+
+Task<Result<ConnectionPool::Connection>> ConnectionPool::State::make() {
+  Connection connection;
+  const Deadline until = deadline_after(io.driver().now(), options.connect_timeout);
+  if (addresses.empty()) {
+    auto stream = co_await connect(io, target, until, options.connecting);
+    if (!stream) co_return fail(stream.error());
+    connection.stream = std::move(*stream);
+  } else {
+    auto stream = co_await connect(io, addresses, until, options.connecting);
+    if (!stream) co_return fail(stream.error());
+    connection.stream = std::move(*stream);
+  }
+  connection.made = io.driver().now();
+  ++statistics.created;
+  co_return std::move(connection);
+}
+
+void ConnectionPool::State::close() noexcept {
+  if (std::exchange(closed, true)) return;
+  io.disarm(*this);
+  idle.clear();
+  while (InLine* waiting = line.pop_front()) io.unpark(waiting->job);
+}
+
+ConnectionPool::ConnectionPool(Io& io, std::string_view target, ConnectionPoolOptions options)
+    : state_(std::make_shared<State>(io, std::move(options))) {
+  auto parsed = os::parse_host_port(target);
+  if (!parsed) throw std::invalid_argument("a pool's target is HOST:PORT");
+  state_->target = std::move(*parsed);
+}
+
+ConnectionPool::ConnectionPool(Io& io, const os::Address& target, ConnectionPoolOptions options)
+    : state_(std::make_shared<State>(io, std::move(options))) {
+  state_->addresses.push_back(target);
+}
+
+ConnectionPool::~ConnectionPool() { state_->close(); }
+
+void ConnectionPool::close() noexcept { state_->close(); }
+
+Task<Result<>> ConnectionPool::shut_down() {
+  const std::shared_ptr<State> state = state_;
+  state->close();
+  while (state->places > 0) {
+    InLine self(state->io.current());
+    state->ends.push_back(self);
+    auto parked = co_await state->io.park();
+    if (!parked) co_return parked;
+  }
+  co_return Result<>();
+}
+
+ConnectionPoolStatistics ConnectionPool::statistics() const noexcept {
+  ConnectionPoolStatistics now = state_->statistics;
+  now.in_use = state_->places - state_->granted;
+  now.idle = state_->idle.size();
+  return now;
+}
+
+Task<Result<ConnectionPool::Lease>> ConnectionPool::acquire(Deadline until) {
+  return acquire_from(state_, until);
+}
+
+Task<Result<ConnectionPool::Lease>> ConnectionPool::acquire_from(std::shared_ptr<State> state,
+                                                                 Deadline until) {
+  CancelScope limit(state->io, until);
+  ConnectionPoolStatistics& statistics = state->statistics;
+  auto placed = co_await state->take_place();
+  if (!placed) {
+    if (placed.error() == std::errc::timed_out) ++statistics.timed_out;
+    co_return fail(placed.error());
+  }
+  Place place(*state);
+  auto connection = co_await state->reuse();
+  if (!connection->stream) {
+    auto made = co_await state->make();
+    if (!made) {
+      if (!limit.cancelled()) ++statistics.connect_failed;
+      if (limit.timed_out()) ++statistics.timed_out;
+      co_return fail(made.error());
+    }
+    *connection = std::move(*made);
+  }
+  if (state->closed) co_return fail(EPIPE);
+  Lease lease;
+  ++connection->uses;
+  lease.connection_ = std::move(*connection);
+  lease.state_ = state;
+  place.keep();
+  co_return std::move(lease);
+}
+
+ConnectionPool::Lease& ConnectionPool::Lease::operator=(Lease&& other) noexcept {
+  if (this == &other) return *this;
+  end();
+  state_ = std::move(other.state_);
+  connection_ = std::move(other.connection_);
+  return *this;
+}
+
+void ConnectionPool::Lease::end() noexcept {
+  if (!state_) return;
+  const Job* job = state_->io.current_or_none();
+  if (std::uncaught_exceptions() > 0 || (job && job->scope->cancelled())) return discard();
+  const auto state = std::move(state_);
+  state->give_back(std::move(connection_));
+}
+
+void ConnectionPool::Lease::discard() noexcept {
+  const auto state = std::move(state_);
+  if (!state) return;
+  ++state->statistics.discarded;
+  connection_.stream.close();
+  state->free_place();
+}
+
+}  // namespace polyio

@@ -1,0 +1,102 @@
+// An echo server on the Io of the test itself, which counts its connections and can hang up, speak
+// unasked, stop and begin again on the same port.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include <polyio/os/socket.hpp>
+
+#include "exec/fixture.hpp"
+
+namespace polyio::client_test {
+
+using namespace exec_test;
+
+class EchoServer {
+ public:
+  EchoServer(Io& io, TaskGroup& group) : io_(io), group_(group) {
+    start(*os::Address::parse("127.0.0.1:0"));
+  }
+  void start(const os::Address& at) {
+    listener_ = io_.listen(at, 128).value();
+    address = listener_.local_address().value();
+    EXPECT_TRUE(group_.spawn(accept()));
+  }
+  // No more is accepted, every connection ends, and the port is free: a model may close a little
+  // later than close() was called.
+  Task<> stop() {
+    if (accepting_) accepting_->cancel();
+    while (accepting_ || open > 0 || !os::listen_tcp(address, 1, os::Blocking::no)) {
+      hang_up();  // also on what was accepted at the last moment
+      auto yielded = co_await io_.yield();
+      (void)yielded;
+    }
+  }
+  void hang_up() {
+    for (Connection* one : connections_) one->scope.cancel();
+  }
+  // To the client who came last.
+  Task<> say(std::string_view text) {
+    auto sent = co_await connections_.back()->stream.send_all(text);
+    EXPECT_TRUE(sent);
+  }
+
+  os::Address address;
+  int accepted = 0, open = 0, peak = 0;
+
+ private:
+  struct Connection {
+    Stream& stream;
+    CancelScope scope;
+  };
+  Task<> accept() {
+    CancelScope scope(io_);
+    accepting_ = &scope;
+    for (;;) {
+      auto stream = co_await listener_.accept();
+      if (!stream) break;
+      ++accepted;
+      peak = std::max(peak, ++open);
+      EXPECT_TRUE(group_.spawn(echo(std::move(*stream))));
+    }
+    listener_.close();
+    accepting_ = nullptr;
+  }
+  Task<> echo(Stream stream) {
+    Connection self{stream, CancelScope(io_)};
+    connections_.push_back(&self);
+    for (;;) {
+      auto chunk = co_await stream.receive();
+      if (!chunk || chunk->empty()) break;
+      auto sent = co_await stream.send_all(chunk->bytes());
+      if (!sent) break;
+    }
+    std::erase(connections_, &self);
+    (void)stream.shutdown_send();  // at once; a close may take the model a turn
+    stream.close();
+    --open;
+  }
+
+  Io& io_;
+  TaskGroup& group_;
+  Listener listener_;
+  CancelScope* accepting_ = nullptr;
+  std::vector<Connection*> connections_;
+};
+
+// True when `text` came back.
+inline Task<bool> exchange(Stream& stream, std::string text) {
+  auto sent = co_await stream.send_all(text);
+  if (!sent) co_return false;
+  std::string back(text.size(), '\0');
+  for (std::size_t have = 0; have < back.size();) {
+    auto count =
+        co_await stream.receive_into(std::as_writable_bytes(std::span(back)).subspan(have));
+    if (!count || *count == 0) co_return false;
+    have += *count;
+  }
+  co_return back == text;
+}
+
+}  // namespace polyio::client_test
