@@ -6,6 +6,9 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(uring REQUIRED IMPORTED_TARGET liburing)
 pkg_check_modules(nettle REQUIRED IMPORTED_TARGET nettle)
 find_package(wslay CONFIG REQUIRED)
+# Linked as plain -ldw: libdw.pc asks for the packages of every compression it can read.
+find_library(POLYIO_LIBDW dw REQUIRED)
+find_path(POLYIO_LIBDW_INCLUDE elfutils/libdwfl.h REQUIRED)
 
 set(LLHTTP_DIR /usr/share/llhttp CACHE PATH "sources of llhttp (package node-llhttp)")
 set(LLHTTP_INCLUDE /usr/share/include/llhttp CACHE PATH "header of llhttp (package node-llhttp)")

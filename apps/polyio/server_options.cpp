@@ -52,6 +52,8 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
            "when stopped, let what is in flight finish for so long [5s]");
   add_span(command, "--spin", options.spin,
            "before a loop sleeps, look for so long, such as 60us: sooner answers for CPU time [0]");
+  add_span(command, "--watchdog", options.watchdog,
+           "log a handler that holds its loop for so long, such as 50ms, and where it is [never]");
 }
 
 }  // namespace polyio::app

@@ -68,6 +68,12 @@ void settle_model(ServerOptions& options) {
   if (options.spin > Nanoseconds::zero() && options.model == "blocking") {
     refuse("model blocking can't spin: it has no loop that waits");
   }
+  const std::string& name = options.architecture;
+  const bool loops = name == "loop" || name == "loops" || name == "prefork";
+  if (options.watchdog > Nanoseconds::zero() && (!loops || options.model == "blocking")) {
+    refuse("a watchdog looks after loops that many connections share; {} with model {} has none",
+           name, options.model);
+  }
 }
 
 void settle_workers(ServerOptions& options) {
@@ -105,6 +111,9 @@ void settle_accepting(ServerOptions& options) {
   if (!how.empty() && options.architecture != "loops") {
     refuse("accepting {} is for architecture loops; under {} there is one way only", how,
            options.architecture);
+  }
+  if (how == "reuseport" && options.listen.starts_with("unix:")) {
+    refuse("a Unix socket has one queue only: use --accepting shared or hand-over");
   }
   if (how.empty()) options.accepting = "hand-over";
 }

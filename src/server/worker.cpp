@@ -1,5 +1,8 @@
 #include "worker.hpp"
 
+#include <optional>
+#include <polyio/io/watchdog.hpp>
+
 namespace polyio {
 
 using namespace std::chrono_literals;
@@ -18,7 +21,12 @@ void Worker::run(const Dispatch& dispatch) {
     const std::lock_guard lock(stop_mutex_);
     running_ = true;
   }
+  std::optional<Watchdog> watchdog;
+  if (const auto limit = shared_.options.watchdog; limit > 0ns) {
+    watchdog.emplace(io_, limit, shared_.options.log);
+  }
   io_.run(main(dispatch));
+  watchdog.reset();
   if (crew_) crew_->end();
 }
 
@@ -114,7 +122,8 @@ bool Worker::start_one(Stream stream) {
     return false;
   }
   try {
-    if (connections_->spawn(shared_.handler(io_, std::move(stream)))) return true;
+    const int socket = stream.descriptor();
+    if (connections_->spawn(shared_.handler(io_, std::move(stream)), socket)) return true;
     shared_.refuse({}, "no task can be had");
   } catch (...) {  // the handler is no coroutine, or there is no memory for its frame
     shared_.handler_threw(std::current_exception());

@@ -103,9 +103,9 @@ class Examples(unittest.TestCase):
     def test_every_example_is_run_here(self):
         built = {entry.name for entry in os.scandir(EXAMPLES)
                  if entry.is_file() and os.access(entry.path, os.X_OK)}
-        self.assertEqual(built, {"upper", "upper_client", "deadlines", "sync_queue",
-                                 "selectors_upper_sb", "selectors_peer_text",
-                                 "selectors_group_chat"})
+        self.assertEqual(built, {"upper", "upper_client", "deadlines", "datagrams", "sync_queue",
+                                 "heavy_handler", "pooled_client", "selectors_upper_sb",
+                                 "selectors_peer_text", "selectors_group_chat"})
 
     def test_upper_on_every_model(self):
         listed = subprocess.run([POLYIO, "models", "--json"], capture_output=True, check=True)
@@ -123,6 +123,41 @@ class Examples(unittest.TestCase):
         program = os.path.join(EXAMPLES, "sync_queue")
         said = subprocess.run([program], capture_output=True, check=True)
         self.assertEqual(said.stdout, b"5050\n")
+
+    def test_datagrams(self):
+        with Server(os.path.join(EXAMPLES, "datagrams"), "127.0.0.1:0") as server:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.settimeout(20)
+                for count in range(1, 4):
+                    client.sendto(b"hello", server.address)
+                    self.assertEqual(client.recv(100), b"hello %d" % count)
+
+    def test_heavy_handler_measures_inline_and_offloaded(self):
+        program = os.path.join(EXAMPLES, "heavy_handler")
+        said = subprocess.run([program], capture_output=True, check=True, timeout=60)
+        head, columns, *rows = said.stdout.decode().splitlines()
+        self.assertIn("50 ms", head)
+        self.assertEqual(columns.split()[:2], ["heavy", "requests"])
+        self.assertEqual([row.split()[0] for row in rows], ["inline", "offloaded"])
+        for row in rows:
+            requests, p50, p99, longest = (float(cell) for cell in row.split()[1:])
+            self.assertGreater(requests, 0)
+            self.assertLessEqual(p50, p99)
+            self.assertLessEqual(p99, longest)
+
+    def test_heavy_handler_answers(self):
+        for how in ("inline", "offloaded"):
+            with Example("heavy_handler", how) as connection, connection:
+                self.assertEqual(ask(connection, b"light", 5), b"light")
+                self.assertGreater(int(ask(connection, b"h", 1)), 0)
+
+    def test_pooled_client(self):
+        program = os.path.join(EXAMPLES, "pooled_client")
+        with Example("upper") as connection, connection:
+            host, port = connection.getpeername()
+            said = subprocess.run([program, f"{host}:{port}"], capture_output=True, check=True,
+                                  timeout=60)
+        self.assertEqual(said.stdout, b"20 answers over 4 connections, 16 times reused\n")
 
 
 class Tutorials(unittest.TestCase):

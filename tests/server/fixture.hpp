@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <mutex>
 #include <polyio/drivers/registry.hpp>
@@ -95,6 +96,7 @@ class Peer {
     send(text);
     EXPECT_EQ(read(text.size()), text);
   }
+  os::Address local_address() const { return os::local_address(socket_.get()).value(); }
   void finish() { ::shutdown(socket_.get(), SHUT_WR); }
   void close() { socket_.reset(); }
   void reset() {

@@ -1,0 +1,162 @@
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <polyio/io/io.hpp>
+#include <polyio/io/watchdog.hpp>
+#include <polyio/os/signals.hpp>
+#include <polyio/os/socket.hpp>
+#include <polyio/os/stack_sampler.hpp>
+#include <polyio/os/symbolizer.hpp>
+#include <polyio/os/thread.hpp>
+
+namespace polyio {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t frames_shown = 16;
+constexpr auto patience = 200ms;  // with a thread that does not answer
+
+// What the loop's thread is asked for, in its signal handler.
+struct Look {
+  Io& io;
+  std::uint64_t held;  // the progress it was stuck at
+  bool in_job = false;
+  bool has_peer = false;
+  os::RawAddress peer;
+
+  static bool at(void* context) noexcept {
+    Look& self = *static_cast<Look*>(context);
+    if (self.io.progress() != self.held) return false;  // it went on meanwhile
+    const Job* job = self.io.current_or_none();
+    self.in_job = job != nullptr;
+    if (job && job->serves >= 0) self.has_peer = os::peer_address_raw(job->serves, self.peer);
+    return true;
+  }
+};
+
+long long milliseconds(Nanoseconds span) { return span / 1ms; }
+
+// The stack up to the loop, innermost first.
+std::vector<os::Symbol> readable(const os::StackSample& sample) {
+  const os::Symbolizer symbolizer;
+  std::vector<os::Symbol> frames;
+  for (std::size_t i = 0; i < sample.depth && frames.size() < frames_shown; ++i) {
+    os::Symbol frame = symbolizer.at(sample.frames[i], i > 0);
+    if (frame.function.starts_with("polyio::Io::")) break;
+    if (frame.within.starts_with("polyio::Io::run")) break;  // coroutine_handle::resume
+    frames.push_back(std::move(frame));
+  }
+  return frames;
+}
+
+}  // namespace
+
+class Watchdog::Impl {
+ public:
+  Impl(Io& io, Nanoseconds limit, std::function<void(std::string_view)> log)
+      : io_(io),
+        loop_(::pthread_self()),
+        limit_(std::max(limit, Nanoseconds(1ms))),
+        log_(std::move(log)) {
+    POLYIO_ASSERT(!io.driver().blocks());
+    thread_ = os::Thread([this] { watch(); }, os::Thread::default_stack);
+  }
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+  }
+
+  std::atomic<std::uint64_t> holds_{0};
+
+ private:
+  void watch();
+  void tell(std::uint64_t held, Nanoseconds so_far);
+  void tell_end(Nanoseconds total);
+
+  Io& io_;
+  const pthread_t loop_;
+  const Nanoseconds limit_;
+  const std::function<void(std::string_view)> log_;
+  os::StackSampler sampler_;
+  std::string who_;  // holds or held the loop
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ending_ = false;
+  os::Thread thread_;
+};
+
+void Watchdog::Impl::watch() {
+  os::name_thread("watchdog");
+  std::uint64_t seen = 1;
+  TimePoint since = monotonic_now();
+  bool told = false;
+  std::unique_lock lock(mutex_);
+  while (!changed_.wait_for(lock, limit_ / 4, [&] { return ending_; })) {
+    const std::uint64_t progress = io_.progress();
+    const bool runs = progress % 2 == 0;
+    const TimePoint now = monotonic_now();
+    if (runs && progress == seen && now - since >= limit_ && !told) {
+      told = true;
+      tell(progress, now - since);
+    } else if (progress != seen) {
+      if (std::exchange(told, false)) tell_end(now - since);
+      seen = progress;
+      since = now;
+    }
+  }
+  if (told) tell_end(monotonic_now() - since);
+}
+
+void Watchdog::Impl::tell(std::uint64_t held, Nanoseconds so_far) {
+  char name[16] = "?";
+  (void)::pthread_getname_np(loop_, name, sizeof name);
+  Look look{io_, held};
+  os::StackSample sample;
+  bool stopped = false;
+  // A stack of one frame is one that could not be unwound, in a stub of the linker's: another
+  // moment will do.
+  for (int i = 0; i < 5 && sample.depth < 2; ++i) {
+    stopped = sampler_.sample(loop_, Look::at, &look, sample, patience);
+    if (!stopped) break;
+  }
+  who_ = name;
+  std::string what = "what was posted to it";
+  if (look.in_job) what = "a handler";
+  if (look.has_peer) what = "the handler of " + look.peer.address().text();
+  const auto frames = stopped ? readable(sample) : std::vector<os::Symbol>();
+  std::string where = "where is not known";
+  if (!frames.empty()) {
+    // The program's own code rather than the library function it is in.
+    const auto own = std::ranges::find_if(frames, [](const auto& f) { return !f.file.empty(); });
+    where = "in " + (own == frames.end() ? frames.front() : *own).text;
+  }
+  if (!stopped) what = "a handler";
+  log_(fmt::format("watchdog: {} is held for {} ms so far by {}, {}", who_, milliseconds(so_far),
+                   what, where));
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const std::string& within = frames[i].within;
+    log_(fmt::format("watchdog:   #{} {}{}{}", i, frames[i].text,
+                     within.empty() ? "" : ", inlined into ", within));
+  }
+  holds_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Watchdog::Impl::tell_end(Nanoseconds total) {
+  log_(fmt::format("watchdog: {} goes on after {} ms", who_, milliseconds(total)));
+}
+
+Watchdog::Watchdog(Io& io, Nanoseconds limit, std::function<void(std::string_view)> log)
+    : impl_(std::make_unique<Impl>(io, limit, std::move(log))) {}
+Watchdog::~Watchdog() = default;
+
+std::uint64_t Watchdog::holds() const noexcept { return impl_->holds_.load(); }
+
+}  // namespace polyio
