@@ -19,8 +19,9 @@ Task<Result<std::string>> ask(ConnectionPool& pool, std::string question) {
     if (!chunk || chunk->empty()) break;
     answer += chunk->text();
   }
-  if (answer.size() == question.size()) co_return answer;  // it goes back, to be used again
-  lease->discard();                                        // who knows what is still to come on it
+  // What is whole goes back, to be used again; else who knows what is still to come on it.
+  if (answer.size() == question.size()) co_return answer;
+  lease->discard();
   co_return fail(Errc::end_of_file);
 }
 

@@ -77,6 +77,21 @@ class Limits(TestCase):
                 spent = server.cpu_seconds() - before
                 self.assertLess(spent / (time.monotonic() - start), 0.5, "it spins in vain")
 
+    def test_watchdog(self):
+        """A model without a loop refuses; a handler that is quick is not told of."""
+        for options in one_per_model():
+            with self.subTest(options=options):
+                if "blocking" in options:
+                    refused = run("echo", "--listen", "127.0.0.1:0", *options, "--watchdog", "50ms")
+                    self.assertEqual(refused.returncode, 1)
+                    self.assertIn(b"no loop to hold", refused.stderr)
+                    continue
+                with Server("echo", *options, "--watchdog", "10s") as server:
+                    with server.connect() as client:
+                        client.sendall(b"hello")
+                        self.assertEqual(client.recv(5), b"HELLO")
+                    self.assertNotIn("watchdog", server.log())
+
     def test_no_descriptors_left(self):
         """40 clients of servers that have 32 descriptors; all models at once to save time."""
         servers, clients = [], {}

@@ -26,9 +26,10 @@ class EchoServer {
   // No more is accepted, every connection ends, and the port is free: a model may close a little
   // later than close() was called.
   Task<> stop() {
-    if (accepting_) accepting_->cancel();
     while (accepting_ || open > 0 || !os::listen_tcp(address, 1, os::Blocking::no)) {
-      hang_up();  // also on what was accepted at the last moment
+      // Also what has only begun, or was accepted at the last moment.
+      if (accepting_) accepting_->cancel();
+      hang_up();
       auto yielded = co_await io_.yield();
       (void)yielded;
     }
