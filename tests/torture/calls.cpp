@@ -1,0 +1,445 @@
+// The wrappers behind the lines of calls.def.
+#include <aio.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <system_error>
+
+#include "operations.hpp"
+
+namespace polyio::torture {
+namespace {
+
+enum LineIndex : std::uint8_t {
+#define CALL(result, name, ...) line_##name,
+#define SHORT(result, name, ...) line_##name,
+#define OWN(name, ...) line_##name,
+#define OP(name, ...) line_op_##name,
+#define SAFE(name, reason)
+#include "calls.def"
+#undef CALL
+#undef SHORT
+#undef OWN
+#undef OP
+#undef SAFE
+  line_count
+};
+
+constexpr bool can_be_short(LineIndex line) {
+  switch (line) {
+#define CALL(...)
+#define SHORT(result, name, ...) case line_##name:
+#define OWN(...)
+#define OP(...)
+#define SAFE(...)
+#include "calls.def"
+#undef CALL
+#undef SHORT
+#undef OWN
+#undef OP
+#undef SAFE
+    case line_sendmsg:
+    case line_read:
+    case line_write:
+    case line_io_uring_queue_init_params:
+    case line_op_accept:
+    case line_op_recv:
+    case line_op_send:
+    case line_op_sendmsg:
+    case line_op_poll: return true;
+    default: return false;
+  }
+}
+
+std::vector<Line> make_lines() {
+  std::vector<Line> all{
+#define CALL(result, name, parameters, arguments, how, ...) {#name, {__VA_ARGS__}},
+#define SHORT(result, name, parameters, arguments, less, how, ...) {#name, {__VA_ARGS__}},
+#define OWN(name, ...) {#name, {__VA_ARGS__}},
+#define OP(name, ...) {"io_uring." #name, {__VA_ARGS__}},
+#define SAFE(name, reason)
+#include "calls.def"
+#undef CALL
+#undef SHORT
+#undef OWN
+#undef OP
+#undef SAFE
+  };
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (can_be_short(static_cast<LineIndex>(i))) all[i].faults.push_back(made_short);
+  }
+  return all;
+}
+
+std::atomic<bool> armed;
+std::atomic<unsigned> counted[line_count];
+std::atomic<Fired> state;
+Fault wanted;
+thread_local int exempt;
+
+// The call's fault: an errno, made_short, or 0.
+int next(LineIndex line) noexcept {
+  if (!armed.load(std::memory_order_relaxed) || exempt > 0) return 0;
+  const unsigned number = counted[line].fetch_add(1, std::memory_order_relaxed) + 1;
+  if (line != wanted.line || number != wanted.number) return 0;
+  state.store(Fired::yes);
+  return wanted.error;
+}
+
+int cannot() noexcept {
+  state.store(Fired::impossible);
+  return 0;
+}
+
+bool is_file_called(int fd, const char* name) noexcept {
+  char link[64], target[64];
+  std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  const ssize_t size = ::readlink(link, target, sizeof target - 1);
+  if (size < 0) return false;
+  target[size] = '\0';
+  return std::strncmp(target, name, std::strlen(name)) == 0;
+}
+
+}  // namespace
+
+std::span<const Line> lines() {
+  static const std::vector<Line> all = make_lines();
+  return all;
+}
+
+std::span<const Safe> safe_symbols() {
+  static const std::vector<Safe> all{
+#define CALL(...)
+#define SHORT(...)
+#define OWN(...)
+#define OP(...)
+#define SAFE(name, reason) {#name, reason},
+#include "calls.def"
+#undef CALL
+#undef SHORT
+#undef OWN
+#undef OP
+#undef SAFE
+  };
+  return all;
+}
+
+std::span<const std::string_view> wrapped_symbols() {
+  static const std::vector<std::string_view> all{
+#define CALL(result, name, ...) #name,
+#define SHORT(result, name, ...) #name,
+#define OWN(name, ...) #name,
+#define OP(...)
+#define SAFE(...)
+#include "calls.def"
+#undef CALL
+#undef SHORT
+#undef OWN
+#undef OP
+#undef SAFE
+  };
+  return all;
+}
+
+void arm(const Fault& fault) {
+  (void)lines();
+  wanted = fault;
+  for (auto& count : counted) count.store(0);
+  state.store(Fired::no);
+  armed.store(true);
+}
+
+void disarm() { armed.store(false); }
+
+std::vector<unsigned> counts() {
+  std::vector<unsigned> all;
+  for (const auto& count : counted) all.push_back(count.load());
+  return all;
+}
+
+Fired fired() { return state.load(); }
+
+Exempt::Exempt() noexcept { ++exempt; }
+Exempt::~Exempt() { --exempt; }
+
+std::string name_of_error(int error) {
+  if (error == made_short) return "short";
+  const char* const name = ::strerrorname_np(error);
+  return name ? name : "EAI(" + std::to_string(error) + ")";
+}
+
+std::string text_of(const Fault& fault) {
+  return std::string(lines()[fault.line].name) + ":" + std::to_string(fault.number) + ":" +
+         name_of_error(fault.error);
+}
+
+Fault parse_fault(std::string_view text) {
+  for (std::size_t i = 0; i < lines().size(); ++i) {
+    for (const int error : lines()[i].faults) {
+      for (const auto& [name, value] : {std::pair(lines()[i].name, name_of_error(error))}) {
+        if (!text.starts_with(name) || !text.ends_with(":" + value)) continue;
+        const std::string number(text.substr(name.size()));
+        unsigned count = 0;
+        if (std::sscanf(number.c_str(), ":%u:", &count) == 1) return {i, count, error};
+      }
+    }
+  }
+  return {};
+}
+
+int next_operation(Operation operation) noexcept {
+  switch (operation) {
+    case Operation::accept: return next(line_op_accept);
+    case Operation::recv: return next(line_op_recv);
+    case Operation::send: return next(line_op_send);
+    case Operation::sendmsg: return next(line_op_sendmsg);
+    case Operation::recvmsg: return next(line_op_recvmsg);
+    case Operation::connect: return next(line_op_connect);
+    case Operation::poll: return next(line_op_poll);
+  }
+  return 0;
+}
+
+namespace {
+
+// How a failure is told: the word in the table.
+template <class R>
+R tell_errno(int error) noexcept {
+  errno = error;
+  return static_cast<R>(-1);
+}
+template <class R>
+R tell_returned(int error) noexcept {
+  errno = ENOMEM;  // for EAI_SYSTEM
+  return error;
+}
+template <class R>
+R tell_negated(int error) noexcept {
+  return -error;
+}
+}  // namespace
+}  // namespace polyio::torture
+
+using namespace polyio::torture;
+
+// NOLINTBEGIN(bugprone-reserved-identifier): the linker's names.
+#define TELL_errno tell_errno
+#define TELL_returned tell_returned
+#define TELL_negated tell_negated
+extern "C" {
+#define CALL(result, name, parameters, arguments, how, ...)  \
+  result __real_##name parameters;                            \
+  result __wrap_##name parameters {                           \
+    if (const int error = next(line_##name)) {                \
+      return TELL_##how<result>(error);                       \
+    }                                                         \
+    return __real_##name arguments;                           \
+  }
+#define SHORT(result, name, parameters, arguments, less, how, ...) \
+  result __real_##name parameters;                                  \
+  result __wrap_##name parameters {                                 \
+    const int error = next(line_##name);                            \
+    if (error == made_short) return __real_##name less;             \
+    if (error) return TELL_##how<result>(error);                    \
+    return __real_##name arguments;                                 \
+  }
+#define OWN(...)
+#define OP(...)
+#define SAFE(...)
+#include "calls.def"
+#undef CALL
+#undef SHORT
+#undef OWN
+#undef OP
+#undef SAFE
+
+int __real_connect(int fd, const sockaddr* address, socklen_t size);
+// After EINTR, EINPROGRESS and EALREADY the connection is being made (connect(2)).
+int __wrap_connect(int fd, const sockaddr* address, socklen_t size) {
+  const int error = next(line_connect);
+  if (!error) return __real_connect(fd, address, size);
+  if (error == EINTR || error == EINPROGRESS || error == EALREADY) {
+    const int result = __real_connect(fd, address, size);
+    if (result != 0 && errno != EINPROGRESS) return result;
+  }
+  return tell_errno<int>(error);
+}
+
+ssize_t __real_sendmsg(int fd, const msghdr* message, int flags);
+ssize_t __wrap_sendmsg(int fd, const msghdr* message, int flags) {
+  const int error = next(line_sendmsg);
+  if (error == made_short && message->msg_iovlen > 0) {
+    return __real_send(fd, message->msg_iov[0].iov_base, 1, flags);
+  }
+  if (error > 0) return tell_errno<ssize_t>(error);
+  return __real_sendmsg(fd, message, flags);
+}
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...) {
+  long a[6];
+  va_list list;
+  va_start(list, number);
+  for (long& one : a) one = va_arg(list, long);
+  va_end(list);
+  const bool receives = number == SYS_recvfrom, sends = number == SYS_sendto;
+  // A futex is how libstdc++'s semaphores wait: its errnos are their answers.
+  if (exempt == 0 && armed.load() && !receives && !sends && number != SYS_futex) {
+    std::fprintf(stderr, "torture: syscall(%ld) is not on the table (tests/torture/calls.cpp)\n",
+                 number);
+    std::abort();
+  }
+  const int error = receives ? next(line_recv) : sends ? next(line_send) : 0;
+  if (error > 0) return tell_errno<long>(error);
+  if (error == made_short) a[2] = a[2] ? 1 : 0;
+  return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...) {
+  va_list list;
+  va_start(list, command);
+  void* const argument = va_arg(list, void*);
+  va_end(list);
+  if (const int error = next(line_fcntl)) return tell_errno<int>(error);
+  return __real_fcntl(fd, command, argument);
+}
+
+int __real_open(const char* path, int flags, ...);
+int __wrap_open(const char* path, int flags, ...) {
+  va_list list;
+  va_start(list, flags);
+  const mode_t mode = va_arg(list, mode_t);
+  va_end(list);
+  if (const int error = next(line_open)) return tell_errno<int>(error);
+  return __real_open(path, flags, mode);
+}
+
+// An eventfd knows only EAGAIN (when there is nothing) and EINTR (eventfd(2)).
+ssize_t __real_read(int fd, void* data, size_t size);
+ssize_t __wrap_read(int fd, void* data, size_t size) {
+  int error = next(line_read);
+  if (error && error != EINTR && is_file_called(fd, "anon_inode:[eventfd]")) error = cannot();
+  if (error == made_short) size = size ? 1 : 0;
+  if (error > 0) return tell_errno<ssize_t>(error);
+  return __real_read(fd, data, size);
+}
+
+// And to be told EAGAIN by an eventfd or a pipe means that it is full: its reader will wake anyway.
+ssize_t __real_write(int fd, const void* data, size_t size);
+ssize_t __wrap_write(int fd, const void* data, size_t size) {
+  int error = next(line_write);
+  if (error && error != EINTR &&
+      (is_file_called(fd, "anon_inode:[eventfd]") ||
+       (is_file_called(fd, "pipe:") && size == 1))) {
+    error = cannot();
+  }
+  if (error == made_short) size = size ? 1 : 0;
+  if (error > 0) return tell_errno<ssize_t>(error);
+  return __real_write(fd, data, size);
+}
+
+int __real_close(int fd);
+int __wrap_close(int fd) {
+  const int error = next(line_close);
+  const int result = __real_close(fd);
+  return error ? tell_errno<int>(error) : result;
+}
+
+void* __real_mmap(void* at, size_t size, int protection, int flags, int fd, off_t offset);
+void* __wrap_mmap(void* at, size_t size, int protection, int flags, int fd, off_t offset) {
+  if (const int error = next(line_mmap)) {
+    errno = error;
+    return MAP_FAILED;
+  }
+  return __real_mmap(at, size, protection, flags, fd, offset);
+}
+
+void* __real__Znwm(size_t size);
+void* __real__Znam(size_t size);
+void* __real__ZnwmSt11align_val_t(size_t size, std::align_val_t alignment);
+void* __wrap__Znwm(size_t size) {
+  if (next(line__Znwm)) throw std::bad_alloc();
+  return __real__Znwm(size);
+}
+void* __wrap__Znam(size_t size) {
+  if (next(line__Znwm)) throw std::bad_alloc();
+  return __real__Znam(size);
+}
+void* __wrap__ZnwmSt11align_val_t(size_t size, std::align_val_t alignment) {
+  if (next(line__Znwm)) throw std::bad_alloc();
+  return __real__ZnwmSt11align_val_t(size, alignment);
+}
+
+void __real__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(
+    void* self, void* run, void (*depend)());
+void __wrap__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(
+    void* self, void* run, void (*depend)()) {
+  if (const int error = next(
+          line__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE)) {
+    throw std::system_error(error, std::generic_category());
+  }
+  __real__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(
+      self, run, depend);
+}
+
+int __real_io_uring_queue_init_params(unsigned entries, io_uring* ring, io_uring_params* p);
+int __wrap_io_uring_queue_init_params(unsigned entries, io_uring* ring, io_uring_params* p) {
+  const int error = next(line_io_uring_queue_init_params);
+  if (error > 0) return -error;
+  if (error == made_short) {
+    entries = 2;
+    if (p->flags & IORING_SETUP_CQSIZE) p->cq_entries = 4;
+  }
+  forget_walked(*ring);
+  return __real_io_uring_queue_init_params(entries, ring, p);
+}
+
+int __real_io_uring_submit(io_uring* ring);
+int __wrap_io_uring_submit(io_uring* ring) {
+  if (const int error = next(line_io_uring_submit)) return -error;
+  spoil_operations(*ring);
+  return __real_io_uring_submit(ring);
+}
+int __real_io_uring_submit_and_wait(io_uring* ring, unsigned count);
+int __wrap_io_uring_submit_and_wait(io_uring* ring, unsigned count) {
+  if (const int error = next(line_io_uring_submit_and_wait)) return -error;
+  spoil_operations(*ring);
+  return __real_io_uring_submit_and_wait(ring, count);
+}
+int __real_io_uring_submit_and_get_events(io_uring* ring);
+int __wrap_io_uring_submit_and_get_events(io_uring* ring) {
+  if (const int error = next(line_io_uring_submit_and_get_events)) return -error;
+  spoil_operations(*ring);
+  return __real_io_uring_submit_and_get_events(ring);
+}
+int __real_io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** cqe, unsigned count,
+                                            __kernel_timespec* time, sigset_t* mask);
+int __wrap_io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** cqe, unsigned count,
+                                            __kernel_timespec* time, sigset_t* mask) {
+  if (const int error = next(line_io_uring_submit_and_wait_timeout)) return -error;
+  spoil_operations(*ring);
+  return __real_io_uring_submit_and_wait_timeout(ring, cqe, count, time, mask);
+}
+}
+// NOLINTEND(bugprone-reserved-identifier)
