@@ -42,7 +42,9 @@ std::int64_t connect_blocking(int fd, const os::Address& address, const BlockedC
 
 }  // namespace
 
-BlockingDriver::BlockingDriver() : SocketDriver(os::Blocking::yes) { (void)Timekeeper::instance(); }
+BlockingDriver::BlockingDriver() : SocketDriver(os::Blocking::yes) {
+  Timekeeper::instance().remember(*this);
+}
 
 void BlockingDriver::retire() noexcept {
   for (Lent& lent : lent_) lent.thread.join();
@@ -67,6 +69,7 @@ Result<Handle> BlockingDriver::adopt(int socket) {
   if (auto set = os::set_nonblocking(socket, false); !set) return fail(set.error());
   if (free_slots_.empty()) {
     slots_.emplace_back();
+    free_slots_.reserve(slots_.capacity());  // so that a release can't fail
     free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
   }
   const std::uint32_t index = free_slots_.back();

@@ -26,7 +26,9 @@
 namespace polyio {
 
 // A thread inside a system call, on its stack.
-struct BlockedCall {
+struct BlockedTag;
+struct BlockedCall : ListNode<BlockedTag> {
+  explicit BlockedCall(pthread_t blocked) noexcept : thread(blocked) {}
   pthread_t thread;
   std::atomic<bool> interrupted{false};
   bool nagged = false;  // the timekeeper knows of it; the baton guards it

@@ -17,7 +17,7 @@ class BufferPool {
 
   explicit BufferPool(std::uint32_t limit = 1024) : limit_(limit) {}
 
-  // A buffer's id, or `none` when all are lent.
+  // A buffer's id, or `none` when all are lent. Throws std::bad_alloc and has changed nothing then.
   std::uint32_t take() {
     if (first_free_ == none) {
       if (buffers_.size() == limit_) return none;
@@ -27,9 +27,9 @@ class BufferPool {
     }
     const std::uint32_t id = first_free_;
     Buffer& buffer = buffers_[id];
+    if (!buffer.memory) buffer.memory.reset(new std::byte[buffer_size]);
     first_free_ = buffer.next_free;
     --free_;
-    if (!buffer.memory) buffer.memory.reset(new std::byte[buffer_size]);
     return id;
   }
   void give_back(std::uint32_t id) noexcept {

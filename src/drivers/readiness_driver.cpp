@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <polyio/os/socket.hpp>
 #include <system_error>
+#include <thread>
 
 #include "socket_calls.hpp"
 
@@ -13,6 +14,12 @@ constexpr std::uint64_t wakeup_data = UINT64_MAX;
 
 bool would_block(std::int64_t result) noexcept {
   return result == -EAGAIN || result == -EWOULDBLOCK;
+}
+
+// The kernel had no memory for this wait, or no descriptor: the next one may do better.
+bool exhausted(std::error_code error) noexcept {
+  const int value = error.value();
+  return value == ENOMEM || value == EMFILE || value == ENFILE;
 }
 
 }  // namespace
@@ -57,6 +64,7 @@ Result<Handle> ReadinessDriver::adopt_listener(int socket, bool) {
 }
 
 Result<Handle> ReadinessDriver::adopt(int socket) {
+  os::UniqueFd owned(socket);
   const auto index = static_cast<std::size_t>(socket);
   if (slots_.size() <= index) slots_.resize(index + 1);
   Slot& slot = slots_[index];
@@ -68,10 +76,10 @@ Result<Handle> ReadinessDriver::adopt(int socket) {
     if (const int error = set_interest(socket, slot, event_read)) {
       slot.open = false;
       ++slot.generation;
-      os::UniqueFd(socket).reset();
       return fail(error);
     }
   }
+  (void)owned.release();
   return Handle{static_cast<std::uint32_t>(socket), generation};
 }
 
@@ -212,8 +220,11 @@ bool ReadinessDriver::accept(Slot& slot, Op& op) {
 bool ReadinessDriver::connect(Slot& slot, Op& op) {
   if (op.moved) {  // writable: it has ended, unless that was a false alarm
     const int error = os::pending_error(fd_of(op));
-    if (!error && !os::peer_address(fd_of(op))) return wait_for(slot, op, event_write);
-    return finish(op, -error);
+    if (error) return finish(op, -error);
+    const auto peer = os::peer_address(fd_of(op));
+    if (peer) return finish(op, 0);
+    if (peer.error().value() == ENOTCONN) return wait_for(slot, op, event_write);
+    return finish(op, -peer.error().value());
   }
   op.moved = 1;
   const auto started = os::start_connect(fd_of(op), *static_cast<const os::Address*>(op.address));
@@ -272,7 +283,11 @@ void ReadinessDriver::poll(Deadline deadline) {
   const Timeout timeout =
       deadline == TimePoint::min() ? no_wait : timeout_until(deadline, monotonic_now());
   const auto count = selector_->select(events_, timeout);
-  POLYIO_ASSERT(count);
+  if (!count) {
+    POLYIO_ASSERT(exhausted(count.error()));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return;
+  }
   for (std::size_t i = 0; i < *count; ++i) told(events_[i]);
 }
 

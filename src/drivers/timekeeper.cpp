@@ -18,19 +18,40 @@ Timekeeper::Timekeeper() {
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread([this] { run(); }).detach();
+  try {
+    std::thread([this] { run(); }).detach();
+  } catch (...) {
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw;
+  }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Timekeeper::remember(BlockingDriver& driver) {
+  const std::lock_guard lock(mutex_);
+  const auto [place, added] = deadlines_.try_emplace(&driver, never);
+  try {
+    queue_.insert({never, &driver});
+  } catch (...) {
+    deadlines_.erase(place);
+    throw;
+  }
+}
+
+void Timekeeper::move(Deadlines::iterator place, Deadline deadline) noexcept {
+  auto node = queue_.extract({place->second, place->first});
+  node.value().first = deadline;
+  queue_.insert(std::move(node));
+  place->second = deadline;
 }
 
 void Timekeeper::set_deadline(BlockingDriver& driver, Deadline deadline) {
   const std::lock_guard lock(mutex_);
-  auto [place, added] = deadlines_.try_emplace(&driver, never);
+  const auto place = deadlines_.find(&driver);
   // A wish to be served soon stays until it is granted.
-  if (!added && place->second == TimePoint::min()) return;
-  queue_.erase({place->second, &driver});
-  place->second = deadline;
+  if (place == deadlines_.end() || place->second == TimePoint::min()) return;
+  move(place, deadline);
   if (deadline == never) return;
-  queue_.insert({deadline, &driver});
   if (queue_.begin()->second == &driver) changed_.notify_one();
 }
 
@@ -45,14 +66,14 @@ void Timekeeper::forget(BlockingDriver& driver) {
 
 void Timekeeper::interrupt(BlockedCall& call) {
   const std::lock_guard lock(mutex_);
-  calls_.push_back(&call);
+  calls_.push_back(call);
   ::pthread_kill(call.thread, SIGURG);
   changed_.notify_one();
 }
 
 void Timekeeper::release(BlockedCall& call) {
   const std::lock_guard lock(mutex_);
-  std::erase(calls_, &call);
+  call.unlink();
 }
 
 void Timekeeper::run() {
@@ -67,11 +88,12 @@ void Timekeeper::run() {
     } else if (until > monotonic_now()) {
       changed_.wait_until(lock, until);
     }
-    for (BlockedCall* call : calls_) ::pthread_kill(call->thread, SIGURG);
+    for (BlockedCall* call = calls_.front(); call; call = calls_.next(*call)) {
+      ::pthread_kill(call->thread, SIGURG);
+    }
     while (!queue_.empty() && queue_.begin()->first <= monotonic_now()) {
       BlockingDriver* const driver = queue_.begin()->second;
-      queue_.erase(queue_.begin());
-      deadlines_[driver] = never;
+      move(deadlines_.find(driver), never);
       serving_ = driver;
       lock.unlock();
       driver->serve();

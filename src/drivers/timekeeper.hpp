@@ -8,7 +8,6 @@
 #include <polyio/base/clock.hpp>
 #include <set>
 #include <unordered_map>
-#include <vector>
 
 #include "blocking_driver.hpp"
 
@@ -19,6 +18,9 @@ class Timekeeper {
   // The process's own; its thread starts with the first call and lives as long as the process.
   static Timekeeper& instance();
 
+  // Before anything else of a driver. Throws std::bad_alloc; what comes later allocates nothing, as
+  // it may be called while nothing can be undone.
+  void remember(BlockingDriver& driver);
   // Calls driver.serve() at `deadline` instead of what was set before; `never`: not at all.
   void set_deadline(BlockingDriver& driver, Deadline deadline);
   // Calls driver.serve() soon.
@@ -30,16 +32,18 @@ class Timekeeper {
   void release(BlockedCall& call);
 
  private:
+  using Deadlines = std::unordered_map<BlockingDriver*, Deadline>;
   Timekeeper();
   void run();
+  void move(Deadlines::iterator place, Deadline deadline) noexcept;
 
   std::mutex mutex_;
   std::condition_variable changed_;
   std::condition_variable served_;
-  std::set<std::pair<Deadline, BlockingDriver*>> queue_;
-  std::unordered_map<BlockingDriver*, Deadline> deadlines_;
+  std::set<std::pair<Deadline, BlockingDriver*>> queue_;  // all; those without a deadline last
+  Deadlines deadlines_;
   BlockingDriver* serving_ = nullptr;
-  std::vector<BlockedCall*> calls_;
+  List<BlockedCall, BlockedTag> calls_;
 };
 
 }  // namespace polyio

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <new>
 #include <polyio/base/assert.hpp>
 
 namespace polyio {
@@ -47,6 +48,7 @@ int UringBuffers::open(io_uring& ring) {
   if (const int error = register_ring(ring, memory)) return error;
   buffers_.resize(limit);
   wanted_ = wanted_first;
+  spare_.reserve(limit);
   for (unsigned id = limit; id-- > 0;) spare_.push_back(static_cast<std::uint16_t>(id));
   refill();
   return 0;
@@ -67,8 +69,9 @@ void UringBuffers::provide(std::uint16_t id) noexcept {
 void UringBuffers::refill() {
   while (provided_ < wanted_ && !spare_.empty()) {
     const std::uint16_t id = spare_.back();
+    buffers_[id].memory.reset(new (std::nothrow) std::byte[buffer_size + stagger]);
+    if (!buffers_[id].memory) return;  // replenish() tries again
     spare_.pop_back();
-    buffers_[id].memory.reset(new std::byte[buffer_size + stagger]);
     provide(id);
   }
 }

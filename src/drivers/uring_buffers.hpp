@@ -34,6 +34,8 @@ class UringBuffers {
   void give_back(std::uint16_t id) noexcept;
   // Buffers that the kernel can pick from now.
   unsigned provided() const noexcept { return provided_; }
+  // The kernel has none although there could be more: the next replenish() may get memory for them.
+  bool lacking() const noexcept { return provided_ == 0 && !spare_.empty(); }
 
  private:
   struct Buffer {

@@ -1,5 +1,7 @@
 // UringDriver: waiting, and what completions mean.
+#include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 #include "socket_calls.hpp"
@@ -11,10 +13,15 @@ namespace {
 
 constexpr std::size_t receive_limit = 256 * 1024;  // bytes queued for a handler that does not ask
 constexpr std::size_t accept_limit = 64;           // connections likewise
+constexpr Nanoseconds lacking_rest = std::chrono::milliseconds(10);
 
 }  // namespace
 
 void UringDriver::poll(Deadline deadline) {
+  if (!starved_.empty() && buffers_.lacking()) {  // nobody will tell when there is memory again
+    buffers_.replenish();
+    if (buffers_.lacking()) deadline = std::min(deadline, monotonic_now() + lacking_rest);
+  }
   arm_starved();
   wait(deadline);
   reap();
@@ -96,8 +103,9 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
       reader.data = data;
       reader.buffer = id;
       return io().complete(reader, count);
-    } else {
-      queue_piece(slot, {data, count, no_piece, id});
+    } else if (!queue_piece(slot, {data, count, no_piece, id})) {
+      buffers_.give_back(id);
+      slot.error = ENOMEM;  // bytes are lost: the connection can't go on
     }
   }
   if (slot.closing) return;
@@ -132,13 +140,20 @@ void UringDriver::on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe&
   }
   if (slot.reader && !slot.armed) return arm(index);
   if (cqe.res < 0) return;  // nobody waits: the next accept meets it again
-  for (auto& [listener, sockets] : accepted_) {
-    if (listener == index) {
-      sockets.push_back(cqe.res);
-      return pause_if_flooded(index, slot, sockets.size(), accept_limit);
-    }
+  os::UniqueFd socket(cqe.res);
+  try {
+    const std::size_t queued = queue_accepted(index, socket);
+    pause_if_flooded(index, slot, queued, accept_limit);
+  } catch (const std::bad_alloc&) {  // its peer sees a reset
   }
-  accepted_.emplace_back(index, std::deque<int>{cqe.res});
+}
+
+std::size_t UringDriver::queue_accepted(std::uint32_t listener, os::UniqueFd& socket) {
+  auto place = std::ranges::find(accepted_, listener, &decltype(accepted_)::value_type::first);
+  if (place == accepted_.end()) place = accepted_.emplace(place, listener, std::deque<int>());
+  place->second.push_back(socket.get());
+  (void)socket.release();
+  return place->second.size();
 }
 
 void UringDriver::on_send(Slot& slot, int result) {

@@ -30,13 +30,15 @@ UringDriver::~UringDriver() {
 
 void UringDriver::enter() {
   if (ready_) return;
-  int error = uring::open(ring_);
-  if (!error) {
-    error = buffers_.open(ring_);
-    if (error) uring::close(ring_);
+  if (const int error = uring::open(ring_)) {
+    throw std::system_error(-error, std::generic_category(), "io_uring");
   }
-  if (error) throw std::system_error(-error, std::generic_category(), "io_uring");
+  uring::Closing closing(ring_);  // unless all goes well
+  if (const int error = buffers_.open(ring_)) {
+    throw std::system_error(-error, std::generic_category(), "io_uring");
+  }
   messages_.resize(*ring_.sq.kring_entries);
+  closing.ring = nullptr;
   ready_ = true;
   request_wakeup();
 }
@@ -80,17 +82,17 @@ bool UringDriver::stop_accepting(Handle handle) noexcept {
 }
 
 Result<Handle> UringDriver::adopt(int socket) {
-  if (auto set = os::set_nonblocking(socket, false); !set) {
-    os::UniqueFd(socket).reset();
-    return fail(set.error());
-  }
+  os::UniqueFd owned(socket);
+  if (auto set = os::set_nonblocking(socket, false); !set) return fail(set.error());
   if (free_slots_.empty()) {
     slots_.emplace_back();
+    free_slots_.reserve(slots_.capacity());  // so that a close can't fail
+    starved_.reserve(slots_.capacity());
     free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
   }
   const std::uint32_t index = free_slots_.back();
   free_slots_.pop_back();
-  slots_[index].fd = socket;
+  slots_[index].fd = owned.release();
   return Handle{index, slots_[index].generation};
 }
 

@@ -49,9 +49,8 @@ std::string probe_receive(io_uring& ring) {
 std::string probe_io_uring() {
   io_uring ring{};
   if (int error = uring::open(ring)) return problem("io_uring_setup", -error);
-  std::string why = probe_receive(ring);
-  uring::close(ring);
-  return why;
+  const uring::Closing closing(ring);
+  return probe_receive(ring);
 }
 
 }  // namespace polyio

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cstring>
+#include <new>
 
 #include "socket_calls.hpp"
 #include "uring_driver.hpp"
@@ -57,13 +58,12 @@ void UringDriver::arm(std::uint32_t index) noexcept {
 
 void UringDriver::arm_starved() noexcept {
   if (starved_.empty() || buffers_.provided() == 0) return;
-  std::vector<std::uint32_t> waiting;
-  waiting.swap(starved_);
-  for (const std::uint32_t index : waiting) {
+  for (const std::uint32_t index : starved_) {
     Slot& slot = slots_[index];
     slot.starved = false;
     if (slot.fd >= 0 && !slot.closing && slot.reader && !slot.armed) arm(index);
   }
+  starved_.clear();  // and keeps its memory: what starves next must find room
 }
 
 void UringDriver::submit_send(Slot& slot, Op& op) noexcept {
@@ -189,9 +189,15 @@ std::int64_t UringDriver::deliver(Slot& slot, Op& op) noexcept {
   return count;
 }
 
-void UringDriver::queue_piece(Slot& slot, const Piece& piece) {
+// False: no memory.
+bool UringDriver::queue_piece(Slot& slot, const Piece& piece) noexcept {
   if (free_pieces_.empty()) {
-    pieces_.emplace_back();
+    try {
+      pieces_.emplace_back();
+      free_pieces_.reserve(pieces_.capacity());  // so that giving back can't fail
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
     free_pieces_.push_back(static_cast<std::uint32_t>(pieces_.size() - 1));
   }
   const std::uint32_t index = free_pieces_.back();
@@ -204,6 +210,7 @@ void UringDriver::queue_piece(Slot& slot, const Piece& piece) {
   }
   slot.last = index;
   slot.queued += piece.size;
+  return true;
 }
 
 void UringDriver::drop_pieces(Slot& slot) noexcept {

@@ -28,6 +28,17 @@ inline void close(io_uring& ring) {
   io_uring_queue_exit(&ring);
 }
 
+// Closes a ring at the end of its scope, if it still has one then.
+struct Closing {
+  explicit Closing(io_uring& to_close) noexcept : ring(&to_close) {}
+  Closing(const Closing&) = delete;
+  Closing& operator=(const Closing&) = delete;
+  ~Closing() {
+    if (ring) close(*ring);
+  }
+  io_uring* ring;
+};
+
 // Opens a ring for the calling thread alone. Returns 0 or a negated errno.
 inline int open(io_uring& ring) {
   io_uring_params parameters{};

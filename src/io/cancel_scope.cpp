@@ -18,11 +18,11 @@ CancelScope::CancelScope(Io& io, Deadline until)
       job_(&io.current()),
       parent_(job_->scope),
       reason_(parent_->reason_) {
+  if (until != never) io.arm(*this, until);  // first: it may throw std::bad_alloc
   parent_->children_.push_back(*this);
   static_cast<ListNode<ScopeTag>&>(*job_).unlink();
   jobs_.push_back(*job_);
   job_->scope = this;
-  if (until != never) io.arm(*this, until);
 }
 
 CancelScope::CancelScope(Io& io, Nanoseconds span)

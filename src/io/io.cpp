@@ -39,9 +39,10 @@ void Io::enter_thread(Job* job) noexcept {
 
 void Io::run(Task<> main) {
   Io* const outer = io_of_this_thread;
+  auto owned = std::make_unique<Job>(*this, std::move(main));
   driver_->enter();
   main_done_ = false;
-  Job& job = *new Job(*this, std::move(main));
+  Job& job = *owned.release();
   ++jobs_;
   job.scope = &root_;
   root_.jobs_.push_back(job);
@@ -154,7 +155,9 @@ void Io::job_ended(Job& job) {
   }
   if (job.in_inbox.load(std::memory_order_acquire)) {
     const std::lock_guard lock(inbox_mutex_);
-    std::erase(unparked_, &job);
+    Job** place = &unparked_;
+    while (*place && *place != &job) place = &(*place)->next_unparked;
+    if (*place) *place = job.next_unparked;
   }
   TaskGroup* const group = job.group;
   delete &job;
@@ -168,7 +171,9 @@ void Io::job_ended(Job& job) {
 }
 
 Result<> Io::launch(Task<> task, CancelScope& scope, TaskGroup* group, int serves) {
-  Job& job = *new Job(*this, std::move(task));
+  Job* const made = Job::make(*this, std::move(task));
+  if (!made) return fail(ENOMEM);
+  Job& job = *made;
   ++jobs_;
   job.scope = &scope;
   job.group = group;
@@ -210,7 +215,7 @@ bool Io::begin(Op& op) {
     driver_->wait_in_place(op);
     return true;
   }
-  if (!driver_->start(op)) {
+  if (!start(op)) {
     if (draining_ && op.kind == OpKind::receive) cancel_op(job_of(op), 0);
     return false;
   }
@@ -219,6 +224,16 @@ bool Io::begin(Op& op) {
   if (blocks_ || ++inline_ops_ < inline_limit) return true;
   ready_.push_back(job_of(op));
   return false;
+}
+
+// Memory that can't be had is an error like any other of the operation.
+bool Io::start(Op& op) {
+  try {
+    return driver_->start(op);
+  } catch (const std::bad_alloc&) {
+    op.result = -ENOMEM;
+    return true;
+  }
 }
 
 // The error that a cancelled op ends with says who asked for it.
@@ -265,7 +280,7 @@ void Io::unpark(Job& job) {
   if (job.in_inbox.exchange(true, std::memory_order_acq_rel)) return;
   {
     const std::lock_guard lock(inbox_mutex_);
-    unparked_.push_back(&job);
+    job.next_unparked = std::exchange(unparked_, &job);
     unparked_filled_.store(true);
   }
   rouse();
@@ -281,14 +296,19 @@ void Io::give_permit(Job& job) noexcept {
 }
 
 void Io::post(std::move_only_function<void()> work) {
-  posting_.fetch_add(1, std::memory_order_relaxed);
+  struct Posting {
+    explicit Posting(std::atomic<unsigned>& counter) : count(counter) {
+      count.fetch_add(1, std::memory_order_relaxed);
+    }
+    ~Posting() { count.fetch_sub(1, std::memory_order_release); }
+    std::atomic<unsigned>& count;
+  } const posting(posting_);
   {
     const std::lock_guard lock(inbox_mutex_);
     works_.push_back(std::move(work));
     works_filled_.store(true);
   }
   rouse();
-  posting_.fetch_sub(1, std::memory_order_release);
 }
 
 void Io::rouse() {
@@ -297,13 +317,19 @@ void Io::rouse() {
 
 void Io::service_waits() {
   if (unparked_filled_.load(std::memory_order_relaxed)) {
-    std::vector<Job*> jobs;
+    Job* jobs;
     {
       const std::lock_guard lock(inbox_mutex_);
-      jobs.swap(unparked_);
+      jobs = std::exchange(unparked_, nullptr);
       unparked_filled_.store(false);
     }
-    for (Job* job : jobs) {
+    Job* first = nullptr;  // the oldest: they come last in, first out
+    while (Job* const job = jobs) {
+      jobs = std::exchange(job->next_unparked, first);
+      first = job;
+    }
+    while (Job* const job = first) {
+      first = job->next_unparked;  // before the job may be unparked again
       job->in_inbox.store(false, std::memory_order_release);
       give_permit(*job);
     }

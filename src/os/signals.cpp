@@ -23,7 +23,8 @@ void forward(int number) {
   const int saved = errno;
   const auto byte = static_cast<unsigned char>(number);
   const int fd = pipe_of[number].load() - 1;
-  if (fd >= 0) (void)!::write(fd, &byte, 1);
+  while (fd >= 0 && ::write(fd, &byte, 1) < 0 && errno == EINTR) {
+  }
   errno = saved;
 }
 
@@ -73,6 +74,7 @@ SignalWatcher::SignalWatcher(std::initializer_list<int> signals, std::function<v
   state->in.reset(ends[1]);
   sigemptyset(&state->set);
   for (const int signal : signals) sigaddset(&state->set, signal);
+  state->taken.reserve(signals.size());  // nothing may throw once the thread runs
   ::pthread_sigmask(SIG_BLOCK, &state->set, &state->mask_before);
   // Before the thread unblocks them, for one may be pending since before this process was forked.
   struct sigaction action{};

@@ -25,7 +25,9 @@ std::vector<os::UniqueFd> listen_for_all(const ServerOptions& options, os::Addre
   const bool own = options.accepting == "reuseport";
   std::vector<os::UniqueFd> listeners;
   listeners.push_back(listen(options, address, own));
-  address = os::local_address(listeners[0].get()).value_or(address);
+  const auto bound = os::local_address(listeners[0].get());
+  if (!bound) throw std::system_error(bound.error(), "can't tell where it listens");
+  address = *bound;
   while (options.accepting != "hand-over" && listeners.size() < options.workers) {
     if (own) {
       listeners.push_back(listen(options, address, own));

@@ -315,6 +315,15 @@ long __wrap_syscall(long number, ...) {
   return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+// The other end sees it in any case: only then is ENOTCONN no lie.
+int __real_shutdown(int fd, int how);
+int __wrap_shutdown(int fd, int how) {
+  const int error = next(line_shutdown);
+  if (!error) return __real_shutdown(fd, how);
+  if (error == ENOTCONN) (void)__real_shutdown(fd, SHUT_RDWR);
+  return tell_errno<int>(error);
+}
+
 int __real_fcntl(int fd, int command, ...);
 int __wrap_fcntl(int fd, int command, ...) {
   va_list list;
@@ -389,6 +398,15 @@ void* __wrap__Znam(size_t size) {
 void* __wrap__ZnwmSt11align_val_t(size_t size, std::align_val_t alignment) {
   if (next(line__Znwm)) throw std::bad_alloc();
   return __real__ZnwmSt11align_val_t(size, alignment);
+}
+
+void* __real__ZnamRKSt9nothrow_t(size_t size, const std::nothrow_t& tag) noexcept;
+void* __real__ZnwmRKSt9nothrow_t(size_t size, const std::nothrow_t& tag) noexcept;
+void* __wrap__ZnamRKSt9nothrow_t(size_t size, const std::nothrow_t& tag) noexcept {
+  return next(line__Znwm) ? nullptr : __real__ZnamRKSt9nothrow_t(size, tag);
+}
+void* __wrap__ZnwmRKSt9nothrow_t(size_t size, const std::nothrow_t& tag) noexcept {
+  return next(line__Znwm) ? nullptr : __real__ZnwmRKSt9nothrow_t(size, tag);
 }
 
 void __real__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(

@@ -192,11 +192,13 @@ class IoScenario {
       if (!chunk && !is(chunk.error(), std::errc::timed_out)) good("timed receive", chunk);
       if (chunk) outcome_.error("timed receive", "the end of file");
     }
+    auto unread = streams();  // the other pair's kernel may still receive: a multishot's right
+    if (!good("adopt", unread)) co_return;
     std::string text = pattern(40000);
     const CancelScope soon(io_, 2ms);
-    auto sent = co_await pair->other.send_all(text);
+    auto sent = co_await unread->other.send_all(text);
     outcome_.require(!sent, "a send that nobody takes has ended well");
-    if (!is(sent.error(), std::errc::timed_out)) good("timed send", sent);
+    if (!sent && !is(sent.error(), std::errc::timed_out)) good("timed send", sent);
   }
 
   Task<> wait_for_nothing(Stream& stream) {
@@ -228,7 +230,7 @@ class IoScenario {
     const auto nobody = os::Address::parse("127.0.0.1:1");
     auto stream = co_await io_.connect(*nobody);
     outcome_.require(!stream, "connected to nobody");
-    if (!is(stream.error(), std::errc::connection_refused)) good("refused connect", stream);
+    if (!stream && !is(stream.error(), std::errc::connection_refused)) good("refused connect", stream);
   }
 
   // An unpark and a piece of work from another thread.

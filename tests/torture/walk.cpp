@@ -165,9 +165,12 @@ std::vector<Fault> faults_of(const std::vector<unsigned>& counted, const Reach& 
               ? i + 1
               : first + (counted[line] - first) * (i - first + 1) / (chosen - first);
       for (const int error : lines()[line].faults) {
-        // At an edge EAGAIN says that the next bytes will be told: the kernel does not lie there.
+        // At an edge EAGAIN says that the next bytes will be told, and ENOTCONN that the connection
+        // will: the kernel does not lie there.
         const bool edge = scenario.model == "epoll-et" || scenario.model == "sigio";
-        if (error == EAGAIN && edge) continue;
+        const bool promise = error == EAGAIN ||
+                             (error == ENOTCONN && lines()[line].name == "getpeername");
+        if (edge && promise) continue;
         all.push_back({line, number, error});
       }
     }

@@ -144,6 +144,7 @@ class Io {
   void drop_works();
   void wait();
   bool spin(Deadline until);
+  bool start(Op& op);
   bool handed_in() const noexcept { return unparked_filled_.load() || works_filled_.load(); }
   void rouse();
   std::int64_t result_of(const Op& op, std::int64_t result) const noexcept;
@@ -175,7 +176,7 @@ class Io {
   // What other threads hand in, and whether they have to wake this one for it: on cache lines of
   // its own, or their posts would slow down what this thread does meanwhile.
   alignas(64) std::mutex inbox_mutex_;
-  std::vector<Job*> unparked_;
+  Job* unparked_ = nullptr;  // the latest, and from there on: an unpark can't fail
   std::vector<std::move_only_function<void()>> works_;
   std::atomic<bool> unparked_filled_{false};
   std::atomic<bool> works_filled_{false};

@@ -22,6 +22,15 @@ class Job final : public Op, public ListNode<ReadyTag>, public ListNode<ScopeTag
   static void* operator new(std::size_t size) { return frame_allocate(size); }
   static void operator delete(void* job, std::size_t size) noexcept { frame_free(job, size); }
 
+  // nullptr when there is no memory; the task is then left where it was.
+  static Job* make(Io& owner, Task<>&& work) {
+    try {
+      return new Job(owner, std::move(work));
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
+  }
+
   explicit Job(Io& owner, Task<> work) noexcept : io(owner), task(std::move(work)) {
     resume = task.handle();
   }
@@ -31,6 +40,7 @@ class Job final : public Op, public ListNode<ReadyTag>, public ListNode<ScopeTag
   CancelScope* scope = nullptr;       // the innermost it is in
   TaskGroup* group = nullptr;         // who waits for its end; none: Io::run
   std::atomic<bool> in_inbox{false};  // an unpark from another thread is on its way
+  Job* next_unparked = nullptr;       // in its Io's inbox
   bool permit = false;                // an unpark that came before its park
   // The descriptor of the connection this job serves, for the watchdog's report; -1: none. Jobs it
   // spawns have it, too.
