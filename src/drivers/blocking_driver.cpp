@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <new>
 #include <polyio/os/socket.hpp>
 #include <system_error>
 
@@ -173,8 +174,13 @@ void BlockingDriver::notify(Op& op) noexcept { static_cast<Sleeper*>(op.sleeper)
 Result<> BlockingDriver::lend_thread(Job& job) {
   if (!lends_) return fail(Errc::concurrency_unavailable);
   reap_threads();
-  Lent& lent = lent_.emplace_back();
+  const std::size_t before = lent_.size();
+  const auto undo = [&](int error) {
+    if (lent_.size() > before) lent_.pop_back();
+    return fail(error);
+  };
   try {
+    Lent& lent = lent_.emplace_back();
     lent.thread = os::Thread([this, &job, &lent] {
       enter();
       io().run_job(job);
@@ -182,8 +188,9 @@ Result<> BlockingDriver::lend_thread(Job& job) {
       lent.ended.store(true);
     });
   } catch (const std::system_error& error) {
-    lent_.pop_back();
-    return fail(error.code().value());
+    return undo(error.code().value());
+  } catch (const std::bad_alloc&) {
+    return undo(ENOMEM);
   }
   return {};
 }

@@ -3,6 +3,8 @@
 #include <optional>
 #include <polyio/io/watchdog.hpp>
 
+#include "surely.hpp"
+
 namespace polyio {
 
 using namespace std::chrono_literals;
@@ -196,7 +198,7 @@ void Worker::stop(Architecture::Stop how) {
   const std::lock_guard lock(stop_mutex_);
   asked_ = std::max(asked_.value_or(how), how);
   if (!running_) return;
-  io_.post([this, how] { apply(how); });
+  surely([&] { io_.post([this, how] { apply(how); }); });
 }
 
 void Worker::apply(Architecture::Stop how) {

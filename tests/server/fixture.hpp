@@ -70,6 +70,13 @@ class Peer {
     } while (sent < 0 && errno == EINTR);
     EXPECT_EQ(sent, static_cast<ssize_t>(text.size()));
   }
+  // The same to a server that may have ended the conversation already.
+  void send_gently(std::string_view text) {
+    ssize_t sent = 0;
+    do {
+      sent = ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+  }
   // Lets the kernel notice that the other end is gone: a connection that was being made while the
   // listener closed may have been dropped without a word.
   void poke() { (void)!::send(socket_.get(), "?", 1, MSG_NOSIGNAL); }

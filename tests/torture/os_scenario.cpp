@@ -13,6 +13,7 @@
 
 #include "drivers/uring_driver.hpp"
 #include "scenarios.hpp"
+#include "storm.hpp"
 
 namespace polyio::torture {
 namespace {
@@ -88,7 +89,13 @@ std::vector<Scenario> all_scenarios() {
 
 void run_scenario(const Scenario& scenario, const Fault& fault, Outcome& outcome) {
   if (scenario.name == "io") return run_io(scenario.model, fault, outcome);
-  if (scenario.name == "server") return run_server(scenario, fault, outcome);
+  if (scenario.name == "io-storm") {
+    const unsigned before = Storm::handled();
+    const Storm storm;
+    for (int i = 0; i < 20; ++i) run_io(scenario.model, fault, outcome);
+    return outcome.require(Storm::handled() > before + 100, "there was no storm");
+  }
+  if (scenario.name.starts_with("server")) return run_server(scenario, fault, outcome);
   run_os(fault, outcome);
 }
 

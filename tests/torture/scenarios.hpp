@@ -7,7 +7,7 @@
 namespace polyio::torture {
 
 struct Scenario {
-  std::string name;   // "io", "server" or "os"
+  std::string name;   // "io", "server" or "os"; "io-storm", "server-storm": with signals
   std::string model;  // of list_models(); os: "-"
   std::string architecture;
   std::string text() const {

@@ -8,9 +8,11 @@
 
 #include <array>
 #include <csignal>
+#include <optional>
 #include <polyio/server/server.hpp>
 
 #include "scenarios.hpp"
+#include "storm.hpp"
 
 namespace polyio::torture {
 namespace {
@@ -119,6 +121,8 @@ void run_server(const Scenario& scenario, const Fault& fault, Outcome& outcome) 
     const std::uint16_t port = server.address().port();
     (void)!::write(end, &port, sizeof port);
   };
+  std::optional<Storm> storm;
+  if (scenario.name == "server-storm") storm.emplace();  // after the fork
   bool ran = false;
   arm(fault);
   try {
@@ -130,6 +134,7 @@ void run_server(const Scenario& scenario, const Fault& fault, Outcome& outcome) 
     outcome.error("server", error.what());
   }
   disarm();
+  storm.reset();
   ::close(pipe[1]);
   if (!ran) ::kill(clients, SIGKILL);
   int status = 0;
