@@ -61,6 +61,14 @@ void add_chat(CLI::App& app, Run& run) {
       ->check(CLI::Range(64, 65536))
       ->type_name("BYTES")
       ->capture_default_str();
+  add_span(*command, "--request-timeout", settings->chat.request_timeout,
+           "to finish the head of an HTTP request [10s]");
+  add_span(*command, "--answer-timeout", settings->chat.answer_timeout,
+           "to take the answer to an HTTP request [60s]");
+  add_span(*command, "--line-timeout", settings->chat.line_timeout,
+           "to finish a line that has begun; without one a line client may be silent [2min]");
+  add_span(*command, "--ping-interval", settings->chat.ping_interval,
+           "of a page's silence, then it is pinged; after twice that it is gone [30s]");
   command->footer(
       "Example:\n"
       "  polyio chat --listen 127.0.0.1:3999\n"

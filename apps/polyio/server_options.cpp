@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <charconv>
 
 #include "commands.hpp"
 
@@ -24,9 +25,25 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
       ->type_name("ADDRESS")
       ->capture_default_str();
   command
+      .add_option("--unix-mode", options.unix_mode,
+                  "permissions of a Unix socket, such as 0660 [what umask leaves]")
+      ->transform(CLI::Validator(
+          [](std::string& text) {
+            unsigned mode = 0;
+            const char* const end = text.data() + text.size();
+            const auto [stop, error] = std::from_chars(text.data(), end, mode, 8);
+            if (error != std::errc{} || stop != end || mode > 0777) {
+              return std::string("give octal digits, such as 0660");
+            }
+            text = std::to_string(mode);
+            return std::string();
+          },
+          "OCTAL"))
+      ->type_name("");
+  command
       .add_option("--model", options.model,
                   "how it waits: auto, io_uring, epoll, epoll-et, poll, select, sigio, "
-                  "nonblocking, blocking")
+                  "posix-aio, nonblocking, blocking")
       ->type_name("MODEL")
       ->capture_default_str();
   command
@@ -52,6 +69,8 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
            "when stopped, let what is in flight finish for so long [5s]");
   add_span(command, "--spin", options.spin,
            "before a loop sleeps, look for so long, such as 60us: sooner answers for CPU time [0]");
+  add_span(command, "--poll-interval", options.poll_interval,
+           "with --model nonblocking, pause for so long between two rounds, such as 1ms [0]");
   add_span(command, "--watchdog", options.watchdog,
            "log a handler that holds its loop for so long, such as 50ms, and where it is [never]");
 }

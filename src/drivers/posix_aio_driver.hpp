@@ -36,6 +36,7 @@ class PosixAioDriver final : public SocketDriver {
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
   int descriptor(Handle handle) const noexcept override { return slot_of(handle).fd; }
+  bool quiet(Handle handle) override;
   bool start(Op& op) override;
   bool retry(Op& op) override;
   void cancel(Op& op) override;

@@ -21,9 +21,10 @@ void* run(void* argument) noexcept {
 Thread::Thread(Work work, std::size_t stack_bytes) {
   auto owned = std::make_unique<Work>(std::move(work));
   pthread_attr_t attributes;
-  ::pthread_attr_init(&attributes);
-  if (stack_bytes) ::pthread_attr_setstacksize(&attributes, stack_bytes);
-  const int error = ::pthread_create(&id_, &attributes, run, owned.get());
+  int error = ::pthread_attr_init(&attributes);
+  if (error) throw std::system_error(error, std::generic_category(), "pthread_attr_init");
+  if (stack_bytes) error = ::pthread_attr_setstacksize(&attributes, stack_bytes);
+  if (!error) error = ::pthread_create(&id_, &attributes, run, owned.get());
   ::pthread_attr_destroy(&attributes);
   if (error) throw std::system_error(error, std::generic_category(), "pthread_create");
   (void)owned.release();

@@ -68,6 +68,9 @@ void settle_model(ServerOptions& options) {
   if (options.spin > Nanoseconds::zero() && options.model == "blocking") {
     refuse("model blocking can't spin: it has no loop that waits");
   }
+  if (options.poll_interval > Nanoseconds::zero() && options.model != "nonblocking") {
+    refuse("a poll interval is for model nonblocking; {} doesn't poll", options.model);
+  }
   const std::string& name = options.architecture;
   const bool loops = name == "loop" || name == "loops" || name == "prefork";
   if (options.watchdog > Nanoseconds::zero() && (!loops || options.model == "blocking")) {

@@ -1,6 +1,5 @@
 // iterative: accepts a connection, serves it to its end, accepts the next. One Io, and under model
 // blocking one thread: a handler can't have a second task there.
-#include <polyio/drivers/registry.hpp>
 
 #include "acceptor.hpp"
 #include "solo.hpp"
@@ -8,18 +7,17 @@
 namespace polyio {
 namespace {
 
-std::unique_ptr<Driver> lone_driver(const std::string& model) {
-  auto driver = make_driver(model);
-  if (!driver) throw std::system_error(driver.error(), model);
-  (*driver)->lend_no_threads();
-  return std::move(*driver);
+std::unique_ptr<Driver> lone_driver(const ServerShared& shared) {
+  auto driver = shared.new_driver();
+  driver->lend_no_threads();
+  return driver;
 }
 
 class Iterative final : public Architecture {
  public:
   Iterative(ServerShared& shared, os::UniqueFd listener)
       : room_(shared, {}, shared.seats()[0]),
-        solo_(shared, lone_driver(shared.options.model)),
+        solo_(shared, lone_driver(shared)),
         acceptor_(shared, room_, solo_.io()) {
     acceptor_.listen(std::move(listener));
     solo_.set_on_stop([this] { acceptor_.stop(); });

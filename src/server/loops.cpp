@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <algorithm>
 
-#include <polyio/drivers/registry.hpp>
 #include <polyio/os/signals.hpp>
 #include <semaphore>
 #include <thread>
@@ -69,9 +68,7 @@ Loops::Loops(ServerShared& shared, std::vector<os::UniqueFd> listeners, Seat& se
   const ServerOptions& options = shared.options;
   const unsigned count = options.architecture == "loops" ? options.workers : 1;
   for (unsigned i = 0; i < count; ++i) {
-    auto driver = make_driver(options.model);
-    if (!driver) throw std::system_error(driver.error(), options.model);
-    workers_.push_back(std::make_unique<Worker>(shared_, room_, std::move(*driver)));
+    workers_.push_back(std::make_unique<Worker>(shared_, room_, shared_.new_driver()));
   }
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     const bool others = forks(options) || options.accepting == "shared";

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <map>
-#include <polyio/drivers/registry.hpp>
 #include <polyio/os/socket.hpp>
 #include <vector>
 
@@ -143,9 +142,7 @@ int Prefork::run_loop(std::size_t seat, os::UniqueFd channel) {
 }
 
 int Prefork::run_solo(os::UniqueFd channel) {
-  auto driver = make_driver(shared_.options.model);
-  if (!driver) throw std::system_error(driver.error());
-  Solo solo(shared_, std::move(*driver));
+  Solo solo(shared_, shared_.new_driver());
   const ChildSignals signals([&](Stop how) {
     solo.stop(how);
     (void)os::shutdown(channel.get(), SHUT_RD);  // what was sent before is still served

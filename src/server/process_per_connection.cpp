@@ -1,7 +1,6 @@
 // process-per-connection: the supervisor accepts and forks a process for every connection, which
 // serves it and ends.
 #include <map>
-#include <polyio/drivers/registry.hpp>
 
 #include "dials.hpp"
 #include "solo.hpp"
@@ -39,9 +38,7 @@ class ProcessPerConnection final : public Supervisor {
   }
 
   static int run_child(ServerShared& shared, os::UniqueFd socket) {
-    auto driver = make_driver(shared.options.model);
-    if (!driver) throw std::system_error(driver.error());
-    Solo solo(shared, std::move(*driver));
+    Solo solo(shared, shared.new_driver());
     const ChildSignals signals([&solo](Stop how) { solo.stop(how); });
     solo.run(solo.serve_socket(std::move(socket)));
     return 0;

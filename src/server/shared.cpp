@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <polyio/drivers/registry.hpp>
 #include <polyio/os/socket.hpp>
 #include <polyio/proto/text.hpp>
 
@@ -39,6 +40,12 @@ void ServerShared::log(std::string_view line) const noexcept {
     options.log(line);
   } catch (...) {  // out of memory, say: the server goes on without the line
   }
+}
+
+std::unique_ptr<Driver> ServerShared::new_driver() const {
+  auto driver = make_driver(options.model, {.poll_interval = options.poll_interval});
+  if (!driver) throw std::system_error(driver.error(), options.model);
+  return std::move(*driver);
 }
 
 void ServerShared::handler_threw(const std::exception_ptr& exception) noexcept {

@@ -33,6 +33,8 @@ struct ServerShared {
   std::uint64_t active() const noexcept;
   std::uint64_t waiting() const noexcept;
 
+  // A driver of the model chosen. Throws std::system_error when none can be had.
+  std::unique_ptr<Driver> new_driver() const;
   // Counts and logs what a handler threw.
   void handler_threw(const std::exception_ptr& exception) noexcept;
   // One line; what goes wrong in logging goes no further.

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <polyio/drivers/registry.hpp>
 #include <polyio/os/signals.hpp>
 
 namespace polyio {
@@ -24,9 +23,7 @@ ThreadCrew::~ThreadCrew() { end(); }
 
 // Throws when descriptors or memory run out.
 std::unique_ptr<Io> ThreadCrew::make_io() {
-  auto driver = make_driver(shared_.options.model);
-  if (!driver) throw std::system_error(driver.error(), shared_.options.model);
-  auto io = std::make_unique<Io>(std::move(*driver));
+  auto io = std::make_unique<Io>(shared_.new_driver());
   io->set_home(home_);
   if (shared_.options.idle_timeout > 0ns) io->set_idle_timeout(shared_.options.idle_timeout);
   io->set_spin(shared_.options.spin);

@@ -53,6 +53,8 @@ class ChatRun {
     options.request_timeout = random_.chance(1, 8) ? 10s : 1000s;
     world_.pings_often = random_.chance(1, 8) || options.request_timeout == 10s;
     if (world_.pings_often) options.ping_interval = 1ms + upto(200ms);
+    // The network may take a minute for a byte: slow_test.cpp is about who is slow himself.
+    options.line_timeout = options.answer_timeout = 10'000s;
     options.log = [this](const std::string& line) { record_.write(line); };
     return options;
   }

@@ -24,7 +24,9 @@ struct ChatOptions {
   std::size_t max_line = 8192;                             // bytes of a message's text
   Nanoseconds silence = std::chrono::milliseconds(300);    // then a silent client is a line client
   Nanoseconds request_timeout = std::chrono::seconds(10);  // to finish a request's head
-  Nanoseconds ping_interval = std::chrono::seconds(30);
+  Nanoseconds answer_timeout = std::chrono::seconds(60);   // to take the answer
+  Nanoseconds line_timeout = std::chrono::minutes(2);      // to finish a line that has begun
+  Nanoseconds ping_interval = std::chrono::seconds(30);    // of silence; twice that: gone
   Nanoseconds farewell = std::chrono::seconds(2);  // to take what is left when a client leaves
   std::vector<std::string>
       host_names;  // by which browsers may know this server, besides IP addresses

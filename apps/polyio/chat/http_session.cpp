@@ -71,18 +71,24 @@ std::string refusal(const Chat& chat, const Request& request, std::string& accep
   return {};
 }
 
+// False: the client does not take it, or not in time.
+Task<bool> send_answer(Chat& chat, Io& io, Stream& stream, std::string_view bytes) {
+  CancelScope patience(io, chat.options().answer_timeout);
+  auto sent = co_await stream.send_all(bytes);
+  co_return sent.has_value();
+}
+
 // Answers one request, or runs the WebSocket that it asks for. `rest` came behind the request.
 Task<> answer_request(Chat& chat, Io& io, Stream& stream, const Request& request,
                       std::string rest) {
   if (request.path != "/ws" || request.method != "GET") {
     const std::string reply = answer(chat, request);
-    auto sent = co_await stream.send_all(reply);
-    (void)sent;
+    (void)co_await send_answer(chat, io, stream, reply);
     co_return;
   }
   std::string accept;
   const std::string refused = refusal(chat, request, accept);
-  auto sent = co_await stream.send_all(refused.empty() ? accept : refused);
+  const bool sent = co_await send_answer(chat, io, stream, refused.empty() ? accept : refused);
   if (sent && refused.empty()) {
     co_await websocket_session(chat, io, stream, std::move(rest));
   }
@@ -110,8 +116,7 @@ Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytesPtr first) {
   }
   if (parser.error().status) {
     const std::string reply = proto::error_response(parser.error());
-    auto sent = co_await stream.send_all(reply);
-    (void)sent;
+    (void)co_await send_answer(chat, io, stream, reply);
   } else {
     const Request request = parser.take_request();
     co_await answer_request(chat, io, stream, request, std::move(pending));

@@ -55,7 +55,16 @@ class LineSession {
       taking = {};  // its frame goes while nothing arrives
       stays = goes_on;
       if (!stays || ended_) break;
+      // On the heap: few clients are in the middle of a line.
+      std::unique_ptr<CancelScope> patience;
+      if (reader_.unfinished()) patience = std::make_unique<CancelScope>(io(), line_ends_by());
       auto chunk = co_await stream_.receive();
+      stays = chunk || !patience || !patience->timed_out();
+      patience.reset();
+      if (!stays) {
+        error("a line that has begun must end");
+        break;
+      }
       broken = !chunk;
       if (broken) break;
       ended_ = chunk->empty();
@@ -105,12 +114,17 @@ class LineSession {
     co_return true;
   }
 
+  Deadline line_ends_by() const { return line_began_ + chat_.options().line_timeout; }
+
   // False: the client leaves.
   bool feed(std::string_view bytes) {
+    bool begins = !reader_.unfinished();
     reader_.feed(std::as_bytes(std::span(bytes)));
     while (auto line = reader_.next()) {
       if (!take_line(*line)) return false;
+      begins = true;
     }
+    if (begins && reader_.unfinished()) line_began_ = io().now();
     return true;
   }
   // The end of file may follow a line without its end.
@@ -182,6 +196,7 @@ class LineSession {
   proto::LineReader reader_;
   bool first_line_ = true;
   bool ended_ = false;  // the end of file has come
+  TimePoint line_began_{};  // the one that is unfinished
   bool orderly_ = false;
 };
 

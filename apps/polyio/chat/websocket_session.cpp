@@ -25,12 +25,14 @@ class PageTalk {
 
   // Takes bytes; false: the conversation is over, the close frame is in the outbox.
   bool feed(std::span<const std::byte> bytes) {
-    heard_ = true;
     reader_.feed(bytes);
-    while (auto event = reader_.next()) take(*event);
+    while (auto event = reader_.next()) {
+      heard_ = true;  // not at each byte: a frame that never ends is silence too
+      take(*event);
+    }
     return !reader_.finished();
   }
-  // Whether anything arrived since the last call.
+  // Whether a frame arrived since the last call.
   bool heard() noexcept { return std::exchange(heard_, false); }
   void reply(std::string frame) { chat_.reply(io_, client_, std::move(frame)); }
   // After a close frame no other may follow (RFC 6455, 5.5.1).

@@ -43,6 +43,8 @@ class LineReader {
 
   // Bytes of the unfinished line kept so far (at most the limit plus one).
   std::size_t held() const noexcept { return answered_ ? 0 : partial_.size(); }
+  // A line has begun and not ended, be it one that is too long. After next() has answered nothing.
+  bool unfinished() const noexcept { return discarding_ || held() > 0; }
 
  private:
   void release() noexcept;

@@ -49,6 +49,7 @@ struct ServerOptions {
   Nanoseconds idle_timeout{0};  // a receive or send without progress for so long ends; 0: never
   Nanoseconds drain_timeout = std::chrono::seconds(5);
   Nanoseconds spin{0};  // of every loop, before it sleeps: Io::set_spin; not with model blocking
+  Nanoseconds poll_interval{0};  // model nonblocking: the pause between two rounds of looking
   // A handler that holds its loop for so long without waiting is told in the log: with its
   // connection and where it is (io/watchdog.hpp); 0: not. Needs loops to hold.
   Nanoseconds watchdog{0};

@@ -1,0 +1,180 @@
+// Slow and silent clients, on the sim driver's clock: each kind is let go by its timeout and not
+// before, a line client that only listens stays, and a healthy client is served all the while.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <chat/chat.hpp>
+#include <polyio/drivers/sim.hpp>
+#include <polyio/io/task_group.hpp>
+
+namespace polyio::chat {
+namespace {
+
+using namespace std::chrono_literals;
+
+// What a slow client sends first, and then one byte each second.
+struct Kind {
+  std::string name, first, drip;
+  Nanoseconds least, most;  // until it is let go
+  bool reads = true;
+};
+
+constexpr std::string_view upgrade =
+    "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Origin: http://localhost\r\n\r\n";
+
+const std::vector<Kind>& kinds() {
+  static const std::vector<Kind> all{
+      {"head", "GET / HTTP/1.1\r\n", "X", 4s, 11s},
+      {"half a head", "GET / HTTP/1.1\r\nHost: loc", "", 4s, 11s},
+      {"line", "begun", "x", 19s, 26s},
+      {"line too long", std::string(300, 'x'), "x", 19s, 26s},
+      {"no pong", std::string(upgrade), "", 13s, 26s},
+      // A frame of 125 bytes that never ends.
+      {"frame", std::string(upgrade) + "\x81\xfd\x01\x01\x01\x01", "y", 13s, 26s},
+  };
+  return all;
+}
+
+class SlowClients {
+ public:
+  explicit SlowClients(Io& io)
+      : io_(io),
+        chat_({.max_line = 256,
+               .request_timeout = 5s,
+               .answer_timeout = 5s,
+               .line_timeout = 20s,
+               .ping_interval = 7s}) {
+    chat_.open({&io});
+  }
+
+  Task<> run() {
+    auto listener = io_.listen(*os::Address::parse("10.0.0.1:80"), 256);
+    auto all = [&](TaskGroup& group) -> Task<> {
+      (void)group.spawn(accept_all(*listener, group));
+      auto clients = [this](TaskGroup& crowd) -> Task<> {
+        (void)crowd.spawn(talk());
+        (void)crowd.spawn(listen_only());
+        for (int i = 0; i < 200; ++i) {
+          (void)crowd.spawn(be_slow(kinds()[static_cast<std::size_t>(i) % kinds().size()]));
+        }
+        co_return;
+      };
+      co_await with_task_group(io_, clients);
+      group.cancel();
+    };
+    co_await with_task_group(io_, all);
+    EXPECT_EQ(let_go_, 200);
+    EXPECT_EQ(chat_.room(io_).present(), 0u);
+    EXPECT_EQ(chat_.room(io_).listening(), 0u);
+  }
+
+ private:
+  Task<> accept_all(Listener& listener, TaskGroup& group) {
+    for (;;) {
+      auto stream = co_await listener.accept();
+      if (!stream) co_return;
+      (void)group.spawn(chat_.serve(io_, std::move(*stream)));
+    }
+  }
+
+  Task<> be_slow(const Kind& kind) {
+    auto stream = co_await io_.connect(*os::Address::parse("10.0.0.1:80"));
+    if (!stream) co_return;
+    const TimePoint begin = io_.now();
+    auto both = [&](TaskGroup& group) -> Task<> {
+      (void)group.spawn(drip(*stream, kind));
+      bool ended = false;
+      while (!ended) {
+        auto chunk = co_await stream->receive();
+        ended = !chunk || chunk->empty();
+      }
+      group.cancel();
+    };
+    co_await with_task_group(io_, both);
+    const Nanoseconds stayed = io_.now() - begin;
+    EXPECT_GE(stayed, kind.least) << kind.name;
+    EXPECT_LE(stayed, kind.most) << kind.name;
+    ++let_go_;
+  }
+  Task<> drip(Stream& stream, const Kind& kind) {
+    std::string_view bytes = kind.first;
+    for (;;) {
+      auto sent = co_await stream.send_all(bytes);
+      if (!sent || kind.drip.empty()) co_return;
+      auto slept = co_await io_.sleep(1s);
+      if (!slept) co_return;
+      bytes = kind.drip;
+    }
+  }
+
+  // Hears what it says within a second, each second for a minute: longer than any slow one stays.
+  Task<> talk() {
+    auto stream = co_await io_.connect(*os::Address::parse("10.0.0.1:80"));
+    for (int i = 0; i < 60; ++i) {
+      const std::string text = fmt::format("healthy {}", i);
+      auto sent = co_await stream->send_all(text + "\n");
+      EXPECT_TRUE(sent);
+      CancelScope patience(io_, 1s);
+      std::string got;
+      while (!got.contains("] " + text + "\n")) {
+        auto chunk = co_await stream->receive();
+        EXPECT_TRUE(chunk && !chunk->empty()) << "the healthy client waits too long, or was cut";
+        if (!chunk || chunk->empty()) co_return;
+        got += chunk->text();
+      }
+      auto slept = co_await io_.sleep(1s);
+      (void)slept;
+    }
+    stream->close();
+  }
+  // Silent for a minute, but it hears the others.
+  Task<> listen_only() {
+    auto stream = co_await io_.connect(*os::Address::parse("10.0.0.1:80"));
+    std::string got;
+    while (!got.contains("healthy 59\n")) {
+      auto chunk = co_await stream->receive();
+      EXPECT_TRUE(chunk && !chunk->empty()) << "a client that listens was let go";
+      if (!chunk || chunk->empty()) co_return;
+      got += chunk->text();
+    }
+  }
+
+  Io& io_;
+  Chat chat_;
+  int let_go_ = 0;
+};
+
+TEST(SlowClients, AreLetGoAndAHealthyOneStays) {
+  SimOptions options;
+  options.delay_max = 100us;
+  options.max_turns = 10'000'000;
+  Io io(std::make_unique<SimDriver>(options));
+  SlowClients slow(io);
+  io.run(slow.run());
+}
+
+// Who asks for the page and never takes it: the answer waits for its reader no longer than it may.
+TEST(SlowClients, WhoDoesNotTakeTheAnswerIsLetGo) {
+  SimOptions options;
+  options.window_min = options.window_max = 1024;
+  Io io(std::make_unique<SimDriver>(options));
+  Chat chat({.answer_timeout = 5s, .farewell = 1s});
+  chat.open({&io});
+  const auto scenario = [&]() -> Task<> {
+    auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
+    auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
+    auto stream = co_await listener->accept();
+    auto sent = co_await client->send_all("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_TRUE(sent);
+    const TimePoint begin = io.now();
+    co_await chat.serve(io, std::move(*stream));
+    EXPECT_GE(io.now() - begin, 5s);
+    EXPECT_LE(io.now() - begin, 7s);
+  };
+  io.run(scenario());
+}
+
+}  // namespace
+}  // namespace polyio::chat
