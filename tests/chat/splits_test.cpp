@@ -40,14 +40,15 @@ std::string handshake() {
 }
 
 std::vector<Conversation> conversations() {
-  return {{"line", "first\r\n/nick n\n\xc3\xa9 \xf0\x9f\x98\x80\n/who\n\xff\n/help\nquit\nno more\n"},
-          {"page", "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"},
-          {"bad_request", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"},
-          {"websocket",
-           handshake() + masked(0x81, R"({"type":"say","text":"one"})") +
-               masked(0x01, R"({"type":"say",)") + masked(0x89, "ping") +
-               masked(0x80, R"("text":"two"})") + masked(0x88, "\x03\xe8 bye"),
-           true}};
+  return {
+      {"line", "first\r\n/nick n\n\xc3\xa9 \xf0\x9f\x98\x80\n/who\n\xff\n/help\nquit\nno more\n"},
+      {"page", "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"},
+      {"bad_request", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"},
+      {"websocket",
+       handshake() + masked(0x81, R"({"type":"say","text":"one"})") +
+           masked(0x01, R"({"type":"say",)") + masked(0x89, "ping") +
+           masked(0x80, R"("text":"two"})") + masked(0x88, "\x03\xe8 bye"),
+       true}};
 }
 
 // What differs from run to run: ports and times.

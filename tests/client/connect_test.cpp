@@ -18,10 +18,10 @@ os::Address address(const std::string& text) { return os::Address::parse(text).v
 // An address whose listener's queue is full: a connect to it is never answered.
 class Silent {
  public:
-  Silent() : listener_(os::listen_tcp(address("127.0.0.1:0"), 0, os::Blocking::no).value()) {
+  Silent() : listener_(os::listen_stream(address("127.0.0.1:0"), 0, os::Blocking::no).value()) {
     at = os::local_address(listener_.get()).value();
     for (os::UniqueFd& one : fill_) {
-      one = os::tcp_socket(AF_INET, os::Blocking::no).value();
+      one = os::stream_socket(AF_INET, os::Blocking::no).value();
       EXPECT_TRUE(os::start_connect(one.get(), at));
     }
   }
@@ -34,7 +34,7 @@ class Silent {
 
 // An address that nobody listens on.
 os::Address refusing(const char* host = "127.0.0.1:0") {
-  const auto socket = os::listen_tcp(address(host), 1, os::Blocking::no).value();
+  const auto socket = os::listen_stream(address(host), 1, os::Blocking::no).value();
   return os::local_address(socket.get()).value();
 }
 

@@ -26,7 +26,7 @@ class EchoServer {
   // No more is accepted, every connection ends, and the port is free: a model may close a little
   // later than close() was called.
   Task<> stop() {
-    while (accepting_ || open > 0 || !os::listen_tcp(address, 1, os::Blocking::no)) {
+    while (accepting_ || open > 0 || !os::listen_stream(address, 1, os::Blocking::no)) {
       // Also what has only begun, or was accepted at the last moment.
       if (accepting_) accepting_->cancel();
       hang_up();

@@ -247,21 +247,21 @@ using namespace polyio::torture;
 #define TELL_returned tell_returned
 #define TELL_negated tell_negated
 extern "C" {
-#define CALL(result, name, parameters, arguments, how, ...)  \
-  result __real_##name parameters;                            \
-  result __wrap_##name parameters {                           \
-    if (const int error = next(line_##name)) {                \
-      return TELL_##how<result>(error);                       \
-    }                                                         \
-    return __real_##name arguments;                           \
+#define CALL(result, name, parameters, arguments, how, ...) \
+  result __real_##name parameters;                          \
+  result __wrap_##name parameters {                         \
+    if (const int error = next(line_##name)) {              \
+      return TELL_##how<result>(error);                     \
+    }                                                       \
+    return __real_##name arguments;                         \
   }
 #define SHORT(result, name, parameters, arguments, less, how, ...) \
-  result __real_##name parameters;                                  \
-  result __wrap_##name parameters {                                 \
-    const int error = next(line_##name);                            \
-    if (error == made_short) return __real_##name less;             \
-    if (error) return TELL_##how<result>(error);                    \
-    return __real_##name arguments;                                 \
+  result __real_##name parameters;                                 \
+  result __wrap_##name parameters {                                \
+    const int error = next(line_##name);                           \
+    if (error == made_short) return __real_##name less;            \
+    if (error) return TELL_##how<result>(error);                   \
+    return __real_##name arguments;                                \
   }
 #define OWN(...)
 #define OP(...)
@@ -359,8 +359,7 @@ ssize_t __real_write(int fd, const void* data, size_t size);
 ssize_t __wrap_write(int fd, const void* data, size_t size) {
   int error = next(line_write);
   if (error && error != EINTR &&
-      (is_file_called(fd, "anon_inode:[eventfd]") ||
-       (is_file_called(fd, "pipe:") && size == 1))) {
+      (is_file_called(fd, "anon_inode:[eventfd]") || (is_file_called(fd, "pipe:") && size == 1))) {
     error = cannot();
   }
   if (error == made_short) size = size ? 1 : 0;

@@ -107,8 +107,8 @@ class IoScenario {
     auto stream = co_await io_.connect(address);
     if (!good("connect", stream)) co_return false;
     std::string text = pattern(3000);
-    const std::array<iovec, 3> parts{{{text.data(), 10}, {text.data() + 10, 0},
-                                      {text.data() + 10, text.size() - 10}}};
+    const std::array<iovec, 3> parts{
+        {{text.data(), 10}, {text.data() + 10, 0}, {text.data() + 10, text.size() - 10}}};
     auto sent = co_await stream->send_all(std::span<const iovec>(parts));
     if (!good("send", sent)) co_return false;
     const bool echoed = co_await hear(*stream, text);
@@ -135,7 +135,8 @@ class IoScenario {
     }
     std::array<std::byte, 64> room;
     while (!text.empty()) {
-      auto count = co_await stream.receive_into(std::span(room).first(std::min(room.size(), text.size())));
+      auto count =
+          co_await stream.receive_into(std::span(room).first(std::min(room.size(), text.size())));
       if (!good("receive_into", count)) co_return false;
       if (*count == 0) {
         outcome_.error("receive_into", "the peer ended");
@@ -231,7 +232,8 @@ class IoScenario {
     const auto nobody = os::Address::parse("127.0.0.1:1");
     auto stream = co_await io_.connect(*nobody);
     outcome_.require(!stream, "connected to nobody");
-    if (!stream && !is(stream.error(), std::errc::connection_refused)) good("refused connect", stream);
+    if (!stream && !is(stream.error(), std::errc::connection_refused))
+      good("refused connect", stream);
   }
 
   // An unpark and a piece of work from another thread.

@@ -32,8 +32,7 @@ TEST_P(EintrStorm, ChangesNothing) {
 
 INSTANTIATE_TEST_SUITE_P(All, EintrStorm, testing::ValuesIn(storms()), [](const auto& info) {
   std::string name = info.param.text();
-  std::ranges::replace_if(
-      name, [](unsigned char c) { return !std::isalnum(c); }, '_');
+  std::ranges::replace_if(name, [](unsigned char c) { return !std::isalnum(c); }, '_');
   return name;
 });
 

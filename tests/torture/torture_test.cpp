@@ -20,9 +20,9 @@ class Table : public testing::Environment {
   }
   void TearDown() override {
     if (rows().empty()) return;
-    std::string text = fmt::format("{:<34} {:>10} {:>7} {:>9} {:>11} {:>6}\n",
-                                   "scenario/model/architecture", "call sites", "tries",
-                                   "recovered", "clear error", "failed");
+    std::string text =
+        fmt::format("{:<34} {:>10} {:>7} {:>9} {:>11} {:>6}\n", "scenario/model/architecture",
+                    "call sites", "tries", "recovered", "clear error", "failed");
     Tally sum;
     for (const auto& [name, row] : rows()) {
       text += line(name, row);

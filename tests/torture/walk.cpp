@@ -95,7 +95,7 @@ Ending judge(const Outcome& outcome, const std::string& left, std::string& told)
 // A process that runs one fault, seen from its parent.
 struct Child {
   Fault fault;
-  int words = -1;    // what it writes to stderr, and its counts behind
+  int words = -1;  // what it writes to stderr, and its counts behind
 };
 
 std::string contents(int file) {
@@ -168,8 +168,8 @@ std::vector<Fault> faults_of(const std::vector<unsigned>& counted, const Reach& 
         // At an edge EAGAIN says that the next bytes will be told, and ENOTCONN that the connection
         // will: the kernel does not lie there.
         const bool edge = scenario.model == "epoll-et" || scenario.model == "sigio";
-        const bool promise = error == EAGAIN ||
-                             (error == ENOTCONN && lines()[line].name == "getpeername");
+        const bool promise =
+            error == EAGAIN || (error == ENOTCONN && lines()[line].name == "getpeername");
         if (edge && promise) continue;
         all.push_back({line, number, error});
       }
@@ -230,8 +230,8 @@ Tally walk(const Scenario& scenario, const Reach& reach) {
   const Report plain = run_apart(scenario, {});
   if (plain.ending != Ending::recovered) {
     ++tally.failed;
-    tally.failures.push_back(
-        fmt::format("{} without a fault: {}\n{}", scenario.text(), name_of(plain.ending), plain.told));
+    tally.failures.push_back(fmt::format("{} without a fault: {}\n{}", scenario.text(),
+                                         name_of(plain.ending), plain.told));
     return tally;
   }
   const auto faults = faults_of(plain.counted, reach, scenario, tally.sites);

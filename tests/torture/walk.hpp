@@ -1,6 +1,6 @@
 // The walk: a scenario is run once without a fault, which counts its calls; then once more for each
-// call and each way in which it can fail, every time in a process of its own. What a run left behind
-// (descriptors, threads, processes, memory) is looked for in that process.
+// call and each way in which it can fail, every time in a process of its own. What a run left
+// behind (descriptors, threads, processes, memory) is looked for in that process.
 #pragma once
 
 #include "scenarios.hpp"

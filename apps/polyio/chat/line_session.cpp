@@ -195,7 +195,7 @@ class LineSession {
   FirstBytesPtr first_ = std::make_unique<FirstBytes>();
   proto::LineReader reader_;
   bool first_line_ = true;
-  bool ended_ = false;  // the end of file has come
+  bool ended_ = false;      // the end of file has come
   TimePoint line_began_{};  // the one that is unfinished
   bool orderly_ = false;
 };
