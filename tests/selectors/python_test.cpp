@@ -107,7 +107,8 @@ TEST_P(PythonTest, ManyPairsOneAfterTheOther) {
   std::set<std::size_t> can_write, done;
   while (done.size() < pairs.size()) {
     const Timeout timeout = can_write.empty() ? Timeout() : no_wait;  // edges come once
-    for (const Event& event : selector->select(timeout).value()) {
+    const auto events = selector->select(timeout).value();
+    for (const Event& event : events) {
       if ((event.mask & event_write) != 0) can_write.insert(event.key.data);
     }
     ASSERT_FALSE(can_write.empty());
