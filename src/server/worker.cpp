@@ -95,7 +95,9 @@ Task<> Worker::accept_until_stopped(TaskGroup& group, const Dispatch& dispatch) 
   if (acceptor_.listens() && io_.driver().blocks()) {
     co_await accept_all(dispatch);
   } else if (acceptor_.listens()) {
-    (void)group.spawn(accept_all(dispatch));  // the group waits for those it accepts at last
+    // The group waits for those it accepts at last.
+    const auto spawned = group.spawn(accept_all(dispatch));
+    if (!spawned) throw std::system_error(spawned.error(), "can't accept connections");
   }
   while (!stopping_) {
     auto parked = co_await io_.park();

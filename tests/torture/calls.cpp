@@ -26,88 +26,13 @@
 #include <system_error>
 
 #include "operations.hpp"
+#include "table.hpp"
 
 namespace polyio::torture {
 namespace {
 
-enum LineIndex : std::uint8_t {
-#define CALL(result, name, ...) line_##name,
-#define SHORT(result, name, ...) line_##name,
-#define OWN(name, ...) line_##name,
-#define OP(name, ...) line_op_##name,
-#define SAFE(name, reason)
-#include "calls.def"
-#undef CALL
-#undef SHORT
-#undef OWN
-#undef OP
-#undef SAFE
-  line_count
-};
-
-constexpr bool can_be_short(LineIndex line) {
-  switch (line) {
-#define CALL(...)
-#define SHORT(result, name, ...) case line_##name:
-#define OWN(...)
-#define OP(...)
-#define SAFE(...)
-#include "calls.def"
-#undef CALL
-#undef SHORT
-#undef OWN
-#undef OP
-#undef SAFE
-    case line_sendmsg:
-    case line_read:
-    case line_write:
-    case line_io_uring_queue_init_params:
-    case line_op_accept:
-    case line_op_recv:
-    case line_op_send:
-    case line_op_sendmsg:
-    case line_op_poll: return true;
-    default: return false;
-  }
-}
-
-std::vector<Line> make_lines() {
-  std::vector<Line> all{
-#define CALL(result, name, parameters, arguments, how, ...) {#name, {__VA_ARGS__}},
-#define SHORT(result, name, parameters, arguments, less, how, ...) {#name, {__VA_ARGS__}},
-#define OWN(name, ...) {#name, {__VA_ARGS__}},
-#define OP(name, ...) {"io_uring." #name, {__VA_ARGS__}},
-#define SAFE(name, reason)
-#include "calls.def"
-#undef CALL
-#undef SHORT
-#undef OWN
-#undef OP
-#undef SAFE
-  };
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (can_be_short(static_cast<LineIndex>(i))) all[i].faults.push_back(made_short);
-  }
-  return all;
-}
-
-std::atomic<bool> armed;
-std::atomic<unsigned> counted[line_count];
-std::atomic<Fired> state;
-Fault wanted;
-thread_local int exempt;
-
-// The call's fault: an errno, made_short, or 0.
-int next(LineIndex line) noexcept {
-  if (!armed.load(std::memory_order_relaxed) || exempt > 0) return 0;
-  const unsigned number = counted[line].fetch_add(1, std::memory_order_relaxed) + 1;
-  if (line != wanted.line || number != wanted.number) return 0;
-  state.store(Fired::yes);
-  return wanted.error;
-}
-
 int cannot() noexcept {
-  state.store(Fired::impossible);
+  cannot_be();
   return 0;
 }
 
@@ -119,108 +44,6 @@ bool is_file_called(int fd, const char* name) noexcept {
   target[size] = '\0';
   return std::strncmp(target, name, std::strlen(name)) == 0;
 }
-
-}  // namespace
-
-std::span<const Line> lines() {
-  static const std::vector<Line> all = make_lines();
-  return all;
-}
-
-std::span<const Safe> safe_symbols() {
-  static const std::vector<Safe> all{
-#define CALL(...)
-#define SHORT(...)
-#define OWN(...)
-#define OP(...)
-#define SAFE(name, reason) {#name, reason},
-#include "calls.def"
-#undef CALL
-#undef SHORT
-#undef OWN
-#undef OP
-#undef SAFE
-  };
-  return all;
-}
-
-std::span<const std::string_view> wrapped_symbols() {
-  static const std::vector<std::string_view> all{
-#define CALL(result, name, ...) #name,
-#define SHORT(result, name, ...) #name,
-#define OWN(name, ...) #name,
-#define OP(...)
-#define SAFE(...)
-#include "calls.def"
-#undef CALL
-#undef SHORT
-#undef OWN
-#undef OP
-#undef SAFE
-  };
-  return all;
-}
-
-void arm(const Fault& fault) {
-  (void)lines();
-  wanted = fault;
-  for (auto& count : counted) count.store(0);
-  state.store(Fired::no);
-  armed.store(true);
-}
-
-void disarm() { armed.store(false); }
-
-std::vector<unsigned> counts() {
-  std::vector<unsigned> all;
-  for (const auto& count : counted) all.push_back(count.load());
-  return all;
-}
-
-Fired fired() { return state.load(); }
-
-Exempt::Exempt() noexcept { ++exempt; }
-Exempt::~Exempt() { --exempt; }
-
-std::string name_of_error(int error) {
-  if (error == made_short) return "short";
-  const char* const name = ::strerrorname_np(error);
-  return name ? name : "EAI(" + std::to_string(error) + ")";
-}
-
-std::string text_of(const Fault& fault) {
-  return std::string(lines()[fault.line].name) + ":" + std::to_string(fault.number) + ":" +
-         name_of_error(fault.error);
-}
-
-Fault parse_fault(std::string_view text) {
-  for (std::size_t i = 0; i < lines().size(); ++i) {
-    for (const int error : lines()[i].faults) {
-      for (const auto& [name, value] : {std::pair(lines()[i].name, name_of_error(error))}) {
-        if (!text.starts_with(name) || !text.ends_with(":" + value)) continue;
-        const std::string number(text.substr(name.size()));
-        unsigned count = 0;
-        if (std::sscanf(number.c_str(), ":%u:", &count) == 1) return {i, count, error};
-      }
-    }
-  }
-  return {};
-}
-
-int next_operation(Operation operation) noexcept {
-  switch (operation) {
-    case Operation::accept: return next(line_op_accept);
-    case Operation::recv: return next(line_op_recv);
-    case Operation::send: return next(line_op_send);
-    case Operation::sendmsg: return next(line_op_sendmsg);
-    case Operation::recvmsg: return next(line_op_recvmsg);
-    case Operation::connect: return next(line_op_connect);
-    case Operation::poll: return next(line_op_poll);
-  }
-  return 0;
-}
-
-namespace {
 
 // How a failure is told: the word in the table.
 template <class R>
@@ -304,7 +127,7 @@ long __wrap_syscall(long number, ...) {
   va_end(list);
   const bool receives = number == SYS_recvfrom, sends = number == SYS_sendto;
   // A futex is how libstdc++'s semaphores wait: its errnos are their answers.
-  if (exempt == 0 && armed.load() && !receives && !sends && number != SYS_futex) {
+  if (watching() && !receives && !sends && number != SYS_futex) {
     std::fprintf(stderr, "torture: syscall(%ld) is not on the table (tests/torture/calls.cpp)\n",
                  number);
     std::abort();
@@ -408,16 +231,17 @@ void* __wrap__ZnwmRKSt9nothrow_t(size_t size, const std::nothrow_t& tag) noexcep
   return next(line__Znwm) ? nullptr : __real__ZnwmRKSt9nothrow_t(size, tag);
 }
 
-void __real__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(
-    void* self, void* run, void (*depend)());
-void __wrap__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(
-    void* self, void* run, void (*depend)()) {
-  if (const int error = next(
-          line__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE)) {
+// std::thread's constructor.
+#define PASTE(a, b) a##b
+#define JOIN(a, b) PASTE(a, b)
+#define START_THREAD \
+  _ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE
+void JOIN(__real_, START_THREAD)(void* self, void* run, void (*depend)());
+void JOIN(__wrap_, START_THREAD)(void* self, void* run, void (*depend)()) {
+  if (const int error = next(JOIN(line_, START_THREAD))) {
     throw std::system_error(error, std::generic_category());
   }
-  __real__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(
-      self, run, depend);
+  JOIN(__real_, START_THREAD)(self, run, depend);
 }
 
 int __real_io_uring_queue_init_params(unsigned entries, io_uring* ring, io_uring_params* p);

@@ -135,6 +135,7 @@ class Io {
     Nanoseconds span{0};
   };
 
+  static constinit thread_local Io* io_of_this_thread;
   static void prefetch(const List<Job, ReadyTag>& ready) noexcept;
   // By the loop's own thread alone, so there is no need for a locked instruction.
   void advance(std::uint64_t by) noexcept {
