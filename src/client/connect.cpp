@@ -34,6 +34,7 @@ class Race {
     }
     group.cancel();
   }
+  bool won() const noexcept { return static_cast<bool>(winner_); }
   Result<Stream> take() {
     if (winner_) return std::move(winner_);
     return fail(error_);
@@ -52,7 +53,7 @@ class Race {
     CancelScope delay(io_,
                       last ? never : deadline_after(io_.driver().now(), options_.attempt_delay));
     auto parked = co_await io_.park();
-    if (!parked && !delay.timed_out()) error_ = parked.error();
+    (void)parked;
   }
   Task<> attempt(os::Address address) {
     CancelScope patience(io_, options_.attempt_timeout);
@@ -82,12 +83,12 @@ Task<Result<Stream>> connect(Io& io, std::vector<os::Address> addresses, Deadlin
                              ConnectOptions options) {
   CancelScope limit(io, until);
   Race race(io, addresses, options);
-  while (limit.cancelled()) {  // park() tells with which error
+  auto body = [&](TaskGroup& group) { return race.run(group); };
+  co_await with_task_group(io, body);
+  while (!race.won() && limit.cancelled()) {  // park() tells with which error
     auto refused = co_await io.park();
     if (!refused) co_return fail(refused.error());
   }
-  auto body = [&](TaskGroup& group) { return race.run(group); };
-  co_await with_task_group(io, body);
   co_return race.take();
 }
 

@@ -161,6 +161,7 @@ void Io::job_ended(Job& job) {
   }
   TaskGroup* const group = job.group;
   delete &job;
+  current_ = nullptr;  // a watchdog may look any moment
   --jobs_;
   if (group) {
     group->child_ended(exception);

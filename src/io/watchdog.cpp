@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <polyio/io/io.hpp>
 #include <polyio/io/watchdog.hpp>
@@ -11,6 +12,7 @@
 #include <polyio/os/stack_sampler.hpp>
 #include <polyio/os/symbolizer.hpp>
 #include <polyio/os/thread.hpp>
+#include <thread>
 
 namespace polyio {
 namespace {
@@ -105,7 +107,11 @@ void Watchdog::Impl::watch() {
     const TimePoint now = monotonic_now();
     if (runs && progress == seen && now - since >= limit_ && !told) {
       told = true;
-      tell(progress, now - since);
+      try {
+        tell(progress, now - since);
+      } catch (const std::exception& error) {  // no memory for names and lines
+        log_(error.what());
+      }
     } else if (progress != seen) {
       if (std::exchange(told, false)) tell_end(now - since);
       seen = progress;
@@ -121,11 +127,11 @@ void Watchdog::Impl::tell(std::uint64_t held, Nanoseconds so_far) {
   Look look{io_, held};
   os::StackSample sample;
   bool stopped = false;
-  // A stack of one frame is one that could not be unwound, in a stub of the linker's: another
-  // moment will do.
-  for (int i = 0; i < 5 && sample.depth < 2; ++i) {
-    stopped = sampler_.sample(loop_, Look::at, &look, sample, patience);
-    if (!stopped) break;
+  // A stack so short is one that could not be unwound: another moment may do better.
+  for (int i = 0; i < 5 && sample.depth < 3; ++i) {
+    if (i > 0) std::this_thread::sleep_for(1ms);
+    if (!sampler_.sample(loop_, Look::at, &look, sample, patience)) break;
+    stopped = true;
   }
   who_ = name;
   std::string what = "what was posted to it";

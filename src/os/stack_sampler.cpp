@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <ctime>
 #include <mutex>
 #include <polyio/base/assert.hpp>
@@ -17,12 +18,11 @@ namespace {
 
 constexpr int sample_signal = SIGSTKFLT;
 
-// The one question at a time. Static, so that an answer that comes late finds it, and sees that it
-// is not asked any more.
-enum class Stage { idle, asked, answering, answered };
+// The one question at a time. Static, so that an answer that comes late finds it. Its number is in
+// the signal and in `stage`, so a late answer also sees that another thread is asked by now.
+enum Stage : std::uint64_t { idle, asked, answering, answered };
 struct Question {
-  std::atomic<Stage> stage{Stage::idle};
-  pthread_t thread{};
+  std::atomic<std::uint64_t> stage{idle};  // 4 * number + Stage
   StackSampler::Look look = nullptr;
   void* context = nullptr;
   StackSample* sample = nullptr;
@@ -32,7 +32,22 @@ struct Question {
 Question question;
 std::mutex mutex;  // of those who ask, and of what follows
 int samplers = 0;
+std::uint64_t number = 0;  // of the question
 struct sigaction before;
+
+// Where the function that was just called goes back to. For the linker's stubs, which unwinding
+// can't get out of: nothing is on the stack above it yet.
+const void* return_address(const void* context) noexcept {
+  const auto& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+  return *reinterpret_cast<const void* const*>(machine.gregs[REG_RSP]);
+#elif defined(__aarch64__)
+  return reinterpret_cast<const void*>(machine.regs[30]);
+#else
+  (void)machine;
+  return nullptr;
+#endif
+}
 
 const void* interrupted_at(const void* context) noexcept {
   const auto& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
@@ -47,7 +62,8 @@ const void* interrupted_at(const void* context) noexcept {
 }
 
 // The stack without the handler's own frames, which come first.
-void write_stack(StackSample& sample, const void* at) noexcept {
+void write_stack(StackSample& sample, const void* context) noexcept {
+  const void* const at = interrupted_at(context);
   void* all[std::tuple_size_v<decltype(sample.frames)> + 8];
   const int depth = ::backtrace(all, static_cast<int>(std::size(all)));
   void** const end = all + std::max(depth, 0);
@@ -58,23 +74,24 @@ void write_stack(StackSample& sample, const void* at) noexcept {
     if (sample.depth == sample.frames.size()) break;
     sample.frames[sample.depth++] = *frame;
   }
+  if (sample.depth == 1) sample.frames[sample.depth++] = return_address(context);
 }
 
-void answer(int number, siginfo_t* info, void* context) {
+void answer(int signal, siginfo_t* info, void* context) {
   const int saved = errno;
-  const bool ours = info->si_code == SI_QUEUE && info->si_value.sival_ptr == &question;
-  Stage asked = Stage::asked;
+  const bool ours = info->si_code == SI_QUEUE && info->si_pid == ::getpid();
+  const std::uint64_t base = 4 * reinterpret_cast<std::uintptr_t>(info->si_value.sival_ptr);
+  std::uint64_t expected = base + asked;
   if (!ours) {
     if (before.sa_flags & SA_SIGINFO) {
-      before.sa_sigaction(number, info, context);
+      before.sa_sigaction(signal, info, context);
     } else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
-      before.sa_handler(number);
+      before.sa_handler(signal);
     }
-  } else if (::pthread_equal(question.thread, ::pthread_self()) &&
-             question.stage.compare_exchange_strong(asked, Stage::answering)) {
+  } else if (question.stage.compare_exchange_strong(expected, base + answering)) {
     question.wanted = question.look(question.context);
-    if (question.wanted) write_stack(*question.sample, interrupted_at(context));
-    question.stage.store(Stage::answered);
+    if (question.wanted) write_stack(*question.sample, context);
+    question.stage.store(base + answered);
     ::sem_post(&question.answered);
   }
   errno = saved;
@@ -88,8 +105,8 @@ bool wait_for_answer(Nanoseconds patience) {
   until.tv_nsec = (end % std::chrono::seconds(1)).count();
   while (::sem_timedwait(&question.answered, &until) != 0) {
     if (errno == EINTR) continue;
-    Stage asked = Stage::asked;
-    if (question.stage.compare_exchange_strong(asked, Stage::idle)) return false;
+    std::uint64_t expected = 4 * number + asked;
+    if (question.stage.compare_exchange_strong(expected, idle)) return false;
     while (::sem_wait(&question.answered) != 0) {  // it is just answering
     }
     break;
@@ -126,19 +143,19 @@ bool StackSampler::sample(pthread_t thread, Look look, void* context, StackSampl
                           Nanoseconds patience) {
   const std::lock_guard lock(mutex);
   POLYIO_ASSERT(samplers > 0);
-  question.thread = thread;
+  ++number;
   question.look = look;
   question.context = context;
   question.sample = &sample;
   question.wanted = false;
-  question.stage.store(Stage::asked);
+  question.stage.store(4 * number + asked);
   sigval mark{};
-  mark.sival_ptr = &question;
+  mark.sival_ptr = reinterpret_cast<void*>(number);
   if (::pthread_sigqueue(thread, sample_signal, mark) != 0 || !wait_for_answer(patience)) {
-    question.stage.store(Stage::idle);
+    question.stage.store(idle);
     return false;
   }
-  question.stage.store(Stage::idle);
+  question.stage.store(idle);
   return question.wanted;
 }
 

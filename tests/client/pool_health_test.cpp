@@ -77,7 +77,7 @@ TEST_P(PoolHealth, AsksTheUsersHealthCheck) {
       auto good = co_await exchange(stream, "ping");
       co_return good&& asked != 2;
     };
-    ConnectionPool pool(io(), server.address, {.health = ping});
+    ConnectionPool pool(io(), server.address, {.health = ping, .health_timeout = 1h});
     for (int i = 0; i < 4; ++i) co_await use(pool);
     EXPECT_EQ(asked, 3);
     EXPECT_EQ(pool.statistics().created, 2u);
@@ -127,9 +127,10 @@ TEST_P(PoolHealth, ACancelledTasksConnectionIsNotUsedAgain) {
   with_server([&](TaskGroup&, EchoServer& server) -> Task<> {
     ConnectionPool pool(io(), server.address, {.ceiling = 1});
     auto runs_late = [&]() -> Task<> {
-      CancelScope limit(io(), 1ms);
+      CancelScope limit(io());
       auto lease = co_await pool.acquire();
       POLYIO_REQUIRE(lease);
+      limit.set_deadline(monotonic_now() + 1ms);
       auto slept = co_await io().sleep_until(never);
       EXPECT_TRUE(timed_out(slept));
     };

@@ -43,7 +43,8 @@ class Job final : public Op, public ListNode<ReadyTag>, public ListNode<ScopeTag
   Job* next_unparked = nullptr;       // in its Io's inbox
   bool permit = false;                // an unpark that came before its park
   // The descriptor of the connection this job serves, for the watchdog's report; -1: none. Jobs it
-  // spawns have it, too.
+  // spawns have it, too. A job that goes on after it closed its connection may be told as
+  // another's.
   int serves = -1;
 };
 
