@@ -46,6 +46,8 @@ TEST_P(Pool, NeverPassesItsCeiling) {
         const auto now = pool.statistics();
         peak = std::max(peak, now.in_use);
         EXPECT_LE(now.in_use + now.idle, 3u);
+        // The first three wait for the others to be in line.
+        co_await until([&] { return pool.statistics().waited >= 9; });
         auto good = co_await exchange(lease->stream(), "number " + std::to_string(i));
         EXPECT_TRUE(good);
       }
