@@ -19,7 +19,7 @@ std::string problem(const char* what, int error) {
 }
 
 // Sleeps until the request is in the mailbox. The signal may be taken by any thread, this one too.
-bool comes_back(aio::Mailbox& mailbox) {
+bool comes_back(aio::Mailbox& mailbox, aio::Request& request) {
   sigset_t ours, before;
   sigemptyset(&ours);
   sigaddset(&ours, aio::completion_signal());
@@ -35,6 +35,7 @@ bool comes_back(aio::Mailbox& mailbox) {
     mailbox.is_awake();
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (mailbox.should_look()) request.collect();
   return mailbox.take() != nullptr;
 }
 
@@ -57,7 +58,7 @@ std::string probe_read() {
   std::string why;
   if (::send(theirs.get(), "x", 1, MSG_NOSIGNAL) != 1) why = problem("send", errno);
   ::shutdown(theirs.get(), SHUT_RDWR);  // ends it in any case
-  if (!comes_back(mailbox)) {
+  if (!comes_back(mailbox, request)) {
     // The helper may still hold what lies on this stack.
     while (!request.over()) ::shutdown(ours.get(), SHUT_RDWR);
     request.collect();

@@ -103,7 +103,7 @@ Mailbox::~Mailbox() {
 }
 
 Request* Mailbox::take() noexcept {
-  if (empty()) return nullptr;
+  if (!ended_.load(std::memory_order_relaxed)) return nullptr;
   Request* last = ended_.exchange(nullptr, std::memory_order_acquire);
   Request* first = nullptr;
   while (last) {  // they were stacked
@@ -182,6 +182,15 @@ void on_signal(int, siginfo_t* info, void*) {
 #endif
   handlers_inside.fetch_sub(1);
   errno = saved;
+}
+
+void take_signals() noexcept {
+  sigset_t ours;
+  sigemptyset(&ours);
+  sigaddset(&ours, completion_signal());
+  siginfo_t info;
+  constexpr timespec at_once{};
+  while (::sigtimedwait(&ours, &info, &at_once) > 0) on_signal(completion_signal(), &info, nullptr);
 }
 
 void keep_idle_helpers(int seconds) noexcept {

@@ -87,8 +87,9 @@ class Mailbox {
   // All that came, linked by next(), the first come first.
   Request* take() noexcept;
   static Request* next(const Request& request) noexcept { return request.next_; }
-  bool empty() const noexcept { return !ended_.load(std::memory_order_seq_cst); }
-  // Signals were lost: every request in flight has to be collected.
+  // Nothing came, and no reason to look.
+  bool empty() const noexcept { return !ended_.load() && !look_.load(); }
+  // Signals were lost: every request in flight has to be collected. Only ThreadSanitizer does that.
   bool should_look() noexcept { return look_.load() && look_.exchange(false); }
   // The Io's thread is about to sleep in a call that a signal ends; looks at empty() after this.
   void sleeps() noexcept { sleeper_.store(::pthread_self()); }
@@ -136,6 +137,8 @@ class Connections {
 
 // The signal that tells of a completion.
 int completion_signal() noexcept;
+// Does the handler's work for the signals that are queued, in a thread that blocks the signal.
+void take_signals() noexcept;
 // Has the signal's handler in place while it lives; several may. Thread-safe.
 class SignalTaken {
  public:

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <polyio/base/sanitizers.hpp>
 #include <polyio/os/socket.hpp>
 #include <system_error>
 #include <utility>
@@ -12,7 +13,10 @@
 namespace polyio {
 namespace {
 
-constexpr int idle_seconds = 1;  // glibc's own choice for a helper thread
+// How long an idle helper thread stays: glibc's own choice. Where one has to start another it calls
+// malloc, which ThreadSanitizer can't bear from a thread that it does not know; but if none is ever
+// idle, our thread starts them all.
+constexpr int idle_seconds = POLYIO_TSAN ? -1 : 1;
 
 void set_send_limit(int fd, timeval limit) noexcept {
   (void)::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);

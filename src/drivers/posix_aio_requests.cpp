@@ -20,7 +20,8 @@ namespace {
 constexpr timeval write_limit{.tv_sec = 0, .tv_usec = 20'000};
 constexpr std::size_t write_most = 256 * 1024;   // bytes of one request
 constexpr std::size_t gather_below = 16 * 1024;  // a piece smaller than that is sent with the next
-constexpr std::size_t lent_most = 1024;          // buffers that leases hold at most
+// Buffers that leases hold at most: handlers that hold one each and wait for another can go on.
+constexpr std::size_t lent_most = aio::most_connections + 64;
 
 }  // namespace
 

@@ -147,13 +147,13 @@ void PosixAioDriver::sleep(const timespec* timeout) noexcept {
   if (!mailbox_.empty()) timeout = &at_once;
   const int count = ::ppoll(polled_.data(), polled_.size(), timeout, &while_waiting_);
   mailbox_.is_awake();
+  // One signal ends the wait, and none does with something ready; the rest are still queued.
+  if (count != 0 && in_flight_ > 0) aio::take_signals();
   if (count <= 0) return;
   if (polled_[0].revents) mailbox_.drain();
   for (std::size_t place = polled_.size(); --place > 0;) {
     if (polled_[place].revents) told(place);
   }
-  // With something ready ppoll does not look at signals, and something may always be.
-  if (in_flight_ > 0) (void)::ppoll(nullptr, 0, &at_once, &while_waiting_);
 }
 
 bool PosixAioDriver::collect() {
