@@ -192,7 +192,7 @@ TEST_P(DeepSplits, AtEveryOffset) { go(1); }
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const server_test::Dials& dials : server_test::all_dials()) {
+  for (const server_test::Dials& dials : server_test::all_dials(false)) {
     const bool one = dials.model == "epoll" && dials.architecture == "loop";
     const bool two = dials.model == "io_uring" && dials.architecture == "loops";
     const bool three = dials.model == "blocking" && dials.architecture == "thread-per-connection";
