@@ -53,10 +53,10 @@ TEST(PollInterval, EchoesAndOtherWorkGoesOn) {
   for (Nanoseconds interval : {Nanoseconds(0), Nanoseconds(1ms)}) {
     Io io = io_with(interval);
     auto [near, far] = raw_pair();
+    auto stream = io.adopt(near.take());
     int turns = 0;
     bool done = false;
     auto body = [&](TaskGroup& group) -> Task<> {
-      auto stream = io.adopt(near.take());
       auto worker = [&]() -> Task<> {
         while (!done) {
           ++turns;
