@@ -59,7 +59,7 @@ class Torture : public testing::TestWithParam<Scenario> {
 };
 using DeepTorture = Torture;
 
-TEST_P(Torture, TheFirstCalls) { go({.calls = 1, .allocations = 12}); }
+TEST_P(Torture, TheFirstCalls) { go({.calls = 1, .allocations = 8}); }
 TEST_P(DeepTorture, AllCalls) { go({.calls = 40, .allocations = 300}); }
 
 std::string scenario_name(const testing::TestParamInfo<Scenario>& info) {
