@@ -40,8 +40,10 @@ struct sigaction before;
 const void* return_address(const void* context) noexcept {
   const auto& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
 #if defined(__x86_64__)
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a register
   return *reinterpret_cast<const void* const*>(machine.gregs[REG_RSP]);
 #elif defined(__aarch64__)
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a register
   return reinterpret_cast<const void*>(machine.regs[30]);
 #else
   (void)machine;
@@ -52,8 +54,10 @@ const void* return_address(const void* context) noexcept {
 const void* interrupted_at(const void* context) noexcept {
   const auto& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
 #if defined(__x86_64__)
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a register
   return reinterpret_cast<const void*>(machine.gregs[REG_RIP]);
 #elif defined(__aarch64__)
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a register
   return reinterpret_cast<const void*>(machine.pc);
 #else
   (void)machine;
@@ -150,6 +154,7 @@ bool StackSampler::sample(pthread_t thread, Look look, void* context, StackSampl
   question.wanted = false;
   question.stage.store(4 * number + asked);
   sigval mark{};
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a signal carries a pointer or an int
   mark.sival_ptr = reinterpret_cast<void*>(number);
   if (::pthread_sigqueue(thread, sample_signal, mark) != 0 || !wait_for_answer(patience)) {
     question.stage.store(idle);

@@ -84,6 +84,7 @@ Symbol Symbolizer::at(const void* address, bool returns) const {
   Dwfl_Module* const module = state_->dwfl ? dwfl_addrmodule(state_->dwfl, pc) : nullptr;
   const char* name = module ? dwfl_module_addrname(module, pc) : nullptr;
   Dl_info found{};
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): dladdr takes a pointer
   if (!name && ::dladdr(reinterpret_cast<void*>(pc), &found)) name = found.dli_sname;
   if (name) symbol.function = readable(name);
   Dwarf_Addr bias = 0;
