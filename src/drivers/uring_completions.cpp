@@ -140,20 +140,18 @@ void UringDriver::on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe&
   }
   if (slot.reader && !slot.armed) return arm(index);
   if (cqe.res < 0) return;  // nobody waits: the next accept meets it again
-  os::UniqueFd socket(cqe.res);
-  try {
-    const std::size_t queued = queue_accepted(index, socket);
-    pause_if_flooded(index, slot, queued, accept_limit);
-  } catch (const std::bad_alloc&) {  // its peer sees a reset
-  }
+  pause_if_flooded(index, slot, queue_accepted(index, os::UniqueFd(cqe.res)), accept_limit);
 }
 
-std::size_t UringDriver::queue_accepted(std::uint32_t listener, os::UniqueFd& socket) {
+// How many wait then; 0: there is no memory, and the connection's peer sees its end.
+std::size_t UringDriver::queue_accepted(std::uint32_t listener, os::UniqueFd socket) noexcept try {
   auto place = std::ranges::find(accepted_, listener, &decltype(accepted_)::value_type::first);
   if (place == accepted_.end()) place = accepted_.emplace(place, listener, std::deque<int>());
   place->second.push_back(socket.get());
   (void)socket.release();
   return place->second.size();
+} catch (const std::bad_alloc&) {
+  return 0;
 }
 
 void UringDriver::on_send(Slot& slot, int result) {

@@ -98,7 +98,7 @@ class UringDriver final : public SocketDriver {
   void submit_message(Slot& slot, Op& op) noexcept;
   std::int64_t deliver(Slot& slot, Op& op) noexcept;
   bool queue_piece(Slot& slot, const Piece& piece) noexcept;
-  std::size_t queue_accepted(std::uint32_t listener, os::UniqueFd& socket);
+  std::size_t queue_accepted(std::uint32_t listener, os::UniqueFd socket) noexcept;
   void drop_pieces(Slot& slot) noexcept;
   void handle(const io_uring_cqe& cqe);
   void on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);

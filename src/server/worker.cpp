@@ -9,6 +9,20 @@ namespace polyio {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+// What points into a coroutine's frame is cleared however that ends, by an exception too.
+template <class T>
+struct Cleared {
+  explicit Cleared(T*& to_clear) noexcept : pointer(to_clear) {}
+  Cleared(const Cleared&) = delete;
+  Cleared& operator=(const Cleared&) = delete;
+  ~Cleared() { pointer = nullptr; }
+  T*& pointer;
+};
+
+}  // namespace
+
 Worker::Worker(ServerShared& shared, WaitingRoom& room, std::unique_ptr<Driver> driver)
     : shared_(shared), room_(room), io_(std::move(driver)) {
   if (shared.options.idle_timeout > 0ns) io_.set_idle_timeout(shared.options.idle_timeout);
@@ -34,6 +48,7 @@ void Worker::run(const Dispatch& dispatch) {
 
 Task<> Worker::main(const Dispatch& dispatch) {
   main_job_ = &io_.current();
+  const Cleared main_job(main_job_);
   auto serving = [&](TaskGroup& connections) { return serve(connections, dispatch); };
   co_await with_task_group(io_, serving);
   while (!end()) {
@@ -53,6 +68,7 @@ bool Worker::end() {
 
 Task<> Worker::serve(TaskGroup& connections, const Dispatch& dispatch) {
   connections_ = &connections;
+  const Cleared cleared(connections_);
   connections.supervise(*this);
   auto accepting = [&](TaskGroup& group) { return accept_until_stopped(group, dispatch); };
   co_await with_task_group(io_, accepting);
@@ -69,7 +85,6 @@ Task<> Worker::serve(TaskGroup& connections, const Dispatch& dispatch) {
     (void)parked;
     if (connections.cancelled()) break;  // they end by themselves now, join waits for them
   }
-  connections_ = nullptr;
 }
 
 // Waits until no connection is left, for the drain time at most or until the next step is asked
@@ -77,13 +92,13 @@ Task<> Worker::serve(TaskGroup& connections, const Dispatch& dispatch) {
 Task<bool> Worker::all_gone_in_time(bool hurry) {
   CancelScope limit(io_, shared_.options.drain_timeout);
   draining_ = &limit;
+  const Cleared draining(draining_);
   if (hurry) limit.cancel();
   bool in_time = true;
   while (load() > 0 && in_time) {
     auto parked = co_await io_.park();
     in_time = parked.has_value();
   }
-  draining_ = nullptr;
   co_return in_time;
 }
 
@@ -161,8 +176,12 @@ void Worker::connection_left() noexcept {
   load_.fetch_sub(1);
   if (!stopping_) return;
   if (crew_) {  // on a thread of the crew
-    io_.post([this] { io_.unpark(*main_job_); });
-  } else {
+    surely([&] {
+      io_.post([this] {
+        if (main_job_) io_.unpark(*main_job_);
+      });
+    });
+  } else if (main_job_) {
     io_.unpark(*main_job_);
   }
 }

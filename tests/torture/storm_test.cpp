@@ -30,11 +30,14 @@ TEST_P(EintrStorm, ChangesNothing) {
   EXPECT_EQ(report.ending, Ending::recovered) << name_of(report.ending) << "\n" << report.told;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EintrStorm, testing::ValuesIn(storms()), [](const auto& info) {
+std::string storm_name(const testing::TestParamInfo<Scenario>& info) {
   std::string name = info.param.text();
-  std::ranges::replace_if(name, [](unsigned char c) { return !std::isalnum(c); }, '_');
+  for (char& c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  }
   return name;
-});
+}
+INSTANTIATE_TEST_SUITE_P(All, EintrStorm, testing::ValuesIn(storms()), storm_name);
 
 }  // namespace
 }  // namespace polyio::torture

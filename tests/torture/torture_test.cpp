@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <map>
 
@@ -35,7 +36,10 @@ class Table : public testing::Environment {
     text += line("all", sum);
     fmt::print("{}", text);
     std::fflush(stdout);
-    if (const char* const file = std::getenv("POLYIO_TORTURE_TABLE")) std::ofstream(file) << text;
+    const char* const file = std::getenv("POLYIO_TORTURE_TABLE");
+    if (!file) return;
+    std::filesystem::create_directories(std::filesystem::path(file).parent_path());
+    std::ofstream(file) << text;
   }
 
  private:
