@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <polyio/base/assert.hpp>
 #include <polyio/base/sanitizers.hpp>
@@ -42,7 +43,7 @@ int Request::begin(Mailbox& owner, int fd, void* data, std::size_t size,
   block_.aio_sigevent.sigev_notify = SIGEV_SIGNAL;
   block_.aio_sigevent.sigev_signo = completion_signal();
   block_.aio_sigevent.sigev_value.sival_ptr =
-      reinterpret_cast<void*>(static_cast<std::uintptr_t>(generation_ << index_bits | index_));
+      std::bit_cast<void*>(static_cast<std::uintptr_t>(generation_ << index_bits | index_));
   stage_.store(in(generation_, started), std::memory_order_release);
   if (call(&block_) == 0) return 0;
   const int error = errno;
@@ -174,7 +175,7 @@ void on_signal(int, siginfo_t* info, void*) {
     if (Request* const request = connections->find(i)) request->ask_to_look();
   }
 #else
-  const auto value = reinterpret_cast<std::uintptr_t>(info->si_value.sival_ptr);
+  const auto value = std::bit_cast<std::uintptr_t>(info->si_value.sival_ptr);
   if (info->si_code == SI_ASYNCIO) {
     Request* const request = connections->find(value & ((1u << index_bits) - 1));
     if (request) (void)request->end(value >> index_bits);

@@ -85,8 +85,10 @@ TEST_P(PosixAioTest, ASendGoesPastAWaitingReceive) {
     };
     (void)group.spawn(receives());
     co_await until([&] { return waiting; });
+    const int before = open_fds();
     auto sent = co_await stream.send_all("ping");
     EXPECT_TRUE(sent);
+    EXPECT_EQ(open_fds(), before + 1) << "on a descriptor of its own, not after look_after()";
     EXPECT_EQ(raw.read(4), "ping");
     raw.send("pong");
     co_await until([&] { return group.running() == 0; });
