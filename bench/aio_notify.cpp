@@ -30,6 +30,11 @@ struct Pair {
   char byte = 0;
 };
 
+[[noreturn]] void give_up(const char* what) {
+  std::perror(what);
+  std::_Exit(1);
+}
+
 int wakeup = -1;
 std::atomic<std::uint64_t> told{0};
 
@@ -71,14 +76,14 @@ void start_read(Pair& pair, int notify) {
     pair.block.aio_sigevent.sigev_notify_function = on_thread;
     pair.block.aio_sigevent.sigev_notify_attributes = &small;
   }
-  if (::aio_read(&pair.block) != 0) std::perror("aio_read"), std::exit(1);
+  if (::aio_read(&pair.block) != 0) give_up("aio_read");
 }
 
 void run(const char* name, int notify, int completions, int count) {
   std::deque<Pair> pairs(static_cast<std::size_t>(count));
   for (Pair& pair : pairs) {
     int both[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM, 0, both) != 0) std::perror("socketpair"), std::exit(1);
+    if (::socketpair(AF_UNIX, SOCK_STREAM, 0, both) != 0) give_up("socketpair");
     pair.ours = both[0];
     pair.theirs = both[1];
     start_read(pair, notify);
@@ -99,7 +104,7 @@ void run(const char* name, int notify, int completions, int count) {
     if (told.exchange(0) == 0) continue;
     for (Pair& pair : pairs) {
       if (::aio_error(&pair.block) == EINPROGRESS) continue;
-      if (::aio_return(&pair.block) != 1) std::fputs("a read failed\n", stderr), std::exit(1);
+      if (::aio_return(&pair.block) != 1) give_up("a read");
       (void)::aio_cancel(pair.ours, &pair.block);  // waits until its helper is through with it
       ++done;
       start_read(pair, notify);
