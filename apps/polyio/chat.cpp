@@ -51,6 +51,7 @@ void add_chat(CLI::App& app, Run& run) {
       app.add_subcommand("chat", "a group chat: lines (nc), web page and WebSocket on one port");
   auto settings = std::make_shared<Settings>();
   settings->server.listen = "127.0.0.1:3999";
+  settings->server.one_process = true;  // the rooms are in memory
   add_server_options(*command, settings->server);
   command
       ->add_option(

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <polyio/drivers/registry.hpp>
 
@@ -12,31 +13,48 @@ namespace {
 int print_json() {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const ModelInfo& info : list_models()) {
+    nlohmann::ordered_json refusals = nlohmann::ordered_json::object();
+    for (const auto& refusal : info.refusals) refusals[refusal.architecture] = refusal.reason;
     list.push_back({{"model", info.model},
                     {"available", info.available},
                     {"reason", info.reason},
-                    {"architectures", info.architectures}});
+                    {"architectures", info.architectures},
+                    {"refusals", refusals}});
   }
   fmt::print("{}\n", list.dump(2));
   return 0;
 }
 
+// A row for each model, a column for each architecture; what doesn't go is told below.
 int print_table() {
   const AutoChoice choice = choose_model();
-  fmt::print("{:<10} {:<10} {:<32} {}\n", "MODEL", "AVAILABLE", "ARCHITECTURES", "REMARK");
+  const auto architectures = list_architectures();
+  fmt::print("{:<12} {:<9}", "MODEL", "AVAILABLE");
+  for (const std::string_view name : architectures) fmt::print("  {}", name);
+  fmt::print("\n");
+  std::vector<std::string> remarks{fmt::format("auto: {} here, {}", choice.model, choice.why)};
   for (const ModelInfo& info : list_models()) {
-    const std::string remark = info.model == choice.model ? "what auto takes here" : info.reason;
-    fmt::print("{:<10} {:<10} {:<32} {}\n", info.model, info.available ? "yes" : "no",
-               fmt::format("{}", fmt::join(info.architectures, ", ")), remark);
+    std::string row = fmt::format("{:<12} {:<9}", info.model, info.available ? "yes" : "no");
+    for (const std::string_view name : architectures) {
+      const auto refused =
+          std::ranges::find(info.refusals, name, &ModelInfo::Refusal::architecture);
+      const bool fits = refused == info.refusals.end();
+      row += fmt::format("  {:<{}}", fits ? "yes" : "-", name.size());
+      if (!fits) remarks.push_back(fmt::format("{}, {}: {}", info.model, name, refused->reason));
+    }
+    row.erase(row.find_last_not_of(' ') + 1);
+    fmt::print("{}\n", row);
+    if (!info.available) remarks.push_back(fmt::format("{}: {}", info.model, info.reason));
   }
+  fmt::print("\n{}\n", fmt::join(remarks, "\n"));
   return 0;
 }
 
 }  // namespace
 
 void add_models(CLI::App& app, Run& run) {
-  auto* command =
-      app.add_subcommand("models", "which I/O models work on this machine, and why not");
+  auto* command = app.add_subcommand(
+      "models", "which I/O models work on this machine, under which architectures, and why not");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "for programs");
   command->footer("Example:\n  polyio models --json");

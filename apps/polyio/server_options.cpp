@@ -4,6 +4,16 @@
 #include "commands.hpp"
 
 namespace polyio::app {
+namespace {
+
+std::string with_new_lines(std::string text) {
+  for (std::size_t at = 0; (at = text.find("\\n", at)) != std::string::npos; ++at) {
+    text.replace(at, 2, "\n");
+  }
+  return text;
+}
+
+}  // namespace
 
 void add_span(CLI::App& command, const std::string& name, Nanoseconds& span,
               const std::string& help) {
@@ -48,10 +58,14 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
       ->capture_default_str();
   command
       .add_option("--architecture", options.architecture,
-                  "who runs it: loop, loops; thread-per-connection with --model blocking "
-                  "[the model's first]")
+                  "who runs it: loop, loops, thread-per-connection, thread-pool, prefork, "
+                  "process-per-connection, iterative; 'polyio models' tells what goes together "
+                  "[loop; thread-per-connection with --model blocking]")
       ->type_name("ARCHITECTURE");
-  command.add_option("--workers", options.workers, "how many loops [one per core]")
+  command
+      .add_option("--workers", options.workers,
+                  "how many loops, threads of the pool or processes [one per core; thread-pool 64; "
+                  "prefork with --model blocking 16]")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
   command.add_option("--backlog", options.backlog, "connections the kernel queues, see listen(2)")
@@ -63,6 +77,21 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
                   "served at once; further ones wait their turn [as many as there are descriptors]")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
+  command
+      .add_option("--max-waiting", options.max_waiting,
+                  "accepted connections that wait for a place, past which clients are turned away; "
+                  "needs a ceiling [none are accepted to wait; 128 where each worker serves one]")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  command
+      .add_option("--refusal", options.refusal,
+                  "what a client is sent that is turned away; \\n is a new line [a reset]")
+      ->transform(with_new_lines)
+      ->type_name("TEXT");
+  command
+      .add_option("--accepting", options.accepting,
+                  "how connections get to the loops: hand-over, shared, reuseport [hand-over]")
+      ->type_name("WAY");
   add_span(command, "--idle-timeout", options.idle_timeout,
            "close a connection without progress for so long, such as 90s [never]");
   add_span(command, "--drain-timeout", options.drain_timeout,

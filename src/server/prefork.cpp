@@ -42,9 +42,11 @@ class Prefork final : public Supervisor {
   };
 
   void begin() override;
+  // Each worker was ready once, or could not be: who comes at the start is not turned away.
+  bool begun() const override { return settled_ >= posts_.size(); }
   void serve(os::UniqueFd socket) override;
   void heard(Child& child, char word) override;
-  void ended(Child& child, bool crashed) override;
+  void ended(Child& child) override;
   void reload() override;
   Deadline next_deadline() const override;
   void time_passed() override;
@@ -57,11 +59,13 @@ class Prefork final : public Supervisor {
   void ready(Child& child);
   void set_idle(Child& child);
   void count_places();
+  void drop_place();
   void replace_later(Post& post, Nanoseconds lived);
 
   const bool hands_over_;
   std::vector<Post> posts_;
   std::map<std::uint64_t, Work> works_;
+  std::size_t settled_ = 0;
 };
 
 void Prefork::begin() {
@@ -91,6 +95,7 @@ std::uint64_t Prefork::start(std::size_t post) {
   }
   if (!child) {
     shared_.log(fmt::format("a worker can't be started: {}", error.message()));
+    ++settled_;
     replace_later(posts_[post], Nanoseconds::zero());
     return 0;
   }
@@ -131,10 +136,8 @@ int Prefork::run_child(std::size_t seat, os::UniqueFd channel) {
 }
 
 int Prefork::run_loop(std::size_t seat, os::UniqueFd channel) {
-  auto copy = os::duplicate(listener().get());
-  if (!copy) throw std::system_error(copy.error(), "dup");
-  std::vector<os::UniqueFd> listeners;
-  listeners.push_back(std::move(*copy));
+  std::vector<os::UniqueFd> listeners;  // no copy stays: the port closes with the last one
+  listeners.push_back(take_listener());
   const auto loop = make_loops(shared_, std::move(listeners), shared_.seats()[seat]);
   const ChildSignals signals([&loop](Stop how) { loop->stop(how); });
   loop->run([&] { (void)os::send_message(channel.get(), word_ready); });
@@ -164,10 +167,7 @@ void Prefork::heard(Child& child, char word) {
   Work& work = works_[child.id];
   if (word != word_served || !work.busy) return;
   work.busy = false;
-  if (child.asked_to_end) {
-    (void)room_.give_up_place();
-    return count_places();
-  }
+  if (child.asked_to_end) return drop_place();
   if (auto next = room_.give_up_place()) {
     work.busy = true;
     const auto sent = os::send_message(child.channel.get(), word_connection, next->get());
@@ -178,6 +178,7 @@ void Prefork::heard(Child& child, char word) {
 }
 
 void Prefork::ready(Child& child) {
+  ++settled_;
   for (Post& post : posts_) {
     if (post.follower != child.id) continue;
     post.follower = 0;
@@ -215,21 +216,27 @@ void Prefork::serve(os::UniqueFd socket) {
     return;
   }
   shared_.refuse(std::move(socket), "no worker could take it");
+  drop_place();
+}
+
+// Nobody takes the place: its worker goes.
+void Prefork::drop_place() {
+  room_.set_places(0);
   (void)room_.give_up_place();
   count_places();
 }
 
-void Prefork::ended(Child& child, bool crashed) {
+void Prefork::ended(Child& child) {
   const Work work = works_[child.id];
   works_.erase(child.id);
   if (hands_over_) {
-    room_.set_places(0);  // nobody takes the place
-    if (work.busy) (void)room_.give_up_place();
+    if (work.busy) drop_place();
     count_places();
   } else {
     shared_.seats()[work.seat].active.store(0);
     shared_.seats()[work.seat].waiting.store(0);
   }
+  ++settled_;
   if (stopping()) return;
   const Nanoseconds lived = monotonic_now() - child.born;
   for (Post& post : posts_) {
@@ -242,7 +249,6 @@ void Prefork::ended(Child& child, bool crashed) {
       if (post.follower == 0) replace_later(post, lived);
     }
   }
-  (void)crashed;
 }
 
 // First the new one, and the old one goes once that accepts; the listening socket is open all the

@@ -44,7 +44,7 @@ class ProcessPerConnection final : public Supervisor {
     return 0;
   }
 
-  void ended(Child&, bool) override {
+  void ended(Child&) override {
     if (auto next = room_.give_up_place()) serve(std::move(*next));
   }
 

@@ -159,7 +159,7 @@ void Supervisor::signal_all(int number) {
 
 void Supervisor::watch_listener() {
   const bool wanted =
-      accepts_ && !stopping_ && rests_until_ <= monotonic_now() && room_.may_accept();
+      accepts_ && !stopping_ && begun() && rests_until_ <= monotonic_now() && room_.may_accept();
   if (wanted == watched_) return;
   watched_ = wanted;
   if (wanted) {
@@ -241,7 +241,7 @@ void Supervisor::reap(Child& child) {
     shared_.counters().workers_crashed.fetch_add(1, std::memory_order_relaxed);
     shared_.log(fmt::format("process {} {}", child.process.pid(), status.text()));
   }
-  ended(child, crashed);
+  ended(child);
   children_.remove_if([&](const Child& one) { return &one == &child; });
   shared_.counters().workers.store(children_.size(), std::memory_order_relaxed);
 }

@@ -35,11 +35,13 @@ class Supervisor : public Architecture {
 
   // --- what the architectures fill in ---
   virtual void begin() {}
+  // Whether connections can be taken at all yet.
+  virtual bool begun() const { return true; }
   // A connection that has a place.
   virtual void serve(os::UniqueFd) {}
   virtual void heard(Child&, char) {}
-  // Reaped already; forgotten afterwards. It was counted as a crash when `crashed`.
-  virtual void ended(Child& child, bool crashed) = 0;
+  // Reaped already; forgotten afterwards.
+  virtual void ended(Child& child) = 0;
   virtual void reload() = 0;
   virtual Deadline next_deadline() const { return never; }
   virtual void time_passed() {}
@@ -52,7 +54,7 @@ class Supervisor : public Architecture {
   void retire(Child& child) { signal(child, retire_signal); }
   Child* find(std::uint64_t id) noexcept;
   bool stopping() const noexcept { return stopping_; }
-  const os::UniqueFd& listener() const noexcept { return listener_; }
+  os::UniqueFd take_listener() noexcept { return std::move(listener_); }  // in a child
   std::list<Child>& children() noexcept { return children_; }
 
   ServerShared& shared_;

@@ -56,10 +56,15 @@ def positions():
             for architecture in entry["architectures"]]
 
 
+# Architectures whose connections meet in one process's memory.
+TOGETHER = ("loop", "loops", "thread-per-connection", "thread-pool")
+
+
 def options_of(model, architecture):
     """With several loops: more of them than the machine may have cores."""
     options = ["--model", model, "--architecture", architecture]
-    return options + (["--workers", "3"] if architecture == "loops" else [])
+    several = architecture == "loops" or (architecture == "prefork" and model != "blocking")
+    return options + (["--workers", "3"] if several else [])
 
 
 def reset_on_close(sock):
@@ -328,9 +333,11 @@ class LineClient:
 class TestCase(unittest.TestCase):
     maxDiff = 2000
 
-    def on_every_position(self, check):
+    def on_every_position(self, check, architectures=None):
         """Calls `check(options)` for every model and architecture that works here."""
         for model, architecture in positions():
+            if architectures and architecture not in architectures:
+                continue
             with self.subTest(model=model, architecture=architecture):
                 check(options_of(model, architecture))
 

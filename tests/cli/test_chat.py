@@ -52,7 +52,7 @@ class EveryPosition(TestCase):
         def run_one(options):
             with Server("chat", *options) as server:
                 check(server)
-        self.on_every_position(run_one)
+        self.on_every_position(run_one, TOGETHER)
 
     def everybody_gets(self, clients, *lines):
         for client in clients:

@@ -94,6 +94,13 @@ class Peer {
     }
     return all;
   }
+  // Waits for the end without a word: 0 end of file, else an errno value.
+  int end_reason() {
+    char byte = 0;
+    const ssize_t got = ::recv(socket_.get(), &byte, 1, 0);
+    EXPECT_LE(got, 0);
+    return got < 0 ? errno : 0;
+  }
   std::string read_to_end() { return read(SIZE_MAX); }
   bool anything_there() {
     char byte = 0;

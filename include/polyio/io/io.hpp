@@ -142,7 +142,7 @@ class Io {
     progress_.store(progress_.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
   }
   void run_ready();
-  void drop_works();
+  void drop_works();  // or the blocking model's timekeeper would run them after the end
   void wait();
   bool spin(Deadline until);
   bool start(Op& op);

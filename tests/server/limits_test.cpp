@@ -1,0 +1,79 @@
+#include "server/limits_cases.hpp"
+
+#include <polyio/io/task_group.hpp>
+
+namespace polyio::server_test {
+namespace {
+
+POLYIO_ON_DIALS(Limits, false);
+
+class Iterative : public ServerTest {};
+INSTANTIATE_TEST_SUITE_P(All, Iterative, testing::ValuesIn([] {
+                           auto all = all_dials(false);
+                           std::erase_if(all, [](const Dials& dials) {
+                             return dials.architecture != "iterative";
+                           });
+                           return all;
+                         }()),
+                         dials_name);
+
+TEST_P(Iterative, ASecondClientWaitsUntilTheFirstHasGone) {
+  Running running(options(), echo);
+  running.start();
+  Peer first = running.connect(), second = running.connect();
+  first.expect_echo("first");
+  second.send("second");
+  for (int i = 0; i < 100; ++i) first.expect_echo("still the first");
+  EXPECT_FALSE(second.anything_there());
+  EXPECT_EQ(running.statistics().active, 1u);
+  first.finish();
+  EXPECT_EQ(second.read(6), "second");
+}
+
+TEST_P(Iterative, ASecondTaskIsRefusedWhereItWouldNeedAThread) {
+  std::atomic<bool> spawned{false};
+  std::error_code error;
+  Running running(options(), [&](Io& io, Stream stream) -> Task<> {
+    auto child = [&]() -> Task<> {
+      spawned = true;
+      co_return;
+    };
+    auto body = [&](TaskGroup& group) -> Task<> {
+      const auto result = group.spawn(child());
+      if (!result) error = result.error();
+      co_return;
+    };
+    co_await with_task_group(io, body);
+    co_await echo(io, std::move(stream));
+  });
+  running.start();
+  running.connect().expect_echo("x");
+  running.finish();
+  const bool blocking = GetParam().model == "blocking";
+  EXPECT_EQ(spawned, !blocking);
+  EXPECT_EQ(error, blocking ? make_error_code(Errc::concurrency_unavailable) : std::error_code());
+}
+
+// Every way in which loops get their connections serves and stops alike.
+TEST(ServerLoops, AcceptInThreeWays) {
+  for (const Dials& dials : all_dials(false)) {
+    if (dials.architecture != "loops") continue;
+    for (const char* way : {"hand-over", "shared", "reuseport"}) {
+      SCOPED_TRACE(dials.model + " " + way);
+      ServerOptions options{.model = dials.model, .architecture = "loops", .workers = 3};
+      options.accepting = way;
+      options.signals = false;
+      Running running(options, echo);
+      running.start();
+      std::vector<Peer> peers;
+      for (int i = 0; i < 50; ++i) peers.push_back(running.connect());
+      for (Peer& peer : peers) peer.expect_echo("here");
+      EXPECT_EQ(running.statistics().active, 50u);
+      running.finish();
+      for (Peer& peer : peers) EXPECT_EQ(peer.read_to_end(), "");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace polyio::server_test
