@@ -50,7 +50,7 @@ Task<Result<Stream>> Acceptor::next() {
       co_return fail(stream.error());  // cancelled from outside
     }
   }
-  if (!std::exchange(retired_, true) && !listener_.stop_accepting()) listener_.close();
+  if (!std::exchange(retired_, true) && listener_ && !listener_.stop_accepting()) listener_.close();
   while (listener_) {
     auto stream = co_await listener_.accept();
     if (!stream) break;

@@ -23,6 +23,8 @@ class Acceptor {
   Task<Result<Stream>> next();
   // next() ends with those who are there. Also between calls of it.
   void stop() noexcept;
+  // next() is waiting for somebody.
+  bool accepting() const noexcept { return scope_ != nullptr; }
   // Stops listening: who connects from now on is refused by the kernel.
   void close() noexcept { listener_.close(); }
   // Lets next() ask the waiting room again. Thread-safe while the Io runs.

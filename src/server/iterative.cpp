@@ -19,8 +19,11 @@ class Iterative final : public Architecture {
       : room_(shared, {}, shared.seats()[0]),
         solo_(shared, lone_driver(shared)),
         acceptor_(shared, room_, solo_.io()) {
-    acceptor_.listen(std::move(listener));
-    solo_.set_on_stop([this] { acceptor_.stop(); });
+    acceptor_.listen(std::move(listener), true);  // nobody is accepted ahead
+    solo_.set_on_stop([this] {
+      acceptor_.stop();
+      if (!acceptor_.accepting()) acceptor_.close();  // not only after the handler's end
+    });
   }
   void run(const std::function<void()>& ready) override {
     ready();

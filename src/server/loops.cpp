@@ -122,6 +122,7 @@ void Loops::run(const std::function<void()>& ready) {
     }
     // Before anything is accepted, or connections could take the descriptors a loop needs.
     for (std::size_t i = 1; i < workers_.size(); ++i) begun.acquire();
+    for (auto& worker : workers_) worker->begin();
     ready();
   } catch (...) {
     stop(Stop::cut);

@@ -32,15 +32,22 @@ std::unique_ptr<Io> ThreadCrew::make_io() {
 
 void ThreadCrew::begin() {
   if (!pool_) return;
+  std::counting_semaphore<> begun(0);
+  begun_ = &begun;
   try {
     unsigned number = 0;
     for (Member& member : members_) {
+      member.io->post([&begun] { begun.release(); });
       member.thread = os::Thread([this, &member, number] {
         os::name_thread(fmt::format("pool-{}", number).c_str());
         run(member, {});
       });
       ++number;
     }
+    for (std::size_t i = 0; i < members_.size(); ++i) begun.acquire();
+    const std::lock_guard lock(mutex_);
+    begun_ = nullptr;
+    if (failure_) std::rethrow_exception(failure_);
   } catch (...) {
     end();
     throw;
@@ -93,6 +100,11 @@ void ThreadCrew::run(Member& self, os::UniqueFd first) {
     io.run(work(io, std::move(first)));
   } catch (const std::exception& error) {
     if (first) refuse(std::move(first), error.what());
+    const std::lock_guard lock(mutex_);
+    if (pool_ && begun_) {
+      failure_ = std::current_exception();
+      begun_->release();
+    }
   }
   std::unique_ptr<Io> io;  // goes when the lock is given up
   const std::lock_guard lock(mutex_);

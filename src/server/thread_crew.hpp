@@ -8,6 +8,7 @@
 #include <optional>
 #include <polyio/os/thread.hpp>
 #include <polyio/sync/queue.hpp>
+#include <semaphore>
 
 #include "waiting_room.hpp"
 
@@ -61,7 +62,9 @@ class ThreadCrew {
   std::mutex mutex_;
   std::list<Member> members_;
   std::size_t ended_ = 0;
-  bool drained_ = false, cut_ = false;  // new members' Ios are, too
+  std::counting_semaphore<>* begun_ = nullptr;  // while the pool begins
+  std::exception_ptr failure_;                  // why it could not
+  bool drained_ = false, cut_ = false;          // new members' Ios are, too
 };
 
 }  // namespace polyio

@@ -32,7 +32,6 @@ Worker::Worker(ServerShared& shared, WaitingRoom& room, std::unique_ptr<Driver> 
 Worker::~Worker() = default;
 
 void Worker::run(const Dispatch& dispatch) {
-  if (crew_) crew_->begin();
   {
     const std::lock_guard lock(stop_mutex_);
     running_ = true;

@@ -24,6 +24,10 @@ class Worker final : private TaskGroup::Supervisor, private ThreadCrew::Owner {
     crew_.emplace(shared_, room_, owner, io_, pool);
   }
 
+  // Starts the pool, if there is one. Throws what keeps it from starting.
+  void begin() {
+    if (crew_) crew_->begin();
+  }
   // Runs until stopped and drained. With an acceptor that listens it calls `dispatch` with each
   // stream.
   using Dispatch = std::function<void(Stream)>;

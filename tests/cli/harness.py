@@ -61,10 +61,12 @@ TOGETHER = ("loop", "loops", "thread-per-connection", "thread-pool")
 
 
 def options_of(model, architecture):
-    """With several loops: more of them than the machine may have cores."""
+    """With several loops: more of them than the machine may have cores. Where a worker serves one
+    connection: more than a test makes."""
     options = ["--model", model, "--architecture", architecture]
-    several = architecture == "loops" or (architecture == "prefork" and model != "blocking")
-    return options + (["--workers", "3"] if several else [])
+    if architecture == "thread-pool" or (architecture == "prefork" and model == "blocking"):
+        return options + ["--workers", "110"]
+    return options + (["--workers", "3"] if architecture in ("loops", "prefork") else [])
 
 
 def reset_on_close(sock):

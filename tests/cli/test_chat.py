@@ -4,7 +4,7 @@ import select
 import socket
 import subprocess
 
-from harness import DEADLINE, LineClient, Server, TestCase, main, wait_until
+from harness import DEADLINE, TOGETHER, LineClient, Server, TestCase, main, run, wait_until
 
 # 2026-11-21 03:20:17,123 run 4711 text: time, thread name, thread id, what happened
 LOGGED = r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \S+ \d+ "

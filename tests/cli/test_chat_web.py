@@ -1,7 +1,8 @@
 """The chat's other two protocols on the same port: HTTP and WebSocket."""
 import json
 
-from harness import LineClient, Server, TestCase, main, options_of, positions, receive_all
+from harness import (TOGETHER, LineClient, Server, TestCase, main, options_of, positions,
+                     receive_all)
 from websocket import BINARY, PING, PONG, TEXT, WebSocket, http
 
 POSITION = options_of("epoll", "loops")
@@ -216,6 +217,8 @@ class EveryPosition(TestCase):
     def test_stop(self):
         """A page and a line client talk; when the server stops the page is told so."""
         for model, architecture in positions():
+            if architecture not in TOGETHER:
+                continue
             with self.subTest(model=model, architecture=architecture), \
                     Server("chat", *options_of(model, architecture)) as server, \
                     LineClient(server) as a, WebSocket(server) as page:

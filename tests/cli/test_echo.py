@@ -52,7 +52,8 @@ class EveryPosition(TestCase):
             self.byte_at_a_time(server)
             self.half_close(server)
             self.megabyte(server)
-            self.stalled(server)
+            if server.architecture != "iterative":  # there the first one would hold up all others
+                self.stalled(server)
 
     def tutorials(self, server):
         expected = [word.encode().upper() for word in WORDS]
@@ -115,15 +116,17 @@ class EveryPosition(TestCase):
             self.on_every_position(lambda options, number=number: self.stops(options, number))
 
     def stops(self, options, number):
-        with Server("echo", *options) as server, server.connect() as idle, \
-                server.connect() as busy:
-            for client in (idle, busy):
+        with Server("echo", *options) as server, server.connect() as busy, \
+                server.connect() as idle:
+            clients = [busy] if server.architecture == "iterative" else [busy, idle]
+            for client in clients:
                 client.sendall(b"x")
                 self.assertEqual(client.recv(1), b"X")
             busy.sendall(b"in flight " * 2000)
             server.signal(number)
             self.assertEqual(receive_all(busy), b"IN FLIGHT " * 2000)
-            self.assertEqual(receive_all(idle), b"")
+            if idle in clients:
+                self.assertEqual(receive_all(idle), b"")
             self.assertEqual(server.wait(), 0)
 
     def test_second_signal_cuts(self):
@@ -181,7 +184,7 @@ class CommandLine(TestCase):
 
     def test_bad_architecture(self):
         said = self.refused(1, "echo", "--model", "epoll", "--architecture", "x")
-        self.assertIn("use loop, loops", said)
+        self.assertIn("there are loop, loops", said)
         said = self.refused(1, "echo", "--model", "blocking", "--architecture", "loop")
         self.assertIn("use thread-per-connection", said)
 

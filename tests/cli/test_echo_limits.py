@@ -12,7 +12,8 @@ LITTLE = 32  # descriptors
 def one_per_model():
     seen = {}
     for model, architecture in positions():
-        seen[model] = options_of(model, architecture)  # the last one: loops where there are
+        if architecture in ("loops", "thread-per-connection"):
+            seen.setdefault(model, options_of(model, architecture))
     return seen.values()
 
 

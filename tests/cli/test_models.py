@@ -9,6 +9,8 @@ from harness import POLYIO, Server, TestCase, main, models, run
 
 NAMES = ["io_uring", "epoll", "epoll-et", "poll", "select", "sigio", "posix-aio", "nonblocking",
          "blocking"]
+ARCHITECTURES = ["loop", "loops", "thread-per-connection", "thread-pool", "prefork",
+                 "process-per-connection", "iterative"]
 
 
 def strace_problem():
@@ -36,21 +38,36 @@ class Models(TestCase):
         listed = models()
         self.assertEqual([entry["model"] for entry in listed], NAMES)
         for entry in listed:
-            self.assertEqual(list(entry), ["model", "available", "reason", "architectures"])
+            self.assertEqual(list(entry),
+                             ["model", "available", "reason", "architectures", "refusals"])
             self.assertIsInstance(entry["available"], bool)
             self.assertIsInstance(entry["reason"], str)
             self.assertEqual(entry["available"], entry["reason"] == "")
-            blocking = entry["model"] == "blocking"
-            self.assertEqual(entry["architectures"],
-                             ["thread-per-connection"] if blocking else ["loop", "loops"])
+            self.assertEqual(sorted([*entry["architectures"], *entry["refusals"]]),
+                             sorted(ARCHITECTURES))
+            self.assertTrue(all(entry["refusals"].values()), "a reason for each")
+            self.assertEqual(sorted(entry["refusals"]),
+                             ["loop", "loops"] if entry["model"] == "blocking" else [])
+
+    def test_what_is_listed_as_refused_is_refused_with_the_reason(self):
+        for entry in models():
+            for architecture, reason in entry["refusals"].items():
+                done = run("echo", "--listen", "127.0.0.1:0", "--model", entry["model"],
+                           "--architecture", architecture, text=True)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertIn(reason, done.stderr)
 
     def test_table(self):
         done = run("models", text=True)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         lines = done.stdout.splitlines()
-        self.assertEqual(lines[0].split(), ["MODEL", "AVAILABLE", "ARCHITECTURES", "REMARK"])
-        self.assertEqual([line.split()[0] for line in lines[1:]], NAMES)
-        self.assertEqual(done.stdout.count("what auto takes here"), 1)
+        self.assertEqual(lines[0].split(), ["MODEL", "AVAILABLE", *ARCHITECTURES])
+        rows = [line.split() for line in lines[1:lines.index("")]]
+        self.assertEqual([row[0] for row in rows], NAMES)
+        for row, entry in zip(rows, models()):
+            fits = [name for name, word in zip(ARCHITECTURES, row[2:]) if word == "yes"]
+            self.assertEqual(fits, entry["architectures"])
+        self.assertIn("one blocking call would hold up all connections", done.stdout)
 
 
 @unittest.skipIf(PROBLEM, PROBLEM)
