@@ -31,9 +31,14 @@ struct Refusal {
 
 constexpr std::string_view one_call = "one blocking call would hold up all connections of the loop";
 constexpr std::array<Refusal, 2> blocking_refusals{{{"loop", one_call}, {"loops", one_call}}};
-constexpr std::array<Refusal, 1> sigio_refusals{
-    {{"thread-per-connection",
-      "each thread would need a real-time signal of its own, of which a process has about 30"}}};
+constexpr std::string_view a_signal_each =
+    "each thread would need a real-time signal of its own, of which a process has about 30";
+constexpr std::array<Refusal, 2> sigio_refusals{
+    {{"thread-per-connection", a_signal_each}, {"thread-pool", a_signal_each}}};
+constexpr std::string_view a_core_each = "each of its threads or processes would burn a core";
+constexpr std::array<Refusal, 3> nonblocking_refusals{{{"thread-per-connection", a_core_each},
+                                                       {"thread-pool", a_core_each},
+                                                       {"process-per-connection", a_core_each}}};
 constexpr std::array<Refusal, 1> posix_aio_refusals{
     {{"thread-per-connection",
       "the helper threads that do its calls are shared by the whole process"}}};
@@ -80,7 +85,7 @@ std::vector<ModelInfo> list_models() {
           row("select"),
           row("sigio", "", sigio_refusals),
           row("posix-aio", posix_aio_problem(), posix_aio_refusals),
-          row("nonblocking"),
+          row("nonblocking", "", nonblocking_refusals),
           row("blocking", "", blocking_refusals)};
 }
 

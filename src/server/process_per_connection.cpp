@@ -37,10 +37,15 @@ class ProcessPerConnection final : public Supervisor {
     return false;
   }
 
+  // What the child lacks (descriptors, a thread for its signals) is a refusal and no crash.
   static int run_child(ServerShared& shared, os::UniqueFd socket) {
-    Solo solo(shared, shared.new_driver());
-    const ChildSignals signals([&solo](Stop how) { solo.stop(how); });
-    solo.run(solo.serve_socket(std::move(socket)));
+    try {
+      Solo solo(shared, shared.new_driver());
+      const ChildSignals signals([&solo](Stop how) { solo.stop(how); });
+      solo.run(solo.serve_socket(std::move(socket)));
+    } catch (const std::exception& error) {
+      shared.refuse(std::move(socket), error.what());
+    }
     return 0;
   }
 

@@ -101,6 +101,12 @@ class Peer {
     EXPECT_LE(got, 0);
     return got < 0 ? errno : 0;
   }
+  // `count` bytes, but all to the end where it does not begin with an echo of "x".
+  std::string read_to_end_or(std::size_t count) {
+    std::string text = read(count);
+    if (text == "x") return text;
+    return text + read_to_end();
+  }
   std::string read_to_end() { return read(SIZE_MAX); }
   bool anything_there() {
     char byte = 0;
@@ -172,9 +178,12 @@ inline bool forks(const std::string& architecture) {
 // A server that runs until this is destroyed or finish() is called.
 class Running {
  public:
-  // `before` runs in the server's process, where it has one of its own, before the server does.
+  // `before` runs first of all in the server's process, which is one of its own then. Not with
+  // model blocking and an architecture that does not fork: making that one makes a thread.
   Running(ServerOptions options, Handler handler, std::function<void()> before = {}) {
     const bool in_process = forks(options.architecture) || before;
+    by_signal_ = !forks(options.architecture) && before;  // no stop() reaches it there
+    options.signals = options.signals || by_signal_;
     options.log = [this](std::string_view line) { log.write(line); };
     server.emplace(std::move(options), std::move(handler));
     if (in_process) fork_server(std::move(before));
@@ -193,7 +202,8 @@ class Running {
   }
   // Asks it to stop and waits until it has.
   void finish() {
-    server->stop();
+    if (by_signal_ && child_) child_->signal(SIGTERM);
+    if (!by_signal_) server->stop();
     join();
   }
   void join() {
@@ -266,6 +276,7 @@ class Running {
 
   std::optional<os::ChildProcess> child_;
   os::UniqueFd gate_;
+  bool by_signal_ = false;
   Event ended_;
   std::jthread thread_;
 };
