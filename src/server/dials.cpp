@@ -65,8 +65,11 @@ void settle_model(ServerOptions& options) {
     refuse("architecture {} can't serve connections that meet in memory: {}; use {}",
            options.architecture, why, join(fit));
   }
-  if (options.spin > Nanoseconds::zero() && options.model == "blocking") {
-    refuse("model blocking can't spin: it has no loop that waits");
+  if (options.spin > Nanoseconds::zero()) {
+    if (options.model == "blocking") {
+      refuse("model blocking can't spin: it has no loop that waits");
+    }
+    if (options.model == "nonblocking") refuse("model nonblocking can't spin: it always does");
   }
   if (options.poll_interval > Nanoseconds::zero() && options.model != "nonblocking") {
     refuse("a poll interval is for model nonblocking; {} doesn't poll", options.model);

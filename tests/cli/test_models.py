@@ -11,6 +11,10 @@ NAMES = ["io_uring", "epoll", "epoll-et", "poll", "select", "sigio", "posix-aio"
          "blocking"]
 ARCHITECTURES = ["loop", "loops", "thread-per-connection", "thread-pool", "prefork",
                  "process-per-connection", "iterative"]
+REFUSED = {"sigio": ["thread-per-connection", "thread-pool"],
+           "posix-aio": ["thread-per-connection"],
+           "nonblocking": ["process-per-connection", "thread-per-connection", "thread-pool"],
+           "blocking": ["loop", "loops"]}
 
 
 def strace_problem():
@@ -46,8 +50,7 @@ class Models(TestCase):
             self.assertEqual(sorted([*entry["architectures"], *entry["refusals"]]),
                              sorted(ARCHITECTURES))
             self.assertTrue(all(entry["refusals"].values()), "a reason for each")
-            self.assertEqual(sorted(entry["refusals"]),
-                             ["loop", "loops"] if entry["model"] == "blocking" else [])
+            self.assertEqual(sorted(entry["refusals"]), REFUSED.get(entry["model"], []))
 
     def test_what_is_listed_as_refused_is_refused_with_the_reason(self):
         for entry in models():
