@@ -33,8 +33,12 @@ constexpr std::string_view one_call = "one blocking call would hold up all conne
 constexpr std::array<Refusal, 2> blocking_refusals{{{"loop", one_call}, {"loops", one_call}}};
 constexpr std::string_view a_signal_each =
     "each thread would need a real-time signal of its own, of which a process has about 30";
-constexpr std::array<Refusal, 2> sigio_refusals{
-    {{"thread-per-connection", a_signal_each}, {"thread-pool", a_signal_each}}};
+// F_SETOWN(2) is the open file's, and a forked process has the same open file.
+constexpr std::array<Refusal, 3> sigio_refusals{
+    {{"thread-per-connection", a_signal_each},
+     {"thread-pool", a_signal_each},
+     {"prefork",
+      "the processes share one listening socket, whose signals go to one of them only"}}};
 constexpr std::string_view a_core_each = "each of its threads or processes would burn a core";
 constexpr std::array<Refusal, 3> nonblocking_refusals{{{"thread-per-connection", a_core_each},
                                                        {"thread-pool", a_core_each},

@@ -121,6 +121,9 @@ void settle_accepting(ServerOptions& options) {
   if (how == "reuseport" && options.listen.starts_with("unix:")) {
     refuse("a Unix socket has one queue only: use --accepting shared or hand-over");
   }
+  if (how == "shared" && options.model == "sigio") {
+    refuse("the signals of a socket go to one loop only: use --accepting hand-over or reuseport");
+  }
   if (how.empty()) options.accepting = "hand-over";
 }
 

@@ -11,7 +11,7 @@ NAMES = ["io_uring", "epoll", "epoll-et", "poll", "select", "sigio", "posix-aio"
          "blocking"]
 ARCHITECTURES = ["loop", "loops", "thread-per-connection", "thread-pool", "prefork",
                  "process-per-connection", "iterative"]
-REFUSED = {"sigio": ["thread-per-connection", "thread-pool"],
+REFUSED = {"sigio": ["prefork", "thread-per-connection", "thread-pool"],
            "posix-aio": ["thread-per-connection"],
            "nonblocking": ["process-per-connection", "thread-per-connection", "thread-pool"],
            "blocking": ["loop", "loops"]}
