@@ -88,9 +88,7 @@ Loops::Loops(ServerShared& shared, std::vector<os::UniqueFd> listeners, Seat& se
     workers_[0]->employ(pool ? std::optional(options.workers) : std::nullopt);
   }
   room_.set_wake([this] {
-    for (auto& worker : workers_) {
-      if (worker->acceptor().listens()) worker->acceptor().look_again();
-    }
+    for (auto& worker : workers_) worker->look_again();
   });
 }
 

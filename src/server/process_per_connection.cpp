@@ -44,7 +44,7 @@ class ProcessPerConnection final : public Supervisor {
       const ChildSignals signals([&solo](Stop how) { solo.stop(how); });
       solo.run(solo.serve_socket(std::move(socket)));
     } catch (const std::exception& error) {
-      shared.refuse(std::move(socket), error.what());
+      shared.refuse(std::move(socket), std::string("no process: ") + error.what());
     }
     return 0;
   }

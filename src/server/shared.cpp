@@ -68,7 +68,7 @@ void ServerShared::handler_threw(const std::exception_ptr& exception) noexcept {
 void ServerShared::refuse(os::UniqueFd socket, std::string_view why) noexcept {
   counters().refused.fetch_add(1, std::memory_order_relaxed);
   turn_away(std::move(socket), options.refusal);
-  if (told_.exchange(true, std::memory_order_relaxed)) return;
+  if (counters().told.exchange(true, std::memory_order_relaxed)) return;
   try {
     log(fmt::format("a connection was refused: {}", why));
   } catch (...) {

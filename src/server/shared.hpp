@@ -14,6 +14,7 @@ namespace polyio {
 struct Counters {
   using Count = std::atomic<std::uint64_t>;
   Count accepted, failed, refused, turned_away, accept_errors, cut, workers_crashed, workers;
+  std::atomic<bool> told;       // that connections are refused
   std::atomic<unsigned> stops;  // calls of Server::stop() and signals
 };
 
@@ -42,12 +43,11 @@ struct ServerShared {
   // A connection that was accepted and can't be served is sent the refusal text, or reset, counted
   // as refused, and that is told once until admitted() is called.
   void refuse(os::UniqueFd socket, std::string_view why) noexcept;
-  void admitted() noexcept { told_.store(false, std::memory_order_relaxed); }
+  void admitted() noexcept { counters().told.store(false, std::memory_order_relaxed); }
 
  private:
   os::SharedMemory memory_;
   std::span<Seat> seats_;
-  std::atomic<bool> told_{false};
 };
 
 // Tells the client that it is not served, without waiting for it: `text`, then the end; without a

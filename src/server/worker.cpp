@@ -174,15 +174,22 @@ void Worker::connection_ended() {
 void Worker::connection_left() noexcept {
   load_.fetch_sub(1);
   if (!stopping_) return;
-  if (crew_) {  // on a thread of the crew
-    surely([&] {
-      io_.post([this] {
-        if (main_job_) io_.unpark(*main_job_);
-      });
-    });
-  } else if (main_job_) {
-    io_.unpark(*main_job_);
+  if (!crew_) {
+    if (main_job_) io_.unpark(*main_job_);
+    return;
   }
+  const std::lock_guard lock(stop_mutex_);  // on a thread of the crew: the main job may be gone
+  if (!running_) return;
+  surely([&] {
+    io_.post([this] {
+      if (main_job_) io_.unpark(*main_job_);
+    });
+  });
+}
+
+void Worker::look_again() {
+  const std::lock_guard lock(stop_mutex_);
+  if (running_) acceptor_.look_again();
 }
 
 // Counted at once, so that a burst of connections is spread while the posts are on their way.

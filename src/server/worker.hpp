@@ -41,6 +41,8 @@ class Worker final : private TaskGroup::Supervisor, private ThreadCrew::Owner {
   // In a thread of the crew.
   void serve_in_thread(Stream stream);
 
+  // Its acceptor may find room now. Thread-safe.
+  void look_again();
   std::size_t load() const noexcept { return load_.load(); }
   Io& io() noexcept { return io_; }
   Acceptor& acceptor() noexcept { return acceptor_; }

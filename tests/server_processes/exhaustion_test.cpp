@@ -75,8 +75,7 @@ TEST(Exhaustion, OfProcessesIsARefusalAndARecovery) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can become the user whose processes are counted";
   exhaust(
       {.model = "poll", .architecture = "process-per-connection"},
-      [] { limit_threads(POLYIO_TSAN ? 30 : 20); },
-      "a connection was refused: no process: Resource temporarily unavailable");
+      [] { limit_threads(POLYIO_TSAN ? 30 : 20); }, "a connection was refused: no process: ");
 }
 
 TEST(Exhaustion, OfDescriptorsLeavesTheRestInTheBacklog) {

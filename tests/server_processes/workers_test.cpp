@@ -106,7 +106,7 @@ TEST_P(Workers, ThatComeAndGoLeaveNoZombie) {
   const std::size_t stay = prefork() ? 2 : 0;
   EXPECT_TRUE(until([&] { return children_of(running.pid()).size() == stay; }));
   EXPECT_FALSE(has_zombie(running.pid()));
-  EXPECT_EQ(running.statistics().workers, stay);
+  EXPECT_TRUE(until([&] { return running.statistics().workers == stay; }));
   EXPECT_EQ(running.statistics().workers_crashed, 0u);
 }
 
@@ -120,8 +120,8 @@ TEST_P(Workers, EndWhenTheirSupervisorIsKilled) {
     peers.push_back(running.connect());
     EXPECT_NE(ask(peers.back()), 0);
   }
+  EXPECT_TRUE(until([&] { return children_of(running.pid()).size() == 3; }));
   const auto workers = children_of(running.pid());
-  EXPECT_EQ(workers.size(), 3u);
   running.kill();
   for (Peer& peer : peers) EXPECT_EQ(peer.read_to_end(), "");  // they drain
   for (const pid_t worker : workers) EXPECT_TRUE(until([&] { return gone(worker); })) << worker;
@@ -188,6 +188,7 @@ TEST_P(Prefork, ReloadLosesNobody) {
   running.start();
   Peer witness = running.connect();
   const pid_t before = ask(witness);
+  EXPECT_TRUE(until([&] { return children_of(running.pid()).size() == 3; }));
   const auto old_workers = children_of(running.pid());
   std::atomic<bool> over{false};
   std::atomic<int> answered{0}, lost{0};
