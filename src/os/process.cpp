@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -8,9 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <polyio/base/sanitizers.hpp>
 #include <polyio/os/process.hpp>
@@ -57,28 +58,24 @@ bool harmless(const std::string& task) {
 }
 
 std::size_t count_tasks() {
-  DIR* const tasks = ::opendir("/proc/self/task");
-  if (!tasks) return 1;
+  std::error_code error;
   std::size_t count = 0;
-  while (const dirent* entry = ::readdir(tasks)) {
-    if (entry->d_name[0] != '.') ++count;
+  const std::filesystem::directory_iterator end;
+  for (std::filesystem::directory_iterator at("/proc/self/task", error); at != end && !error;
+       at.increment(error)) {
+    // The first one is ours; what the others are is asked only when there are any.
+    if (count == 0 || !harmless(at->path().filename().string())) ++count;
   }
-  if (count > 1 + POLYIO_TSAN) {  // TSan has a thread of its own, and sees to fork(2) itself
-    ::rewinddir(tasks);
-    count = 0;
-    while (const dirent* entry = ::readdir(tasks)) {
-      if (entry->d_name[0] != '.' && !harmless(entry->d_name)) ++count;
-    }
-  }
-  ::closedir(tasks);
-  return count - (POLYIO_TSAN && count > 1 ? 1 : 0);
+  // TSan has a thread of its own, and sees to fork(2) itself.
+  return std::max<std::size_t>(count, 1) - (POLYIO_TSAN && count > 1 ? 1 : 0);
 }
 
 }  // namespace
 
 std::string ExitStatus::text() const {
   if (signal == 0) return "ended with code " + std::to_string(code);
-  return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
+  const char* const name = ::sigdescr_np(signal);
+  return "was killed by signal " + std::to_string(signal) + " (" + (name ? name : "?") + ")";
 }
 
 void ChildProcess::signal(int number) const noexcept {

@@ -56,8 +56,8 @@ void ThreadCrew::begin() {
 
 void ThreadCrew::serve(os::UniqueFd socket) {
   if (pool_) {
-    const auto pushed = queue_.try_push(std::move(socket));
-    if (!pushed) refuse(std::move(socket), "the pool has ended");
+    auto& kept = socket;  // when it can't be pushed, it is as it was
+    if (!queue_.try_push(std::move(socket))) refuse(std::move(kept), "the pool has ended");
     return;
   }
   reap(false);
