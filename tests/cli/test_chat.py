@@ -222,5 +222,17 @@ class EveryPosition(TestCase):
             self.assertNotIn(" cut ", server.log())
 
 
+class WhereItCannotRun(TestCase):
+    def test_rooms_need_one_process_that_serves_several(self):
+        for architecture, why in (("prefork", "a memory of its own"),
+                                  ("process-per-connection", "a memory of its own"),
+                                  ("iterative", "one connection is served at a time")):
+            done = run("chat", "--listen", "127.0.0.1:0", "--model", "epoll",
+                       "--architecture", architecture, text=True)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(why, done.stderr)
+            self.assertIn("use loop, loops, thread-per-connection, thread-pool", done.stderr)
+
+
 if __name__ == "__main__":
     main()
