@@ -136,14 +136,14 @@ std::optional<std::uint32_t> Connections::take() {
   const std::lock_guard lock(mutex_);
   if (free_.empty()) return std::nullopt;
   const std::uint32_t permit = free_.back();
-  free_.pop_back();
-  if (!pair(permit)) {
+  if (!pair(permit)) {  // std::bad_alloc leaves the permit where it is
     Pair* const made = new Pair;
     made->reader.index_ = permit * 2;
     made->writer.index_ = permit * 2 + 1;
     made->writer.writes = true;
     pairs_[permit].store(made, std::memory_order_release);
   }
+  free_.pop_back();
   return permit;
 }
 

@@ -77,23 +77,25 @@ const PosixAioDriver::Slot& PosixAioDriver::slot_of(Handle handle) const noexcep
   return const_cast<PosixAioDriver&>(*this).slot_of(handle);
 }
 
-Handle PosixAioDriver::open_slot(int fd) {
+// What a slot may need later is asked for here, so that neither a wait nor a close can fail.
+Handle PosixAioDriver::open_slot(os::UniqueFd fd) {
   if (free_slots_.empty()) {
     slots_.emplace_back();
+    free_slots_.reserve(slots_.capacity());
+    polled_.reserve(slots_.capacity() + 1);
+    polled_slots_.reserve(slots_.capacity() + 1);
     free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
   }
   const std::uint32_t index = free_slots_.back();
   free_slots_.pop_back();
-  slots_[index].fd = fd;
+  slots_[index].fd = fd.release();
   return {index, slots_[index].generation};
 }
 
 Result<Handle> PosixAioDriver::adopt_listener(int socket, bool) {
-  if (auto set = os::set_nonblocking(socket, true); !set) {
-    os::UniqueFd(socket).reset();
-    return fail(set.error());
-  }
-  return open_slot(socket);
+  os::UniqueFd owned(socket);
+  if (auto set = os::set_nonblocking(socket, true); !set) return fail(set.error());
+  return open_slot(std::move(owned));
 }
 
 Result<Handle> PosixAioDriver::adopt(int socket) {
@@ -101,14 +103,24 @@ Result<Handle> PosixAioDriver::adopt(int socket) {
   if (auto set = os::set_nonblocking(socket, false); !set) return fail(set.error());
   const auto type = type_of(socket);
   if (!type) return fail(type.error());
-  std::optional<std::uint32_t> permit;
-  if (*type != SOCK_DGRAM) {
-    permit = connections_.take();
-    if (!permit) return fail(EUSERS);
+  const Handle handle = open_slot(std::move(owned));
+  if (*type == SOCK_DGRAM) return handle;
+  const auto permit = take_permit();
+  if (!permit) {
+    finish_close(handle.slot);
+    return fail(permit.error());
   }
-  const Handle handle = open_slot(owned.release());
-  slots_[handle.slot].permit = permit.value_or(none);
+  slots_[handle.slot].permit = *permit;
   return handle;
+}
+
+Result<std::uint32_t> PosixAioDriver::take_permit() noexcept {
+  try {
+    if (const auto permit = connections_.take()) return *permit;
+    return fail(EUSERS);
+  } catch (const std::bad_alloc&) {
+    return fail(ENOMEM);
+  }
 }
 
 Result<os::UniqueFd> PosixAioDriver::release(Handle handle) {

@@ -71,7 +71,8 @@ class PosixAioDriver final : public SocketDriver {
 
   Slot& slot_of(Handle handle) noexcept;
   const Slot& slot_of(Handle handle) const noexcept;
-  Handle open_slot(int fd);
+  Handle open_slot(os::UniqueFd fd);
+  Result<std::uint32_t> take_permit() noexcept;
   void finish_close(std::uint32_t index) noexcept;
   static bool finish(Slot& slot, Op& op, std::int64_t result) noexcept;
 

@@ -65,7 +65,11 @@ int PosixAioDriver::submit_read(std::uint32_t index, Slot& slot) {
   aio::Request& request = request_of(slot, false);
   request.slot = index;
   const int spare = spare_descriptor(slot, false);
-  slot.read_buffer = buffers_.take();
+  try {
+    slot.read_buffer = buffers_.take();
+  } catch (const std::bad_alloc&) {
+    return -ENOMEM;  // also for who comes from a completion
+  }
   // Without a spare one it waits for the write before it, which ends in bounded time.
   const int error = request.read(mailbox_, spare < 0 ? slot.fd : spare,
                                  buffers_.data(slot.read_buffer), BufferPool::buffer_size);
@@ -161,7 +165,11 @@ std::span<const std::byte> PosixAioDriver::next_to_write(Slot& slot, const Op& o
   if (rest[first].iov_len >= gather_below || first + 1 == rest.size()) {
     return {data, std::min(rest[first].iov_len, write_most)};
   }
-  slot.write_buffer = buffers_.take();
+  try {
+    slot.write_buffer = buffers_.take();
+  } catch (const std::bad_alloc&) {
+    return {data, rest[first].iov_len};  // one by one, then
+  }
   std::byte* const gathered = buffers_.data(slot.write_buffer);
   std::size_t size = 0;
   for (const iovec& part : rest.subspan(first)) {

@@ -23,7 +23,7 @@ std::string probe_io_uring();
 
 class UringDriver final : public SocketDriver {
  public:
-  UringDriver() noexcept : SocketDriver(os::Blocking::yes) {}
+  UringDriver() : SocketDriver(os::Blocking::yes) {}
   ~UringDriver() override;
 
   std::string_view name() const noexcept override { return "io_uring"; }

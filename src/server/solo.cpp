@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "surely.hpp"
+
 namespace polyio {
 
 using namespace std::chrono_literals;
@@ -45,22 +47,28 @@ Task<> Solo::whole(Task<> main) {
 void Solo::stop(Architecture::Stop how) {
   const std::lock_guard lock(stop_mutex_);
   asked_ = std::max(asked_.value_or(how), how);
-  if (running_) io_.post([this, how] { apply(how); });
+  if (!running_) return;
+  surely([&] { io_.post([this, how] { apply(how); }); });
 }
 
-// The handler may sit in a system call (model blocking): what ends it is a timer, not a task.
+// The handler may sit in a system call (model blocking): what ends it is a timer, not a task. What
+// it throws would be thrown through Io::run(), past the jobs that are there.
 void Solo::apply(Architecture::Stop how) {
   if (!std::exchange(stopped_, true)) {
-    if (on_stop_) on_stop_();
-    io_.arm(limit_, deadline_after(io_.now(), shared_.options.drain_timeout));
+    if (on_stop_) surely([&] { on_stop_(); });
+    arm_limit();
   }
   if (how >= Architecture::Stop::drain && !std::exchange(drained_, true)) {
-    io_.drain();
-    io_.arm(limit_, deadline_after(io_.now(), shared_.options.drain_timeout));
+    surely([&] { io_.drain(); });
+    arm_limit();
   }
   if (how < Architecture::Stop::cut || std::exchange(cut_, true)) return;
   if (serving_) shared_.counters().cut.fetch_add(1, std::memory_order_relaxed);
-  io_.cancel_all();
+  surely([&] { io_.cancel_all(); });
+}
+
+void Solo::arm_limit() {
+  surely([&] { io_.arm(limit_, deadline_after(io_.now(), shared_.options.drain_timeout)); });
 }
 
 void Solo::time_over() { apply(drained_ ? Architecture::Stop::cut : Architecture::Stop::drain); }

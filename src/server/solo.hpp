@@ -31,6 +31,7 @@ class Solo {
   };
   Task<> whole(Task<> main);
   void apply(Architecture::Stop how);
+  void arm_limit();
   void time_over();
 
   ServerShared& shared_;

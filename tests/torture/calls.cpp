@@ -1,14 +1,18 @@
 // The wrappers behind the lines of calls.def.
 #include <aio.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -52,6 +56,11 @@ R tell_errno(int error) noexcept {
   return static_cast<R>(-1);
 }
 template <class R>
+R tell_null(int error) noexcept {
+  errno = error;
+  return nullptr;
+}
+template <class R>
 R tell_returned(int error) noexcept {
   errno = ENOMEM;  // for EAI_SYSTEM
   return error;
@@ -60,6 +69,11 @@ template <class R>
 R tell_negated(int error) noexcept {
   return -error;
 }
+
+aiocb* one_byte(aiocb* request) noexcept {
+  if (request->aio_nbytes > 1) request->aio_nbytes = 1;
+  return request;
+}
 }  // namespace
 }  // namespace polyio::torture
 
@@ -67,6 +81,7 @@ using namespace polyio::torture;
 
 // NOLINTBEGIN(bugprone-reserved-identifier): the linker's names.
 #define TELL_errno tell_errno
+#define TELL_null tell_null
 #define TELL_returned tell_returned
 #define TELL_negated tell_negated
 extern "C" {
@@ -110,7 +125,9 @@ int __wrap_connect(int fd, const sockaddr* address, socklen_t size) {
 
 ssize_t __real_sendmsg(int fd, const msghdr* message, int flags);
 ssize_t __wrap_sendmsg(int fd, const msghdr* message, int flags) {
-  const int error = next(line_sendmsg);
+  int error = next(line_sendmsg);
+  // A datagram goes whole or not at all, and so does a descriptor.
+  if (error == made_short && (message->msg_name || message->msg_control)) error = cannot();
   if (error == made_short && message->msg_iovlen > 0) {
     return __real_send(fd, message->msg_iov[0].iov_base, 1, flags);
   }
@@ -126,13 +143,18 @@ long __wrap_syscall(long number, ...) {
   for (long& one : a) one = va_arg(list, long);
   va_end(list);
   const bool receives = number == SYS_recvfrom, sends = number == SYS_sendto;
-  // A futex is how libstdc++'s semaphores wait: its errnos are their answers.
-  if (watching() && !receives && !sends && number != SYS_futex) {
+  // A futex is how libstdc++'s semaphores wait: its errnos are their answers. A signal to a child
+  // that is not reaped can't fail.
+  const bool safe = number == SYS_futex || number == SYS_pidfd_send_signal;
+  if (watching() && !receives && !sends && number != SYS_pidfd_open && !safe) {
     std::fprintf(stderr, "torture: syscall(%ld) is not on the table (tests/torture/calls.cpp)\n",
                  number);
     std::abort();
   }
-  const int error = receives ? next(line_recv) : sends ? next(line_send) : 0;
+  const int error = receives                   ? next(line_recv)
+                    : sends                    ? next(line_send)
+                    : number == SYS_pidfd_open ? next(line_pidfd_open)
+                                               : 0;
   if (error > 0) return tell_errno<long>(error);
   if (error == made_short) a[2] = a[2] ? 1 : 0;
   return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -165,6 +187,14 @@ int __wrap_open(const char* path, int flags, ...) {
   va_end(list);
   if (const int error = next(line_open)) return tell_errno<int>(error);
   return __real_open(path, flags, mode);
+}
+
+int __real_aio_error(const aiocb* request);
+int __wrap_aio_error(const aiocb* request) {
+  const int result = __real_aio_error(request);
+  int error = next(line_aio_error);
+  if (error && result == EINPROGRESS) error = cannot();
+  return error ? error : result;
 }
 
 // An eventfd knows only EAGAIN (when there is nothing) and EINTR (eventfd(2)).

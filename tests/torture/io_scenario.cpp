@@ -1,15 +1,22 @@
 // Everything that an Io does, once each: listen, connect, accept, an echo of several pieces, more
 // bytes than the sockets hold, deadlines and cancels of receives and sends, a refused connection,
-// spawned tasks, sleeps, an unpark from another thread, and the orderly end.
+// spawned tasks, sleeps, an unpark from another thread, a Unix socket with a file, datagrams, a
+// name looked up beside, and the orderly end.
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <optional>
+#include <polyio/client/resolver.hpp>
 #include <polyio/drivers/registry.hpp>
 #include <polyio/io/cancel_scope.hpp>
+#include <polyio/io/datagram.hpp>
 #include <polyio/io/stream.hpp>
 #include <polyio/io/task_group.hpp>
+#include <polyio/os/socket.hpp>
 #include <polyio/os/unique_fd.hpp>
 #include <thread>
 
@@ -48,6 +55,26 @@ Pair small_pair() {
   return {os::UniqueFd(ends[0]), os::UniqueFd(ends[1])};
 }
 
+// A name for a Unix socket; what is left of it goes with this.
+class SocketFile {
+ public:
+  SocketFile() {
+    const Exempt mine;
+    path_ = (std::filesystem::temp_directory_path() / fmt::format("polyio-torture-{}", ::getpid()))
+                .string();
+  }
+  ~SocketFile() {
+    const Exempt mine;
+    ::unlink(path_.c_str());
+  }
+  SocketFile(const SocketFile&) = delete;
+  SocketFile& operator=(const SocketFile&) = delete;
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  std::string path_;
+};
+
 class IoScenario {
  public:
   IoScenario(Io& io, Outcome& outcome) : io_(io), outcome_(outcome) {}
@@ -59,6 +86,9 @@ class IoScenario {
     co_await cancelling();
     co_await refused();
     co_await waking();
+    co_await talk_by_file();
+    co_await datagrams();
+    co_await look_up();
   }
 
  private:
@@ -94,13 +124,61 @@ class IoScenario {
     if (!good("listen", listener)) co_return;
     const auto address = listener->local_address();
     if (!good("local address", address)) co_return;
+    co_await exchange(*listener, *address);
+  }
+
+  Task<> exchange(Listener& listener, os::Address address) {
     auto both = [&](TaskGroup& group) -> Task<> {
-      const auto spawned = group.spawn(echo_one(*listener));
+      const auto spawned = group.spawn(echo_one(listener));
       if (!good("spawn", spawned)) co_return;
-      const bool well = co_await ask(*address);
+      const bool well = co_await ask(address);
       if (!well) group.cancel();  // the server may wait for a client that never came
     };
     co_await with_task_group(io_, both);
+  }
+
+  // The same over a Unix socket whose name is a file, which is gone afterwards.
+  Task<> talk_by_file() {
+    const SocketFile file;
+    const auto here = os::Address::parse("unix:" + file.path());
+    {
+      auto socket = os::listen_stream(*here, 8, os::Blocking::no, {.unix_mode = 0600});
+      if (!good("listen on a file", socket)) co_return;
+      auto listener = io_.adopt_listener(std::move(*socket));
+      if (!good("adopt a listener", listener)) co_return;
+      co_await exchange(*listener, *here);
+    }
+    good("remove the file", os::remove_stale_socket(*here));
+  }
+
+  Task<> datagrams() {
+    const auto here = os::Address::parse("127.0.0.1:0");
+    auto one = io_.bind(*here);
+    if (!good("bind", one)) co_return;
+    auto other = io_.bind(*here);
+    if (!good("bind", other)) co_return;
+    const auto from = one->local_address(), to = other->local_address();
+    if (!good("local address", from) || !good("local address", to)) co_return;
+    auto sent = co_await one->send_to("a datagram", *to);
+    if (!good("send_to", sent)) co_return;  // then nothing comes
+    std::array<std::byte, 64> room;
+    auto got = co_await other->receive_from(room);
+    if (!good("receive_from", got)) co_return;
+    const std::string_view text(reinterpret_cast<const char*>(room.data()), got->size);
+    outcome_.require(text == "a datagram" && got->from.text() == from->text(), "a wrong datagram");
+  }
+
+  // On a thread of the resolver's; the system is asked for what it need not ask others for.
+  Task<> look_up() {
+    std::optional<Resolver> resolver;
+    resolver.emplace(ResolverOptions{
+        .threads = 1, .queue = 4, .lookup = [](const std::string&, std::uint16_t port) {
+          return os::resolve("127.0.0.1", port);
+        }});
+    auto found = co_await resolver->resolve(io_, "a.name", 80);
+    if (!good("resolve", found)) co_return;
+    outcome_.require(found->size() == 1 && found->front().text() == "127.0.0.1:80",
+                     "a wrong address");
   }
 
   Task<bool> ask(os::Address address) {

@@ -4,6 +4,8 @@
 
 #include <optional>
 
+#include "table.hpp"
+
 namespace polyio::torture {
 namespace {
 
@@ -45,6 +47,7 @@ void shorten(io_uring_sqe& sqe) noexcept {
     case IORING_OP_SEND: sqe.len = 1; break;
     case IORING_OP_SENDMSG: {
       const auto& message = *reinterpret_cast<const msghdr*>(sqe.addr);
+      if (message.msg_name) return cannot_be();  // a datagram goes whole or not at all
       sqe.opcode = IORING_OP_SEND;
       sqe.addr = reinterpret_cast<__u64>(message.msg_iov[0].iov_base);
       sqe.len = 1;

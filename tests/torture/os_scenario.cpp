@@ -9,6 +9,7 @@
 #include <polyio/os/file.hpp>
 #include <polyio/os/resolve.hpp>
 #include <polyio/os/signals.hpp>
+#include <polyio/os/stack_sampler.hpp>
 #include <semaphore>
 
 #include "drivers/uring_driver.hpp"
@@ -56,6 +57,17 @@ void signals(Outcome& outcome) {
   outcome.require(true, "");
 }
 
+// Where this thread is, as a watchdog asks it.
+void stacks(Outcome& outcome) {
+  os::StackSampler sampler;
+  os::StackSample sample;
+  const auto look = [](void*) noexcept { return true; };
+  const bool seen =
+      sampler.sample(::pthread_self(), look, nullptr, sample, std::chrono::seconds(5));
+  if (!seen) return outcome.error("sample", "no answer");
+  outcome.require(sample.depth > 0, "an empty stack");
+}
+
 void probe(Outcome& outcome) {
   const std::string why = probe_io_uring();
   if (!why.empty()) outcome.error("io_uring", why);
@@ -65,7 +77,7 @@ void probe(Outcome& outcome) {
 
 void run_os(const Fault& fault, Outcome& outcome) {
   arm(fault);
-  for (auto* const part : {names, files, signals, probe}) {
+  for (auto* const part : {names, files, signals, stacks, probe}) {
     try {
       part(outcome);
     } catch (const std::exception& error) {

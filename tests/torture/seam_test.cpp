@@ -28,10 +28,16 @@ bool covers(std::string_view pattern, std::string_view symbol) {
   return symbol.starts_with(pattern.substr(0, pattern.size() - 1));
 }
 
+// std::filesystem::path and its parts are memory only.
+bool names_a_path(std::string_view symbol) {
+  return symbol.starts_with("_ZNSt10filesystem7__cxx114path");
+}
+
 // C++ symbols that are more than memory and computing, and so need a line of their own.
 bool needs_a_line(std::string_view symbol) {
   return symbol.starts_with("_Znw") || symbol.starts_with("_Zna") ||
-         symbol.starts_with("_ZNSt10filesystem") || symbol.find("_M_start_thread") != symbol.npos ||
+         (symbol.starts_with("_ZNSt10filesystem") && !names_a_path(symbol)) ||
+         symbol.find("_M_start_thread") != symbol.npos ||
          symbol.find("random_device") != symbol.npos ||
          symbol.find("basic_ofstream") != symbol.npos;
 }

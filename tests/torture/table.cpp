@@ -2,11 +2,15 @@
 #include "table.hpp"
 
 #include <netdb.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <new>
+#include <system_error>
+#include <utility>
 
 #include "operations.hpp"
 
@@ -59,9 +63,13 @@ std::vector<Line> make_lines() {
   return all;
 }
 
+// In memory that the processes which the library forks share: the n-th call is one of them all.
+struct Seen {
+  std::atomic<unsigned> counted[line_count];
+  std::atomic<Fired> state;
+};
+Seen* seen;
 std::atomic<bool> armed;
-std::atomic<unsigned> counted[line_count];
-std::atomic<Fired> state;
 Fault wanted;
 thread_local int exempt;
 
@@ -69,13 +77,13 @@ thread_local int exempt;
 
 int next(LineIndex line) noexcept {
   if (!armed.load(std::memory_order_relaxed) || exempt > 0) return 0;
-  const unsigned number = counted[line].fetch_add(1, std::memory_order_relaxed) + 1;
+  const unsigned number = seen->counted[line].fetch_add(1, std::memory_order_relaxed) + 1;
   if (line != wanted.line || number != wanted.number) return 0;
-  state.store(Fired::yes);
+  seen->state.store(Fired::yes);
   return wanted.error;
 }
 
-void cannot_be() noexcept { state.store(Fired::impossible); }
+void cannot_be() noexcept { seen->state.store(Fired::impossible); }
 
 bool watching() noexcept { return armed.load() && exempt == 0; }
 
@@ -120,9 +128,14 @@ std::span<const std::string_view> wrapped_symbols() {
 
 void arm(const Fault& fault) {
   (void)lines();
+  disarm();
   wanted = fault;
-  for (auto& count : counted) count.store(0);
-  state.store(Fired::no);
+  // Fresh each time: that of the process which made this one is another's.
+  if (Seen* const before = std::exchange(seen, nullptr)) ::munmap(before, sizeof *before);
+  void* const zeros =
+      ::mmap(nullptr, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (zeros == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
+  seen = new (zeros) Seen{};
   armed.store(true);
 }
 
@@ -130,11 +143,11 @@ void disarm() { armed.store(false); }
 
 std::vector<unsigned> counts() {
   std::vector<unsigned> all;
-  for (const auto& count : counted) all.push_back(count.load());
+  for (std::size_t i = 0; seen && i < line_count; ++i) all.push_back(seen->counted[i].load());
   return all;
 }
 
-Fired fired() { return state.load(); }
+Fired fired() { return seen ? seen->state.load() : Fired::no; }
 
 Exempt::Exempt() noexcept { ++exempt; }
 Exempt::~Exempt() { --exempt; }
