@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cerrno>
 #include <optional>
 #include <polyio/os/signals.hpp>
 #include <polyio/os/socket.hpp>
+#include <thread>
 
 #include "accept_errors.hpp"
 
@@ -57,17 +59,40 @@ void Supervisor::run(const std::function<void()>& ready) {
   if (shared_.options.signals) {
     signals.emplace({SIGINT, SIGTERM, SIGHUP});
     signals_ = &*signals;
-    (void)selector_.register_fd(signals->fd(), event_read, signals_data);
+    watch(signals->fd(), signals_data);
   }
-  (void)selector_.register_fd(wakeup_.fd(), event_read, stop_data);
+  watch(wakeup_.fd(), stop_data);
+  try {
+    supervise(ready);
+  } catch (...) {
+    end_children();
+    throw;
+  }
+  (void)selector_.unregister(wakeup_.fd());
+  if (signals_) (void)selector_.unregister(signals->fd());
+  signals_ = nullptr;
+}
+
+void Supervisor::supervise(const std::function<void()>& ready) {
   apply_stops();
   if (!stopping_) begin();
   ready();
   apply_stops();
   while (!stopping_ || !children_.empty()) wait_once();
-  (void)selector_.unregister(wakeup_.fd());
-  if (signals_) (void)selector_.unregister(signals->fd());
-  signals_ = nullptr;
+}
+
+void Supervisor::watch(int fd, std::uint64_t data) {
+  const auto key = selector_.register_fd(fd, event_read, data);
+  if (!key) throw std::system_error(key.error(), "the supervisor can't wait");
+}
+
+// No process outlives who looks after it.
+void Supervisor::end_children() noexcept {
+  for (Child& child : children_) {
+    child.process.signal(SIGKILL);
+    (void)child.process.wait();
+  }
+  children_.clear();
 }
 
 void Supervisor::wait_once() {
@@ -78,7 +103,11 @@ void Supervisor::wait_once() {
   }
   std::array<Event, 64> events;
   const auto count = selector_.select(events, timeout_until(until, monotonic_now()));
-  POLYIO_ASSERT(count);
+  if (!count) {  // the kernel had no memory for this wait: the next one may do better
+    POLYIO_ASSERT(count.error() == errno_code(ENOMEM));
+    std::this_thread::sleep_for(1ms);
+    return;
+  }
   for (std::size_t i = 0; i < *count; ++i) told(events[i]);
   kill_overdue();
   if (!stopping_) time_passed();
@@ -161,12 +190,12 @@ void Supervisor::watch_listener() {
   const bool wanted =
       accepts_ && !stopping_ && begun() && rests_until_ <= monotonic_now() && room_.may_accept();
   if (wanted == watched_) return;
-  watched_ = wanted;
-  if (wanted) {
-    (void)selector_.register_fd(listener_.get(), event_read, listener_data);
-  } else {
+  if (!wanted) {
     (void)selector_.unregister(listener_.get());
+  } else if (auto key = selector_.register_fd(listener_.get(), event_read, listener_data); !key) {
+    return accept_failed(key.error());
   }
+  watched_ = wanted;
 }
 
 // Not all at once: children that end and signals get their turn.
@@ -176,7 +205,17 @@ void Supervisor::accept_some() {
     if (!socket) return accept_failed(socket.error());
     exhausted_ = false;
     shared_.counters().accepted.fetch_add(1, std::memory_order_relaxed);
-    if (room_.enter(*socket)) serve(std::move(*socket));
+    if (enter(*socket)) serve(std::move(*socket));
+  }
+}
+
+// Who can't be kept waiting for want of memory is turned away.
+bool Supervisor::enter(os::UniqueFd& socket) {
+  try {
+    return room_.enter(socket);
+  } catch (const std::bad_alloc& error) {
+    shared_.refuse(std::move(socket), error.what());
+    return false;
   }
 }
 
@@ -202,6 +241,7 @@ Supervisor::Child* Supervisor::fork(const Body& body, bool with_channel, std::er
     }
     channel = std::move(*made);
   }
+  std::list<Child> made(1);  // before there is a process: afterwards nothing may throw
   auto process = os::fork_child([&] {
     channel.ours.reset();
     let_go_in_child();
@@ -211,17 +251,30 @@ Supervisor::Child* Supervisor::fork(const Body& body, bool with_channel, std::er
     error = process.error();
     return nullptr;
   }
-  Child& child = children_.emplace_back();
+  Child& child = made.front();
   child.id = next_id_++;
   child.process = std::move(*process);
   child.channel = std::move(channel.ours);
   child.born = monotonic_now();
-  (void)selector_.register_fd(child.process.fd(), event_read, child.id * 2);
-  if (with_channel) {
-    (void)selector_.register_fd(child.channel.get(), event_read, child.id * 2 + 1);
+  error = watch(child);
+  if (error) {
+    child.process.signal(SIGKILL);
+    (void)child.process.wait();
+    return nullptr;
   }
+  children_.splice(children_.end(), made);
   shared_.counters().workers.store(children_.size(), std::memory_order_relaxed);
   return &child;
+}
+
+std::error_code Supervisor::watch(const Child& child) {
+  const int process = child.process.fd();
+  auto key = selector_.register_fd(process, event_read, child.id * 2);
+  if (!key || !child.channel) return key ? std::error_code() : key.error();
+  key = selector_.register_fd(child.channel.get(), event_read, child.id * 2 + 1);
+  if (key) return {};
+  (void)selector_.unregister(process);
+  return key.error();
 }
 
 // Of descriptors that a child holds too, the peers would not see the end: channels of its siblings,

@@ -64,6 +64,10 @@ class Supervisor : public Architecture {
   enum : std::uint64_t { stop_data, signals_data, listener_data, first_child };
   static const int retire_signal;
 
+  void supervise(const std::function<void()>& ready);
+  void watch(int fd, std::uint64_t data);
+  std::error_code watch(const Child& child);
+  void end_children() noexcept;
   void wait_once();
   void told(const Event& event);
   void take_signals(os::SignalQueue& signals);
@@ -72,6 +76,7 @@ class Supervisor : public Architecture {
   void signal_all(int number);
   void watch_listener();
   void accept_some();
+  bool enter(os::UniqueFd& socket);
   void accept_failed(std::error_code error);
   void reap(Child& child);
   void let_go_in_child();

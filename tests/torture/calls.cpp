@@ -189,6 +189,28 @@ int __wrap_open(const char* path, int flags, ...) {
   return __real_open(path, flags, mode);
 }
 
+void __real_aio_init(const aioinit* settings);
+void __wrap_aio_init(const aioinit* settings) {
+  aioinit mine = *settings;
+  if (mine.aio_idle_time > 0) mine.aio_idle_time = 0;
+  __real_aio_init(&mine);
+}
+
+pid_t __real_waitpid(pid_t child, int* status, int options);
+pid_t __wrap_waitpid(pid_t child, int* status, int options) {
+  const int error = next(line_waitpid);
+  if (error == ECHILD) (void)__real_waitpid(child, status, options);
+  return error ? tell_errno<pid_t>(error) : __real_waitpid(child, status, options);
+}
+
+int __real_waitid(idtype_t type, id_t id, siginfo_t* info, int options);
+int __wrap_waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
+  const int error = next(line_waitid);
+  siginfo_t unseen{};
+  if (error == ECHILD) (void)__real_waitid(type, id, &unseen, options);
+  return error ? tell_errno<int>(error) : __real_waitid(type, id, info, options);
+}
+
 int __real_aio_error(const aiocb* request);
 int __wrap_aio_error(const aiocb* request) {
   const int result = __real_aio_error(request);
