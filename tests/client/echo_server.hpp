@@ -37,9 +37,12 @@ class EchoServer {
   void hang_up() {
     for (Connection* one : connections_) one->scope.cancel();
   }
-  // To the client who came last.
+  // To the client who came last. The answer that it has may not have ended here yet, and there is
+  // one send at a time.
   Task<> say(std::string_view text) {
-    auto sent = co_await connections_.back()->stream.send_all(text);
+    Connection& last = *connections_.back();
+    while (last.answering) (void)co_await io_.yield();
+    auto sent = co_await last.stream.send_all(text);
     EXPECT_TRUE(sent);
   }
 
@@ -50,6 +53,7 @@ class EchoServer {
   struct Connection {
     Stream& stream;
     CancelScope scope;
+    bool answering = false;
   };
   Task<> accept() {
     CancelScope scope(io_);
@@ -70,7 +74,9 @@ class EchoServer {
     for (;;) {
       auto chunk = co_await stream.receive();
       if (!chunk || chunk->empty()) break;
+      self.answering = true;
       auto sent = co_await stream.send_all(chunk->bytes());
+      self.answering = false;
       if (!sent) break;
     }
     std::erase(connections_, &self);

@@ -73,6 +73,8 @@ TEST_P(Stopping, WhatHasArrivedIsStillDelivered) {
 inline Task<> stubborn(Io& io, Stream stream) {
   auto chunk = co_await stream.receive();
   if (!chunk || chunk->empty()) co_return;
+  auto told = co_await stream.send_all("begun");
+  if (!told) co_return;
   if (chunk->text() == "sleep") (void)co_await io.sleep(10h);
   if (chunk->text() == "park") (void)co_await io.park();
   const std::string much(1 << 20, 'x');
@@ -93,6 +95,7 @@ class Stubborn : public ServerTest {
     for (const char* word : words) {
       peers.push_back(running.connect());
       peers.back().send(word);
+      EXPECT_EQ(peers.back().read(5), "begun");  // it will not end by itself any more
     }
     EXPECT_EQ(peers.back().read(100'000).size(), 100'000u);
     if (!iterative()) peers.push_back(running.connect());

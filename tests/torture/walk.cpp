@@ -251,7 +251,8 @@ Tally walk(const Scenario& scenario, const Reach& reach) {
     if (child == running.end()) continue;
     {
       const auto ms = (std::chrono::steady_clock::now() - child->second.T0) / 1ms;
-      if (ms > 500) fmt::print("SLOW {} {} {}\n", ms, scenario.text(), text_of(child->second.fault));
+      if (ms > 500)
+        fmt::print("SLOW {} {} {}\n", ms, scenario.text(), text_of(child->second.fault));
     }
     count(tally, scenario, child->second.fault, finish(child->second, status));
     running.erase(child);
