@@ -35,6 +35,7 @@ ThreadPool& ThreadPool::immortal(ThreadPoolOptions options) {
 // Under the mutex.
 Result<> ThreadPool::add_thread() {
   try {
+    threads_.reserve(threads_.size() + 1);  // nothing may throw once the thread runs
     os::Thread thread([this] { serve(); }, options_.stack_bytes);
     ++started_;
     if (immortal_) {
@@ -42,7 +43,7 @@ Result<> ThreadPool::add_thread() {
     } else {
       threads_.push_back(std::move(thread));
     }
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {  // no thread, or no memory for one
     // Those that run already will come to it; without any it would wait for ever.
     if (started_ == 0) return fail(EAGAIN);
   }

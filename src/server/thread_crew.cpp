@@ -4,6 +4,8 @@
 
 #include <polyio/os/signals.hpp>
 
+#include "surely.hpp"
+
 namespace polyio {
 
 using namespace std::chrono_literals;
@@ -83,7 +85,8 @@ void ThreadCrew::refuse(os::UniqueFd socket, std::string_view why) {
   while (auto next = room_.give_up_place()) shared_.refuse(std::move(*next), why);
 }
 
-void ThreadCrew::run(Member& self, os::UniqueFd first) {
+void ThreadCrew::run(Member& self, os::UniqueFd socket) {
+  bool serves = static_cast<bool>(socket);
   try {
     if (!self.io) {
       auto io = make_io();
@@ -97,9 +100,9 @@ void ThreadCrew::run(Member& self, os::UniqueFd first) {
       if (drained_) io.post([&io] { io.drain(); });
       if (cut_) io.post([&io] { io.cancel_all(); });
     }
-    io.run(work(io, std::move(first)));
+    io.run(work(io, socket, serves));
   } catch (const std::exception& error) {
-    if (first) refuse(std::move(first), error.what());
+    if (serves) refuse(std::move(socket), error.what());
     const std::lock_guard lock(mutex_);
     if (pool_ && begun_) {
       failure_ = std::current_exception();
@@ -114,20 +117,26 @@ void ThreadCrew::run(Member& self, os::UniqueFd first) {
   ++ended_;
 }
 
-Task<> ThreadCrew::work(Io& io, os::UniqueFd first) {
-  std::optional<os::UniqueFd> socket;
-  if (first) socket = std::move(first);
+// `serves`: a connection has its place here, also once `socket` has been handed on.
+Task<> ThreadCrew::work(Io& io, os::UniqueFd& socket, bool& serves) {
   for (;;) {
-    while (socket) {
-      co_await serve_connection(shared_, io, std::move(*socket));
-      shared_.admitted();
-      socket = room_.give_up_place();
-      if (!socket) owner_.connection_left();
+    while (serves) {
+      try {
+        co_await serve_connection(shared_, io, std::move(socket));
+        shared_.admitted();
+      } catch (const std::bad_alloc& error) {  // a thread of a pool goes on
+        shared_.refuse({}, error.what());
+      }
+      auto next = room_.give_up_place();
+      serves = next.has_value();
+      if (!serves) owner_.connection_left();
+      if (serves) socket = std::move(*next);
     }
     if (!pool_) co_return;
     auto next = co_await queue_.pop(io);
     if (!next) co_return;
     socket = std::move(*next);
+    serves = true;
   }
 }
 
@@ -136,7 +145,8 @@ void ThreadCrew::drain() {
   const std::lock_guard lock(mutex_);
   drained_ = true;
   for (Member& member : members_) {
-    if (Io* const io = member.io.get(); member.runs) io->post([io] { io->drain(); });
+    Io* const io = member.io.get();
+    if (member.runs) surely([io] { io->post([io] { io->drain(); }); });
   }
 }
 
@@ -144,7 +154,8 @@ void ThreadCrew::cut() {
   const std::lock_guard lock(mutex_);
   cut_ = true;
   for (Member& member : members_) {
-    if (Io* const io = member.io.get(); member.runs) io->post([io] { io->cancel_all(); });
+    Io* const io = member.io.get();
+    if (member.runs) surely([io] { io->post([io] { io->cancel_all(); }); });
   }
 }
 

@@ -47,8 +47,8 @@ class ThreadCrew {
   };
 
   std::unique_ptr<Io> make_io();
-  void run(Member& self, os::UniqueFd first);
-  Task<> work(Io& io, os::UniqueFd first);
+  void run(Member& self, os::UniqueFd socket);
+  Task<> work(Io& io, os::UniqueFd& socket, bool& serves);
   void reap(bool all);
   void refuse(os::UniqueFd socket, std::string_view why);
 
