@@ -184,8 +184,10 @@ bool PosixAioDriver::submit_write(Slot& slot, Op& op) {
   slot.writer = &op;
   const int fd = spare_descriptor(slot, true);
   if (fd < 0) return send_by_hand(slot, op);
-  if (!std::exchange(slot.limited, true)) {
-    (void)::setsockopt(slot.fd, SOL_SOCKET, SO_SNDTIMEO, &write_limit, sizeof write_limit);
+  if (!slot.limited) {  // a helper that waits without a limit could not be got back
+    slot.limited =
+        ::setsockopt(slot.fd, SOL_SOCKET, SO_SNDTIMEO, &write_limit, sizeof write_limit) == 0;
+    if (!slot.limited) return send_by_hand(slot, op);
   }
   aio::Request& request = request_of(slot, true);
   request.slot = op.handle.slot;
