@@ -103,11 +103,18 @@ void ReadinessDriver::close(Handle handle) noexcept {
 }
 
 Result<> ReadinessDriver::shutdown(Handle handle, int how) {
-  const Slot& slot = slot_of(handle);
+  Slot& slot = slot_of(handle);
   const int fd = static_cast<int>(handle.slot);
   auto done = SocketDriver::shutdown(handle, how);
   // Edges need not tell of one's own shutdown (sigio): asks again for who waits.
-  if (edge_ && slot.interest) (void)selector_->modify(fd, slot.interest, slot.generation);
+  if (!edge_ || !slot.interest) return done;
+  if (selector_->modify(fd, slot.interest, slot.generation)) return done;
+  // Not registered any more, perhaps: who waits looks, and registers anew or is told the error.
+  (void)selector_->unregister(fd);
+  slot.interest = 0;
+  for (Op* const op : {slot.reader, slot.writer}) {
+    if (op && op->state == OpState::pending) io().make_ready(*op);
+  }
   return done;
 }
 
