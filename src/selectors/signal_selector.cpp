@@ -100,7 +100,7 @@ int SignalSelector::own(int fd) noexcept {
   // Set already: by this selector, or under another fd of the same file. The kernel notes the fd
   // only when the flag changes.
   if ((flags & O_ASYNC) != 0) ::fcntl(fd, F_SETFL, flags & ~O_ASYNC);
-  const f_owner_ex owner{F_OWNER_TID, thread_};
+  const f_owner_ex owner{F_OWNER_TID, ::gettid()};
   if (::fcntl(fd, F_SETSIG, signal_) < 0 || ::fcntl(fd, F_SETOWN_EX, &owner) < 0 ||
       ::fcntl(fd, F_SETFL, flags | O_ASYNC) < 0) {
     return errno;
@@ -127,10 +127,14 @@ void SignalSelector::enter_thread() noexcept {
   ::pthread_sigmask(SIG_BLOCK, &blocked, nullptr);  // before anything can be sent here
   overflows_ = overflows_here;
   const f_owner_ex owner{F_OWNER_TID, self};
+  bool all = true;
   for_each([&](int fd, Record& record) {
-    if (::fcntl(fd, F_GETSIG) == signal_) ::fcntl(fd, F_SETOWN_EX, &owner);
+    const int signal = ::fcntl(fd, F_GETSIG);
+    const bool ours = signal == signal_;
+    if (ours ? ::fcntl(fd, F_SETOWN_EX, &owner) < 0 : signal < 0) all &= errno == EBADF;  // closed
     look_at(fd, record);  // what was sent to the other thread is lost
   });
+  if (!all) thread_ = 0;  // the next wait tries again, and this one finds something to look at
 }
 
 void SignalSelector::look_at(int fd, Record& record) noexcept {

@@ -175,7 +175,9 @@ std::vector<Fault> faults_of(const std::vector<unsigned>& counted, const Reach& 
         if (edge && promise) continue;
         // Of a socket that is one: sigio asks what a descriptor is.
         const bool no_socket = error == ENOTSOCK && lines()[line].name == "getsockopt";
-        if (no_socket && scenario.model == "sigio") continue;
+        // To a descriptor that was closed unseen no signal is sent, so nobody asks for one.
+        const bool closed = error == EBADF && lines()[line].name == "fcntl";
+        if ((no_socket || closed) && scenario.model == "sigio") continue;
         all.push_back({line, number, error});
       }
     }
@@ -229,7 +231,7 @@ Report run_apart(const Scenario& scenario, const Fault& fault) {
   return finish(child, status);
 }
 
-// Several at a time: most of a run is waiting.
+// Several at a time: most of a run is waiting, but where that is spinning.
 Tally walk(const Scenario& scenario, const Reach& reach) {
   Tally tally;
   const Report plain = run_apart(scenario, {});
@@ -241,9 +243,10 @@ Tally walk(const Scenario& scenario, const Reach& reach) {
   }
   const auto faults = faults_of(plain.counted, reach, scenario, tally.sites);
   std::map<pid_t, Child> running;
+  const std::size_t at_once = scenario.model == "nonblocking" ? 2 : 6;
   std::size_t next = 0;
   while (next < faults.size() || !running.empty()) {
-    if (next < faults.size() && running.size() < 6) {
+    if (next < faults.size() && running.size() < at_once) {
       running.insert(begin(scenario, faults[next++]));
       continue;
     }
