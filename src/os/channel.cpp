@@ -37,7 +37,8 @@ Result<> send_message(int channel, char word, int descriptor) {
     std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
   }
   for (;;) {
-    if (::sendmsg(channel, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1) return {};
+    const ssize_t sent = ::sendmsg(channel, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) return {};  // the byte
     if (errno != EINTR) return fail(errno);
   }
 }

@@ -52,6 +52,7 @@ class Loops final : public Architecture {
   }
   std::vector<Io*> homes() override {
     std::vector<Io*> homes;
+    homes.reserve(workers_.size());
     for (const auto& worker : workers_) homes.push_back(&worker->io());
     return homes;
   }

@@ -39,6 +39,7 @@ void ServerShared::log(std::string_view line) const noexcept {
   try {
     options.log(line);
   } catch (...) {  // out of memory, say: the server goes on without the line
+    return;
   }
 }
 

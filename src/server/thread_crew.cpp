@@ -122,7 +122,7 @@ Task<> ThreadCrew::work(Io& io, os::UniqueFd& socket, bool& serves) {
   for (;;) {
     while (serves) {
       try {
-        co_await serve_connection(shared_, io, std::move(socket));
+        co_await serve_connection(shared_, io, std::exchange(socket, os::UniqueFd()));
         shared_.admitted();
       } catch (const std::bad_alloc& error) {  // a thread of a pool goes on
         shared_.refuse({}, error.what());

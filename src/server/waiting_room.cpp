@@ -53,13 +53,18 @@ bool WaitingRoom::enter(os::UniqueFd& socket) {
 // Without a limit for those who wait there is one all the same, for a model that accepts ahead
 // (io_uring) when it is stopped; they were no more than a few.
 void WaitingRoom::keep(os::UniqueFd socket, std::unique_lock<std::mutex> lock) {
-  if (!closed_ && waiting_.size() < limits_.waiting.value_or(1024)) {
+  const auto one_more = [this] {
     try {
-      waiting_.push_back(std::move(socket));
-      seat_.waiting.store(waiting_.size(), std::memory_order_relaxed);
-      return;
-    } catch (const std::bad_alloc&) {  // then it can't wait
+      waiting_.emplace_back();
+      return true;
+    } catch (const std::bad_alloc&) {
+      return false;
     }
+  };
+  if (!closed_ && waiting_.size() < limits_.waiting.value_or(1024) && one_more()) {
+    waiting_.back() = std::move(socket);
+    seat_.waiting.store(waiting_.size(), std::memory_order_relaxed);
+    return;
   }
   lock.unlock();
   shared_.counters().turned_away.fetch_add(1, std::memory_order_relaxed);
