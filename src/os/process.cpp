@@ -1,3 +1,5 @@
+#include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -9,12 +11,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
 #include <polyio/base/sanitizers.hpp>
 #include <polyio/os/process.hpp>
+#include <string_view>
 #include <system_error>
 
 #ifndef P_PIDFD
@@ -50,22 +52,24 @@ int run_body(std::move_only_function<int()>& body) noexcept {
 }
 
 // A thread that fork(2) may ignore: io_uring's workers, which the kernel keeps in the task list.
-bool harmless(const std::string& task) {
-  std::ifstream file("/proc/self/task/" + task + "/comm");
-  std::string name;
-  std::getline(file, name);
-  return name.starts_with("iou-");
+bool harmless(const char* task) noexcept {
+  char path[64], name[4] = "";
+  std::snprintf(path, sizeof path, "/proc/self/task/%s/comm", task);
+  const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC));
+  return file && ::read(file.get(), name, sizeof name) == 4 &&
+         std::string_view(name, sizeof name) == "iou-";
 }
 
-std::size_t count_tasks() {
-  std::error_code error;
+// By C's calls, which need no C++ memory: a fork is refused for other reasons.
+std::size_t count_tasks() noexcept {
   std::size_t count = 0;
-  const std::filesystem::directory_iterator end;
-  for (std::filesystem::directory_iterator at("/proc/self/task", error); at != end && !error;
-       at.increment(error)) {
+  DIR* const tasks = ::opendir("/proc/self/task");
+  while (const dirent* const entry = tasks ? ::readdir(tasks) : nullptr) {
+    if (entry->d_name[0] == '.') continue;
     // The first one is ours; what the others are is asked only when there are any.
-    if (count == 0 || !harmless(at->path().filename().string())) ++count;
+    if (count == 0 || !harmless(entry->d_name)) ++count;
   }
+  if (tasks) ::closedir(tasks);
   // TSan has a thread of its own, and sees to fork(2) itself.
   return std::max<std::size_t>(count, 1) - (POLYIO_TSAN && count > 1 ? 1 : 0);
 }
@@ -121,7 +125,7 @@ Result<ChildProcess> fork_child(std::move_only_function<int()> body) {
   return ChildProcess(pid, std::move(pidfd));
 }
 
-std::size_t count_threads() {
+std::size_t count_threads() noexcept {
   std::size_t count = count_tasks();
   // One that was joined just now may still be on its way out of the list.
   for (int i = 0; i < 20 && count > 1; ++i) {

@@ -64,8 +64,8 @@ TEST_P(WatchdogTest, TellsWhoHoldsTheLoopWhereAndThatItGoesOn) {
   ASSERT_TRUE(running.log.wait_for(" goes on after "));
   running.finish();
   const std::string log = running.log.text();
-  EXPECT_EQ(count(log, " is held for "), 1u) << log;
-  EXPECT_NE(log.find("by the handler of " + from + ", in "), std::string::npos) << log;
+  // Once; a machine that is slow enough may hold another loop, too.
+  EXPECT_EQ(count(log, "by the handler of " + from + ", in "), 1u) << log;
   EXPECT_NE(log.find("hold_the_loop"), std::string::npos) << log;
   EXPECT_NE(log.find("watchdog_test.cpp:"), std::string::npos) << log;
   EXPECT_EQ(log.find("Io::run"), std::string::npos) << "the loop itself is of no interest:\n"

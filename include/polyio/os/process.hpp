@@ -52,7 +52,7 @@ Result<ChildProcess> fork_child(std::move_only_function<int()> body);
 
 // How many threads this process has; those of the kernel (io_uring's) and of a sanitizer don't
 // count, fork(2) takes no harm from them.
-std::size_t count_threads();
+std::size_t count_threads() noexcept;
 
 // Memory that is shared with every process forked from now on; zeros (mmap(2)). Throws
 // std::system_error when none is left.
