@@ -4,7 +4,7 @@ import select
 import socket
 import subprocess
 
-from harness import DEADLINE, POLYIO, TOGETHER, LineClient, Server, TestCase, main, run, wait_until
+from harness import DEADLINE, TOGETHER, LineClient, Server, TestCase, main, run, wait_until
 
 # 2026-11-21 03:20:17,123 run 4711 text: time, thread name, thread id, what happened
 LOGGED = r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \S+ \d+ "
@@ -52,9 +52,7 @@ class EveryPosition(TestCase):
         def run_one(options):
             with Server("chat", *options) as server:
                 check(server)
-        # The sanitized program is too slow for a crowd of threads with a loop each.
-        slow = "/build/tsan/" in POLYIO or "/build/asan/" in POLYIO
-        self.on_every_position(run_one, ("loop", "loops") if slow else TOGETHER)
+        self.on_every_position(run_one, TOGETHER)
 
     def everybody_gets(self, clients, *lines):
         for client in clients:

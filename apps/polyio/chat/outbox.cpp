@@ -17,7 +17,7 @@ void Outbox::push_message(Piece piece, std::uint16_t count) {
   messages_ = static_cast<std::uint16_t>(messages_ + count);
   message_bytes_ += piece->size();
   pieces_.push_back(std::move(piece));
-  wake(writer_);
+  wake(writer_.load(std::memory_order_relaxed));
 }
 
 void Outbox::push_reply(std::string bytes) {
@@ -26,7 +26,7 @@ void Outbox::push_reply(std::string bytes) {
   if (replies_due_ > 0) --replies_due_;
   reply_bytes_ += bytes.size();
   add(std::move(bytes));
-  wake(writer_);
+  wake(writer_.load(std::memory_order_relaxed));
 }
 
 void Outbox::expect_reply() {
@@ -45,14 +45,14 @@ void Outbox::push_pong(std::string bytes) {
     ++gap_at_;
     pong_first_ = true;
   }
-  wake(writer_);
+  wake(writer_.load(std::memory_order_relaxed));
 }
 
 void Outbox::close(std::string last) {
   const std::lock_guard lock(mutex_);
   if (!closed_ && !last.empty()) add(std::move(last));
   closed_ = true;
-  wake(writer_);
+  wake(writer_.load(std::memory_order_relaxed));
 }
 
 Outbox::Batch Outbox::take() {
@@ -71,7 +71,7 @@ Outbox::Batch Outbox::take() {
 
 void Outbox::set_writer(Job* writer) {
   const std::lock_guard lock(mutex_);
-  writer_ = writer;
+  writer_.store(writer, std::memory_order_relaxed);
 }
 
 void Outbox::set_reader(Job* reader) {

@@ -5,6 +5,7 @@
 // heap memory.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -58,7 +59,9 @@ class Outbox {
     __builtin_prefetch(&mutex_, 1);
     __builtin_prefetch(&skipped_, 1);  // its second cache line
   }
-  void prefetch_writer() const noexcept { __builtin_prefetch(writer_, 1); }
+  void prefetch_writer() const noexcept {
+    __builtin_prefetch(writer_.load(std::memory_order_relaxed), 1);
+  }
   // Whether the client asks for more than it takes.
   bool replies_full() const;
 
@@ -73,7 +76,7 @@ class Outbox {
 
   mutable std::mutex mutex_;
   Pieces pieces_;
-  Job* writer_ = nullptr;
+  std::atomic<Job*> writer_ = nullptr;  // changed under the lock, fetched ahead without
   Job* reader_ = nullptr;
   std::uint64_t skipped_ = 0;
   std::uint32_t gap_at_ = 0;
