@@ -48,8 +48,8 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
             text = std::to_string(mode);
             return std::string();
           },
-          "OCTAL"))
-      ->type_name("");
+          ""))
+      ->type_name("MODE");
   command
       .add_option("--model", options.model,
                   "how it waits: auto, io_uring, epoll, epoll-et, poll, select, sigio, "

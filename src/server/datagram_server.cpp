@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <mutex>
 #include <optional>
 #include <polyio/drivers/registry.hpp>
@@ -10,22 +9,18 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "dials.hpp"
+#include "serve_to_the_end.hpp"
+
 namespace polyio {
 namespace {
 
 std::unique_ptr<Driver> driver_of(std::string& model) {
   if (model == "auto") model = choose_model().model;
+  (void)usable_model(model);
   auto driver = make_driver(model);
-  if (driver) return std::move(*driver);
-  std::string names = "auto";
-  for (const ModelInfo& info : list_models()) {
-    if (info.model == model) {
-      throw std::invalid_argument(
-          fmt::format("model {} can't be used here: {}; try --model auto", model, info.reason));
-    }
-    names += ", " + info.model;
-  }
-  throw std::invalid_argument(fmt::format("unknown model {}; there are {}", model, names));
+  if (!driver) throw std::system_error(driver.error(), model);
+  return std::move(*driver);
 }
 
 }  // namespace
@@ -42,7 +37,9 @@ class DatagramServer::Impl {
     }
     auto bound = io.bind(*wanted);
     if (!bound) throw std::system_error(bound.error(), "can't listen on " + options.listen);
-    address = bound->local_address().value_or(*wanted);
+    const auto given = bound->local_address();
+    if (!given) throw std::system_error(given.error(), "can't tell where it listens");
+    address = *given;
     socket = std::move(*bound);
   }
 
@@ -113,20 +110,7 @@ std::string DatagramServer::ready_line() const {
 }
 
 int serve_datagrams(DatagramServerOptions options, DatagramHandler handler) {
-  try {
-    if (!options.on_ready) {
-      options.on_ready = [](const DatagramServer& server) {
-        fmt::print("{}\n", server.ready_line());
-        std::fflush(stdout);
-      };
-    }
-    DatagramServer server(std::move(options), std::move(handler));
-    server.run();
-    return 0;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "polyio: {}\n", error.what());
-    return 1;
-  }
+  return serve_to_the_end<DatagramServer>(std::move(options), std::move(handler));
 }
 
 }  // namespace polyio

@@ -20,15 +20,6 @@ template <class... Parts>
   throw std::invalid_argument(fmt::format(text, std::forward<Parts>(parts)...));
 }
 
-ModelInfo info_of(const std::string& model) {
-  std::vector<std::string> names;
-  for (ModelInfo& info : list_models()) {
-    names.push_back(info.model);
-    if (info.model == model) return std::move(info);
-  }
-  refuse("unknown model {}; there are auto, {}", model, join(names));
-}
-
 // What keeps a server of connections that meet in memory from this architecture, or nothing.
 std::string_view apart(std::string_view architecture) noexcept {
   if (architecture == "iterative") return "one connection is served at a time";
@@ -44,10 +35,7 @@ void settle_model(ServerOptions& options) {
     options.log(fmt::format("model: {} ({})", choice.model, choice.why));
     options.model = choice.model;
   }
-  const ModelInfo info = info_of(options.model);
-  if (!info.available) {
-    refuse("model {} can't be used here: {}; try --model auto", info.model, info.reason);
-  }
+  const ModelInfo info = usable_model(options.model);
   if (options.architecture.empty()) options.architecture = info.architectures.front();
   const auto known = list_architectures();
   if (std::ranges::find(known, options.architecture) == known.end()) {
@@ -128,6 +116,20 @@ void settle_accepting(ServerOptions& options) {
 }
 
 }  // namespace
+
+ModelInfo usable_model(std::string_view model) {
+  std::vector<std::string> names;
+  for (ModelInfo& info : list_models()) {
+    if (info.model != model) {
+      names.push_back(info.model);
+    } else if (info.available) {
+      return std::move(info);
+    } else {
+      refuse("model {} can't be used here: {}; try --model auto", info.model, info.reason);
+    }
+  }
+  refuse("unknown model {}; there are auto, {}", model, join(names));
+}
 
 bool workers_are_places(const ServerOptions& options) noexcept {
   return options.architecture == "thread-pool" ||

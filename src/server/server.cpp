@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <optional>
 #include <polyio/os/signals.hpp>
 #include <polyio/os/socket.hpp>
@@ -9,6 +8,7 @@
 
 #include "architecture.hpp"
 #include "dials.hpp"
+#include "serve_to_the_end.hpp"
 
 namespace polyio {
 namespace {
@@ -148,20 +148,7 @@ std::string Server::ready_line() const {
 }
 
 int serve(ServerOptions options, Handler handler) {
-  try {
-    if (!options.on_ready) {
-      options.on_ready = [](const Server& server) {
-        fmt::print("{}\n", server.ready_line());
-        std::fflush(stdout);
-      };
-    }
-    Server server(std::move(options), std::move(handler));
-    server.run();
-    return 0;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "polyio: {}\n", error.what());
-    return 1;
-  }
+  return serve_to_the_end<Server>(std::move(options), std::move(handler));
 }
 
 }  // namespace polyio
