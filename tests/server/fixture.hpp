@@ -97,7 +97,10 @@ class Peer {
   // Waits for the end without a word: 0 end of file, else an errno value.
   int end_reason() {
     char byte = 0;
-    const ssize_t got = ::recv(socket_.get(), &byte, 1, 0);
+    ssize_t got = 0;
+    do {
+      got = ::recv(socket_.get(), &byte, 1, 0);
+    } while (got < 0 && errno == EINTR);  // posix-aio's signal may be taken by this thread
     EXPECT_LE(got, 0);
     return got < 0 ? errno : 0;
   }
