@@ -1,0 +1,136 @@
+// Barrier: a meeting point of a fixed number of parties, threads or processes; nobody goes on
+// before all have come. A party that has come once and was killed since breaks it: the others are
+// told within recheck_every instead of waiting for ever, as they are when one gives up at its
+// deadline.
+#pragma once
+
+#include <array>
+#include <climits>
+#include <polyio/base/assert.hpp>
+#include <polyio/ipc/mutex.hpp>
+
+namespace polyio::ipc {
+
+template <class K>
+class BasicBarrier {
+ public:
+  static constexpr std::uint32_t max_parties = 256;
+
+  // Of 1 to max_parties parties.
+  explicit BasicBarrier(std::uint32_t parties) noexcept : parties_(parties) {
+    POLYIO_ASSERT(parties > 0 && parties <= max_parties);
+  }
+  // Returns once all have come: in which place the caller came, 0 the first. Errors: timed_out, and
+  // the barrier is broken; EOWNERDEAD, a party was killed, and it is broken; ECANCELED, it was
+  // broken, or aborted, by another.
+  Result<std::uint32_t> wait(Deadline deadline = never) noexcept {
+    auto held = mutex_.hold(deadline);
+    if (!held) return fail(held.error());
+    if (broken_.load()) return fail(ECANCELED);
+    const std::uint32_t round = round_.load(), place = count();
+    note(round);
+    if (place + 1 == parties_) {
+      cancelled_.store(cancelled_.load() & ~bit(round));
+      round_.fetch_add(1);  // at once those of this round count no more
+      held->unlock();
+      K::wake(round_.futex(), INT_MAX);
+      return place;
+    }
+    for (;;) {
+      held->unlock();
+      const bool late = K::sleep(round_.futex(), round, deadline);
+      if (round_.load() != round) return place_or_cancelled(place, round);
+      held = mutex_.hold();
+      if (!held) return fail(held.error());
+      if (round_.load() != round) return place_or_cancelled(place, round);
+      if (!late && all_alive()) continue;
+      break_it();
+      held->unlock();
+      K::wake(round_.futex(), INT_MAX);
+      return fail(late ? ETIMEDOUT : EOWNERDEAD);
+    }
+  }
+  // Breaks it for all who wait and will.
+  void abort() noexcept {
+    {
+      auto held = mutex_.hold();
+      break_it();
+    }
+    K::wake(round_.futex(), INT_MAX);
+  }
+  // Makes a broken one whole, with nobody there. Who still waits is told ECANCELED.
+  void reset() noexcept {
+    {
+      auto held = mutex_.hold();
+      break_it();
+      for (Party& party : seen_) party.thread.store(0);
+      broken_.store(0);
+    }
+    K::wake(round_.futex(), INT_MAX);
+  }
+  bool broken() const noexcept { return broken_.load() != 0; }
+  std::uint32_t parties() const noexcept { return parties_; }
+
+ private:
+  // One that has come: in which round last. `thread` 0: nobody; it is written last.
+  struct Party {
+    os::ProcessId process;
+    Word<K> round, thread;
+  };
+
+  std::uint32_t count() const noexcept {
+    const std::uint32_t round = round_.load();
+    std::uint32_t here = 0;
+    for (const Party& party : seen_) {
+      here += party.thread.load(std::memory_order_relaxed) && party.round.load() == round;
+    }
+    return here;
+  }
+  // The calling thread has come.
+  void note(std::uint32_t round) noexcept {
+    Party* place = nullptr;
+    for (Party& party : seen_) {
+      const std::uint32_t thread = party.thread.load(std::memory_order_relaxed);
+      if (thread == K::self() && party.process == K::process()) {
+        place = &party;
+        break;
+      }
+      if (!thread && !place) place = &party;
+    }
+    POLYIO_ASSERT(place);
+    place->thread.store(0);
+    place->process = K::process();
+    place->round.store(round);
+    place->thread.store(K::self());
+  }
+  bool all_alive() const noexcept {
+    for (const Party& party : seen_) {
+      if (party.thread.load() && !K::alive(party.process)) return false;
+    }
+    return true;
+  }
+  void break_it() noexcept {
+    broken_.store(1);
+    cancelled_.store(cancelled_.load() | bit(round_.load()));
+    round_.fetch_add(1);
+  }
+  Result<std::uint32_t> place_or_cancelled(std::uint32_t place, std::uint32_t round) noexcept {
+    if (cancelled_.load() & bit(round)) return fail(ECANCELED);
+    return place;
+  }
+  static std::uint32_t bit(std::uint32_t round) noexcept { return 1u << round % 32; }
+
+  BasicMutex<K> mutex_;
+  std::uint32_t parties_;
+  Word<K> round_, broken_;
+  Word<K> cancelled_;  // which of the last 32 rounds were
+  std::array<Party, max_parties> seen_;
+};
+
+using Barrier = BasicBarrier<SharedKernel>;
+
+}  // namespace polyio::ipc
+
+namespace polyio::threads {
+using Barrier = ipc::BasicBarrier<ipc::ThreadKernel>;
+}  // namespace polyio::threads

@@ -1,0 +1,154 @@
+// The kernels under room ipc: what a primitive asks of the system, as a policy class. SharedKernel
+// serves processes: futex words shared by everybody who maps them, and the robust list by which
+// Linux hands on what a killed thread held. ThreadKernel serves the threads of one process, and is
+// cheaper. The tests have two more: one simulates everything in one thread, one kills the process
+// at its n-th step. The rule: a primitive touches shared state only through Word and K, so that
+// every interleaving and every death can be tried (set_robust_list(2), futex(2); the layout and
+// order are those of Linux's Documentation/locking/robust-futexes.rst).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <polyio/base/clock.hpp>
+#include <polyio/base/sanitizers.hpp>
+#include <polyio/os/process_id.hpp>
+
+namespace polyio::ipc {
+
+// An entry of the calling thread's robust list. It lies behind the futex word it is for, at the
+// distance which glibc has told the kernel (RobustWord). Pointers of the holder's address space:
+// nobody else reads them.
+struct RobustNode {
+  void* previous = nullptr;
+  void* next = nullptr;
+};
+
+// How long a waiter that a killed process should have woken sleeps on at most: every sleep but a
+// mutex's ends after this span and looks again. A mutex's waiters are woken by Linux itself.
+inline constexpr Nanoseconds recheck_every = std::chrono::milliseconds(50);
+
+// What SharedKernel knows of the calling thread.
+struct ThreadSelf {
+  std::uint32_t id = 0;   // gettid(2); 0: not asked yet
+  void** head = nullptr;  // struct robust_list_head: the first entry, the offset, the pending one
+};
+extern constinit thread_local ThreadSelf thread_self;
+
+class SharedKernel {
+ public:
+  // The calling thread, as the kernel compares it with a word's owner: never 0, below 2^30.
+  static std::uint32_t self() noexcept {
+    const std::uint32_t id = thread_self.id;
+    return __builtin_expect(id != 0, 1) ? id : ask_self();
+  }
+  // Before every step that another process may see.
+  static void step() noexcept {}
+
+  // From here to settled(): should this thread die, Linux looks at the node's word too, although
+  // it may not be on the list (yet, or any more). After self().
+  static void pending(RobustNode& node) noexcept {
+    thread_self.head[2] = &node.next;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  static void settled() noexcept {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    thread_self.head[2] = nullptr;
+  }
+  // Enters the list, leaves it: as glibc does, whose own mutexes are on the same list.
+  static void enlist(RobustNode& node) noexcept {
+    void** const head = thread_self.head;
+    void* const first = head[0];
+    node.next = first;
+    node.previous = head;
+    before(first) = &node.next;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    head[0] = &node.next;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  static void delist(RobustNode& node) noexcept {
+    before(node.next) = node.previous;
+    *static_cast<void**>(untagged(node.previous)) = node.next;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+
+  // FUTEX_WAIT: sleeps while the word is `expected`; true: the deadline has passed. May return for
+  // no reason at all. wait() is for words that Linux wakes when their holder dies, sleep() for all
+  // others: it ends after recheck_every.
+  static bool wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                   Deadline deadline) noexcept;
+  static bool sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                    Deadline deadline) noexcept;
+  static void wake(const std::atomic<std::uint32_t>& word, int count) noexcept;
+  static TimePoint now() noexcept { return monotonic_now(); }
+
+  static os::ProcessId process() noexcept { return os::this_process(); }
+  static bool alive(const os::ProcessId& process) noexcept { return os::is_alive(process); }
+
+ private:
+  static std::uint32_t ask_self() noexcept;
+  // PI mutexes of glibc's are marked in an entry's lowest bit.
+  static void* untagged(void* entry) noexcept {
+    return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(entry) & ~std::uintptr_t{1});
+  }
+  static void*& before(void* entry) noexcept { return static_cast<void**>(untagged(entry))[-1]; }
+};
+
+class ThreadKernel {
+ public:
+  static std::uint32_t self() noexcept { return SharedKernel::self(); }
+  static void step() noexcept {}
+  static void pending(RobustNode&) noexcept {}
+  static void settled() noexcept {}
+  static void enlist(RobustNode&) noexcept {}
+  static void delist(RobustNode&) noexcept {}
+  static bool wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                   Deadline deadline) noexcept;
+  static bool sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                    Deadline deadline) noexcept {
+    return wait(word, expected, deadline);
+  }
+  static void wake(const std::atomic<std::uint32_t>& word, int count) noexcept;
+  static TimePoint now() noexcept { return monotonic_now(); }
+  static os::ProcessId process() noexcept { return os::this_process(); }
+  static bool alive(const os::ProcessId&) noexcept { return true; }
+};
+
+// A word of shared memory: std::atomic, each access of which is a step of K.
+template <class K, class T = std::uint32_t>
+class Word {
+ public:
+  constexpr Word(T value = 0) noexcept : value_(value) {}
+  T load(std::memory_order order = std::memory_order_seq_cst) const noexcept {
+    K::step();
+    return value_.load(order);
+  }
+  void store(T value, std::memory_order order = std::memory_order_seq_cst) noexcept {
+    K::step();
+    value_.store(value, order);
+  }
+  T exchange(T value, std::memory_order order = std::memory_order_seq_cst) noexcept {
+    K::step();
+    return value_.exchange(value, order);
+  }
+  T fetch_add(T value, std::memory_order order = std::memory_order_seq_cst) noexcept {
+    K::step();
+    return value_.fetch_add(value, order);
+  }
+  T fetch_sub(T value, std::memory_order order = std::memory_order_seq_cst) noexcept {
+    K::step();
+    return value_.fetch_sub(value, order);
+  }
+  bool compare_exchange(T& expected, T desired,
+                        std::memory_order order = std::memory_order_seq_cst) noexcept {
+    K::step();
+    return value_.compare_exchange_strong(expected, desired, order, std::memory_order_relaxed);
+  }
+  // For K's wait, sleep and wake.
+  const std::atomic<T>& futex() const noexcept { return value_; }
+
+ private:
+  std::atomic<T> value_;
+  static_assert(std::atomic<T>::is_always_lock_free);
+};
+
+}  // namespace polyio::ipc

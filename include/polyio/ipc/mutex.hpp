@@ -1,0 +1,216 @@
+// Mutex and RLock: mutual exclusion between processes (polyio::ipc) or between the threads of one
+// (polyio::threads). An ipc::Mutex lies in memory that all of them share (Shared<T>) and survives
+// its holder: killed at any instruction, Linux hands it on at once, and the next holder is told
+// that what it protects may be half written. Belongs to the thread that locked it. It stays where
+// it is, and nobody may unmap it while holding it. Cost, uncontended: one locked instruction each
+// way and no system call; contended: one futex(2) to wait, one to wake.
+#pragma once
+
+#include <cerrno>
+#include <polyio/base/result.hpp>
+#include <polyio/ipc/kernel.hpp>
+#include <utility>
+
+namespace polyio::ipc {
+
+// How the holder before let go.
+enum class Previous : bool { released, died };
+
+// A futex word with an owner, as Linux wants it: thread id, and two bits. What mutexes are made of.
+// When the owner dies, Linux sets owner_died in place of its id and wakes one who waits; when one
+// who was woken dies before it has the word, Linux wakes the next.
+template <class K>
+class RobustWord {
+ public:
+  RobustWord() = default;
+  RobustWord(const RobustWord&) = delete;
+  RobustWord& operator=(const RobustWord&) = delete;
+
+  // Errors: EDEADLK, this thread has it; timed_out.
+  Result<Previous> lock(Deadline deadline = never) noexcept {
+    const std::uint32_t me = K::self();
+    K::pending(node_);
+    std::uint32_t seen = 0;
+    if (__builtin_expect(!word_.compare_exchange(seen, me, std::memory_order_acquire), 0)) {
+      return lock_contended(me, seen, deadline);
+    }
+    K::enlist(node_);
+    K::settled();
+    return Previous::released;
+  }
+  // EAGAIN: another has it.
+  Result<Previous> try_lock() noexcept {
+    auto locked = lock(Deadline::min());
+    if (!locked && locked.error() == std::errc::timed_out) return fail(EAGAIN);
+    return locked;
+  }
+  // EPERM: this thread has not locked it.
+  Result<> unlock() noexcept {
+    if (__builtin_expect(!mine(), 0)) return fail(EPERM);
+    K::pending(node_);
+    K::delist(node_);
+    if (word_.exchange(0, std::memory_order_release) & waiters) K::wake(word_.futex(), 1);
+    K::settled();
+    return {};
+  }
+  bool mine() const noexcept {
+    return (word_.load(std::memory_order_relaxed) & owner_mask) == K::self();
+  }
+  // Whether somebody had it a moment ago.
+  bool locked() const noexcept { return (word_.load(std::memory_order_relaxed) & owner_mask) != 0; }
+
+ private:
+  static constexpr std::uint32_t waiters = 0x80000000, owner_died = 0x40000000,
+                                 owner_mask = 0x3fffffff;  // FUTEX_WAITERS and so on
+
+  Result<Previous> lock_contended(std::uint32_t me, std::uint32_t seen, Deadline deadline) noexcept;
+
+  Word<K> word_;
+  std::uint32_t unused_[5] = {};
+  RobustNode node_;
+};
+
+template <class K>
+Result<Previous> RobustWord<K>::lock_contended(std::uint32_t me, std::uint32_t seen,
+                                               Deadline deadline) noexcept {
+  // Whoever has slept takes the word with the waiters' bit: others may sleep still.
+  std::uint32_t others = 0;
+  for (;;) {
+    if ((seen & owner_mask) == 0) {
+      if (!word_.compare_exchange(seen, me | others | (seen & waiters),
+                                  std::memory_order_acquire)) {
+        continue;
+      }
+      K::enlist(node_);
+      K::settled();
+      return seen & owner_died ? Previous::died : Previous::released;
+    }
+    if ((seen & owner_mask) == me || deadline == Deadline::min()) break;
+    if (!(seen & waiters)) {
+      if (!word_.compare_exchange(seen, seen | waiters, std::memory_order_relaxed)) continue;
+      seen |= waiters;
+    }
+    if (K::wait(word_.futex(), seen, deadline)) {
+      seen = word_.load(std::memory_order_relaxed);
+      if ((seen & owner_mask) != 0) break;
+      others = waiters;
+      continue;
+    }
+    others = waiters;
+    seen = word_.load(std::memory_order_relaxed);
+  }
+  K::settled();
+  if ((seen & owner_mask) == me) return fail(EDEADLK);
+  return fail(ETIMEDOUT);
+}
+
+// Holds a lockable as long as it lives. `previous` says how the holder before let go.
+template <class Lockable>
+class [[nodiscard]] Hold {
+ public:
+  // Of a lockable that this thread has locked just now.
+  Hold(Lockable& lockable, Previous previous) noexcept
+      : lockable_(&lockable), previous_(previous) {}
+  Hold(Hold&& other) noexcept
+      : lockable_(std::exchange(other.lockable_, nullptr)), previous_(other.previous_) {}
+  Hold& operator=(Hold&& other) noexcept {
+    unlock();
+    lockable_ = std::exchange(other.lockable_, nullptr);
+    previous_ = other.previous_;
+    return *this;
+  }
+  ~Hold() { unlock(); }
+  Previous previous() const noexcept { return previous_; }
+  // Earlier than at the end of its life.
+  void unlock() noexcept {
+    if (lockable_) (void)std::exchange(lockable_, nullptr)->unlock();
+  }
+
+ private:
+  Lockable* lockable_;
+  Previous previous_;
+};
+
+template <class K>
+class BasicMutex {
+ public:
+  // Returns once the calling thread holds it. Previous::died: its holder was killed; by unlocking
+  // in the normal way the new one says that the state is whole again, and until then the next is
+  // told the same. Errors: EDEADLK, this thread holds it already; timed_out.
+  Result<Previous> lock(Deadline deadline = never) noexcept { return word_.lock(deadline); }
+  // Without waiting. Errors: EAGAIN, another holds it; EDEADLK.
+  Result<Previous> try_lock() noexcept {
+    auto locked = word_.try_lock();
+    if (!locked && word_.mine()) return fail(EDEADLK);
+    return locked;
+  }
+  // Errors: EPERM, the calling thread does not hold it.
+  Result<> unlock() noexcept { return word_.unlock(); }
+  // `auto held = mutex.hold();` locks it to the end of the block.
+  Result<Hold<BasicMutex>> hold(Deadline deadline = never) noexcept {
+    auto locked = lock(deadline);
+    if (!locked) return fail(locked.error());
+    return Hold<BasicMutex>(*this, *locked);
+  }
+  bool locked() const noexcept { return word_.locked(); }
+  bool mine() const noexcept { return word_.mine(); }
+
+ private:
+  RobustWord<K> word_;
+};
+
+// A mutex that its holder may lock again; it is free once it has been unlocked as often.
+template <class K>
+class BasicRLock {
+ public:
+  // As Mutex::lock, but its holder gets it at once. Errors: timed_out; EAGAIN, 2^32 - 1 times.
+  Result<Previous> lock(Deadline deadline = never) noexcept {
+    if (word_.mine()) {
+      if (depth_ == UINT32_MAX) return fail(EAGAIN);
+      ++depth_;
+      return Previous::released;
+    }
+    auto locked = word_.lock(deadline);
+    if (locked) depth_ = 1;  // whatever a killed holder left there
+    return locked;
+  }
+  // Without waiting. Errors: EAGAIN.
+  Result<Previous> try_lock() noexcept {
+    auto locked = lock(Deadline::min());
+    if (!locked && locked.error() == std::errc::timed_out) return fail(EAGAIN);
+    return locked;
+  }
+  // Errors: EPERM, the calling thread does not hold it.
+  Result<> unlock() noexcept {
+    if (!word_.mine()) return fail(EPERM);
+    if (--depth_ > 0) return {};
+    return word_.unlock();
+  }
+  Result<Hold<BasicRLock>> hold(Deadline deadline = never) noexcept {
+    auto locked = lock(deadline);
+    if (!locked) return fail(locked.error());
+    return Hold<BasicRLock>(*this, *locked);
+  }
+  bool locked() const noexcept { return word_.locked(); }
+  bool mine() const noexcept { return word_.mine(); }
+  // How often its holder has locked it. For the holder.
+  std::uint32_t depth() const noexcept { return depth_; }
+
+ private:
+  RobustWord<K> word_;
+  std::uint32_t depth_ = 0;
+};
+
+using Mutex = BasicMutex<SharedKernel>;
+using RLock = BasicRLock<SharedKernel>;
+
+extern template class RobustWord<SharedKernel>;
+extern template class RobustWord<ThreadKernel>;
+
+}  // namespace polyio::ipc
+
+// The same for the threads of one process: cheaper, and with no holder that could be killed alone.
+namespace polyio::threads {
+using Mutex = ipc::BasicMutex<ipc::ThreadKernel>;
+using RLock = ipc::BasicRLock<ipc::ThreadKernel>;
+}  // namespace polyio::threads
