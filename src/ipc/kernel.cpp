@@ -39,20 +39,14 @@ std::uint32_t SharedKernel::ask_self() noexcept {
   // The child's only thread has a number of its own; its robust list is at the same place.
   [[maybe_unused]] static const int registered =
       ::pthread_atfork(nullptr, nullptr, [] { thread_self.id = 0; });
-  void* head = nullptr;
+  RobustList* list = nullptr;
   std::size_t size = 0;
-  const long result = ::syscall(SYS_get_robust_list, 0, &head, &size);
+  const long result = ::syscall(SYS_get_robust_list, 0, &list, &size);
   // glibc's, with its distance from an entry to its word: RobustWord's layout relies on it.
-  POLYIO_ASSERT(result == 0 && head && size == 3 * sizeof(void*));
-  POLYIO_ASSERT(static_cast<long*>(head)[1] == -32);
-  thread_self.head = static_cast<void**>(head);
+  POLYIO_ASSERT(result == 0 && list && size == sizeof *list && list->offset == -32);
+  thread_self.list = list;
   thread_self.id = static_cast<std::uint32_t>(::syscall(SYS_gettid));
   return thread_self.id;
-}
-
-bool SharedKernel::wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
-                        Deadline deadline) noexcept {
-  return wait_on(word, expected, deadline, 0);
 }
 
 bool SharedKernel::sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
@@ -65,8 +59,8 @@ void SharedKernel::wake(const std::atomic<std::uint32_t>& word, int count) noexc
   wake_on(word, count, 0);
 }
 
-bool ThreadKernel::wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
-                        Deadline deadline) noexcept {
+bool ThreadKernel::sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                         Deadline deadline) noexcept {
   return wait_on(word, expected, deadline, FUTEX_PRIVATE_FLAG);
 }
 

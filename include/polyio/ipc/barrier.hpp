@@ -8,6 +8,7 @@
 #include <climits>
 #include <polyio/base/assert.hpp>
 #include <polyio/ipc/mutex.hpp>
+#include <span>
 
 namespace polyio::ipc {
 
@@ -63,7 +64,7 @@ class BasicBarrier {
     {
       auto held = mutex_.hold();
       break_it();
-      for (Party& party : seen_) party.thread.store(0);
+      for (Party& party : seen()) party.thread.store(0);
       broken_.store(0);
     }
     K::wake(round_.futex(), INT_MAX);
@@ -78,10 +79,12 @@ class BasicBarrier {
     Word<K> round, thread;
   };
 
+  std::span<Party> seen() noexcept { return std::span(seen_).first(parties_); }
+  std::span<const Party> seen() const noexcept { return std::span(seen_).first(parties_); }
   std::uint32_t count() const noexcept {
     const std::uint32_t round = round_.load();
     std::uint32_t here = 0;
-    for (const Party& party : seen_) {
+    for (const Party& party : seen()) {
       here += party.thread.load(std::memory_order_relaxed) && party.round.load() == round;
     }
     return here;
@@ -89,7 +92,7 @@ class BasicBarrier {
   // The calling thread has come.
   void note(std::uint32_t round) noexcept {
     Party* place = nullptr;
-    for (Party& party : seen_) {
+    for (Party& party : seen()) {
       const std::uint32_t thread = party.thread.load(std::memory_order_relaxed);
       if (thread == K::self() && party.process == K::process()) {
         place = &party;
@@ -104,7 +107,7 @@ class BasicBarrier {
     place->thread.store(K::self());
   }
   bool all_alive() const noexcept {
-    for (const Party& party : seen_) {
+    for (const Party& party : seen()) {
       if (party.thread.load() && !K::alive(party.process)) return false;
     }
     return true;

@@ -23,14 +23,22 @@ struct RobustNode {
   void* next = nullptr;
 };
 
-// How long a waiter that a killed process should have woken sleeps on at most: every sleep but a
-// mutex's ends after this span and looks again. A mutex's waiters are woken by Linux itself.
+// How long a waiter that a killed process should have woken sleeps on at most: every sleep ends
+// after this span and looks again. Linux itself wakes a mutex's waiter when the holder dies, but
+// not when one dies who was woken and another took the mutex before it.
 inline constexpr Nanoseconds recheck_every = std::chrono::milliseconds(50);
+
+// A thread's robust list, glibc's (struct robust_list_head): an entry is the address of a `next`.
+struct RobustList {
+  void* first;
+  long offset;  // from an entry to its futex word
+  void* pending;
+};
 
 // What SharedKernel knows of the calling thread.
 struct ThreadSelf {
-  std::uint32_t id = 0;   // gettid(2); 0: not asked yet
-  void** head = nullptr;  // struct robust_list_head: the first entry, the offset, the pending one
+  std::uint32_t id = 0;  // gettid(2); 0: not asked yet
+  RobustList* list = nullptr;
 };
 extern constinit thread_local ThreadSelf thread_self;
 
@@ -47,22 +55,21 @@ class SharedKernel {
   // From here to settled(): should this thread die, Linux looks at the node's word too, although
   // it may not be on the list (yet, or any more). After self().
   static void pending(RobustNode& node) noexcept {
-    thread_self.head[2] = &node.next;
+    thread_self.list->pending = entry(node.next);
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
   static void settled() noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    thread_self.head[2] = nullptr;
+    thread_self.list->pending = nullptr;
   }
   // Enters the list, leaves it: as glibc does, whose own mutexes are on the same list.
   static void enlist(RobustNode& node) noexcept {
-    void** const head = thread_self.head;
-    void* const first = head[0];
-    node.next = first;
-    node.previous = head;
-    before(first) = &node.next;
+    RobustList& list = *thread_self.list;
+    node.next = list.first;
+    node.previous = entry(list.first);
+    before(node.next) = entry(node.next);
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    head[0] = &node.next;
+    list.first = entry(node.next);
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
   static void delist(RobustNode& node) noexcept {
@@ -71,11 +78,8 @@ class SharedKernel {
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 
-  // FUTEX_WAIT: sleeps while the word is `expected`; true: the deadline has passed. May return for
-  // no reason at all. wait() is for words that Linux wakes when their holder dies, sleep() for all
-  // others: it ends after recheck_every.
-  static bool wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
-                   Deadline deadline) noexcept;
+  // FUTEX_WAIT: sleeps while the word is `expected`, recheck_every at most; true: the deadline has
+  // passed. May return for no reason at all.
   static bool sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                     Deadline deadline) noexcept;
   static void wake(const std::atomic<std::uint32_t>& word, int count) noexcept;
@@ -87,10 +91,11 @@ class SharedKernel {
  private:
   static std::uint32_t ask_self() noexcept;
   // PI mutexes of glibc's are marked in an entry's lowest bit.
-  static void* untagged(void* entry) noexcept {
-    return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(entry) & ~std::uintptr_t{1});
+  static void* untagged(void* tagged) noexcept {
+    return static_cast<char*>(tagged) - (reinterpret_cast<std::uintptr_t>(tagged) & 1);
   }
-  static void*& before(void* entry) noexcept { return static_cast<void**>(untagged(entry))[-1]; }
+  static void* entry(void*& next) noexcept { return static_cast<void*>(&next); }
+  static void*& before(void* tagged) noexcept { return static_cast<void**>(untagged(tagged))[-1]; }
 };
 
 class ThreadKernel {
@@ -101,12 +106,8 @@ class ThreadKernel {
   static void settled() noexcept {}
   static void enlist(RobustNode&) noexcept {}
   static void delist(RobustNode&) noexcept {}
-  static bool wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
-                   Deadline deadline) noexcept;
   static bool sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
-                    Deadline deadline) noexcept {
-    return wait(word, expected, deadline);
-  }
+                    Deadline deadline) noexcept;
   static void wake(const std::atomic<std::uint32_t>& word, int count) noexcept;
   static TimePoint now() noexcept { return monotonic_now(); }
   static os::ProcessId process() noexcept { return os::this_process(); }
@@ -143,7 +144,7 @@ class Word {
     K::step();
     return value_.compare_exchange_strong(expected, desired, order, std::memory_order_relaxed);
   }
-  // For K's wait, sleep and wake.
+  // For K's sleep and wake.
   const std::atomic<T>& futex() const noexcept { return value_; }
 
  private:

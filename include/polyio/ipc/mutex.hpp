@@ -18,7 +18,7 @@ enum class Previous : bool { released, died };
 
 // A futex word with an owner, as Linux wants it: thread id, and two bits. What mutexes are made of.
 // When the owner dies, Linux sets owner_died in place of its id and wakes one who waits; when one
-// who was woken dies before it has the word, Linux wakes the next.
+// who was woken dies before anybody has the word, Linux wakes the next.
 template <class K>
 class RobustWord {
  public:
@@ -90,7 +90,7 @@ Result<Previous> RobustWord<K>::lock_contended(std::uint32_t me, std::uint32_t s
       if (!word_.compare_exchange(seen, seen | waiters, std::memory_order_relaxed)) continue;
       seen |= waiters;
     }
-    if (K::wait(word_.futex(), seen, deadline)) {
+    if (K::sleep(word_.futex(), seen, deadline)) {
       seen = word_.load(std::memory_order_relaxed);
       if ((seen & owner_mask) != 0) break;
       others = waiters;

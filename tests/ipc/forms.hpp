@@ -1,0 +1,119 @@
+// The forms in which every primitive is tested by the same cases: threads of one process, threads
+// on the primitives that are made for processes, and processes. A Form runs workers side by side
+// and has a place for what they share; what a worker expects in vain is a failure of the test.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <new>
+#include <polyio/ipc/kernel.hpp>
+#include <polyio/os/process.hpp>
+#include <thread>
+#include <vector>
+
+namespace polyio::ipc::test {
+
+// Far longer than anything takes: against a hang.
+inline Deadline patience() { return deadline_after(monotonic_now(), std::chrono::seconds(30)); }
+
+template <class T>
+class OnHeap {
+ public:
+  template <class... Arguments>
+  explicit OnHeap(Arguments... arguments) : value_(std::make_unique<T>(arguments...)) {}
+  T* operator->() { return value_.get(); }
+  T& operator*() { return *value_; }
+
+ private:
+  std::unique_ptr<T> value_;
+};
+
+template <class T>
+class InSharedMemory {
+ public:
+  template <class... Arguments>
+  explicit InSharedMemory(Arguments... arguments)
+      : memory_(sizeof(T)), value_(new(memory_.data()) T(arguments...)) {}
+  T* operator->() { return value_; }
+  T& operator*() { return *value_; }
+
+ private:
+  os::SharedMemory memory_;
+  T* value_;
+};
+
+class Threads {
+ public:
+  ~Threads() { join(); }
+  void start(std::function<void()> work) { threads_.emplace_back(std::move(work)); }
+  void join() {
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+ private:
+  std::vector<std::thread> threads_;
+};
+
+class Processes {
+ public:
+  ~Processes() { join(); }
+  void start(std::function<void()> work) {
+    auto child = os::fork_child([work = std::move(work)] {
+      work();
+      return testing::Test::HasFailure() ? 1 : 0;
+    });
+    ASSERT_TRUE(child) << child.error().message();
+    children_.push_back(std::move(*child));
+  }
+  // Kills the one started as the `index`-th and waits for its end.
+  void kill(std::size_t index) {
+    children_[index].signal(SIGKILL);
+    EXPECT_EQ(children_[index].wait().signal, SIGKILL);
+    children_[index] = {};
+  }
+  void join() {
+    for (os::ChildProcess& child : children_) {
+      if (child.pid() == 0) continue;
+      const os::ExitStatus status = child.wait();
+      EXPECT_TRUE(status.code == 0 && status.signal == 0) << "a worker " << status.text();
+    }
+    children_.clear();
+  }
+
+ private:
+  std::vector<os::ChildProcess> children_;
+};
+
+struct ThreadForm {
+  using Kernel = ThreadKernel;
+  using Workers = Threads;
+  template <class T>
+  using Place = OnHeap<T>;
+};
+struct SharedThreadForm {
+  using Kernel = SharedKernel;
+  using Workers = Threads;
+  template <class T>
+  using Place = OnHeap<T>;
+};
+struct ProcessForm {
+  using Kernel = SharedKernel;
+  using Workers = Processes;
+  template <class T>
+  using Place = InSharedMemory<T>;
+};
+
+using Forms = testing::Types<ThreadForm, SharedThreadForm, ProcessForm>;
+struct FormName {
+  template <class Form>
+  static std::string GetName(int) {
+    if (std::is_same_v<Form, ThreadForm>) return "Threads";
+    return std::is_same_v<Form, ProcessForm> ? "Processes" : "ThreadsOnShared";
+  }
+};
+
+}  // namespace polyio::ipc::test
