@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <polyio/ipc/mutex.hpp>
+#include <span>
 
 namespace polyio::ipc {
 
@@ -88,7 +89,7 @@ class BasicBoundedSemaphore {
     auto held = mutex_.hold();
     if (!held) return fail(held.error());
     const os::ProcessId me = K::process();
-    for (Holder& holder : holders_) {
+    for (Holder& holder : holders()) {
       if (holder.process != me || holder.count.load() == 0) continue;
       holder.count.fetch_sub(1);
       released_.fetch_add(1);
@@ -112,6 +113,13 @@ class BasicBoundedSemaphore {
     Word<K> count;
   };
 
+  // Whoever holds has one at least, so there are not more of them than places.
+  std::span<Holder> holders() noexcept {
+    return std::span(holders_).first(std::min<std::size_t>(places_, max_processes));
+  }
+  std::span<const Holder> holders() const noexcept {
+    return std::span(holders_).first(std::min<std::size_t>(places_, max_processes));
+  }
   static Result<> wipe(const Result<bool>& taken) noexcept {
     if (!taken) return fail(taken.error());
     return {};
@@ -140,13 +148,13 @@ class BasicBoundedSemaphore {
   }
   std::uint32_t taken() const noexcept {
     std::uint32_t sum = 0;
-    for (const Holder& holder : holders_) sum += holder.count.load(std::memory_order_relaxed);
+    for (const Holder& holder : holders()) sum += holder.count.load(std::memory_order_relaxed);
     return sum;
   }
   // Where `process` counts, or may begin to; nullptr: as many processes hold places as can be told.
   Holder* place_of(const os::ProcessId& process) noexcept {
     Holder* unused = nullptr;
-    for (Holder& holder : holders_) {
+    for (Holder& holder : holders()) {
       const bool counts = holder.count.load(std::memory_order_relaxed) != 0;
       if (counts && holder.process == process) return &holder;
       if (!counts && !unused) unused = &holder;
@@ -154,7 +162,7 @@ class BasicBoundedSemaphore {
     return unused;
   }
   void free_the_dead() noexcept {
-    for (Holder& holder : holders_) {
+    for (Holder& holder : holders()) {
       if (holder.count.load() != 0 && !K::alive(holder.process)) holder.count.store(0);
     }
   }
