@@ -1,6 +1,6 @@
 // A stranger's program: includes polyio's headers as installed and links libpolyio.a. It touches
-// the rooms whose dependencies must come along (nettle, simdjson, llhttp, wslay, liburing), serves
-// with a handler of its own under one model after the other, prints one line and ends.
+// the rooms whose dependencies must come along (nettle, simdjson, llhttp, wslay, liburing, cereal),
+// serves with a handler of its own under one model after the other, prints one line and ends.
 #include <cstdio>
 #include <memory>
 #include <polyio/drivers/registry.hpp>
@@ -8,6 +8,7 @@
 #include <polyio/proto/http.hpp>
 #include <polyio/proto/text.hpp>
 #include <polyio/proto/websocket.hpp>
+#include <polyio/serial/serial.hpp>
 #include <polyio/server/server.hpp>
 
 namespace {
@@ -41,7 +42,8 @@ int main() {
   const bool text = polyio::proto::valid_utf8("né") && !polyio::proto::valid_utf8("\xff");
   polyio::proto::RequestParser http;
   polyio::proto::WebSocketReader websocket;
-  if (!key || !text) return 1;
+  const auto sent = polyio::serial::from_bytes<int>(polyio::serial::to_bytes(7));
+  if (!key || !text || !sent || std::get<0>(*sent) != 7) return 1;
   serve_once("epoll");
   serve_once("auto");
   std::printf("polyio works here: %zu models\n", polyio::list_models().size());
