@@ -41,6 +41,11 @@ Stat read_stat(pid_t pid) noexcept {
   return stat;
 }
 
+bool runs(const Stat& stat) noexcept {
+  if (stat.error) return stat.error != ENOENT && stat.error != ESRCH;
+  return stat.state != 'Z' && stat.state != 'X';
+}
+
 std::atomic<std::uint64_t> started_here{0};
 
 }  // namespace
@@ -58,8 +63,9 @@ ProcessId this_process() noexcept {
 
 bool is_alive(const ProcessId& process) noexcept {
   const Stat stat = read_stat(process.pid);
-  if (stat.error) return stat.error != ENOENT && stat.error != ESRCH;
-  return stat.started == process.started && stat.state != 'Z' && stat.state != 'X';
+  return runs(stat) && (stat.error || stat.started == process.started);
 }
+
+bool is_running(pid_t pid) noexcept { return runs(read_stat(pid)); }
 
 }  // namespace polyio::os

@@ -21,5 +21,7 @@ ProcessId this_process() noexcept;
 // Whether it still runs; a zombie does not. Reads one file of /proc, some 10 us. A /proc that can't
 // be read at all answers true: nobody is robbed for want of a descriptor. Thread-safe.
 bool is_alive(const ProcessId& process) noexcept;
+// Whether any process has this number at the moment and runs. Where only the number is known.
+bool is_running(pid_t pid) noexcept;
 
 }  // namespace polyio::os
