@@ -98,19 +98,22 @@ ExitStatus ChildProcess::wait() {
 }
 
 Result<ChildProcess> fork_child(std::move_only_function<int()> body) {
+  return fork_plain([&, parent = ::getpid()](const sigset_t& before) {
+    begin_child(parent, before);
+    return run_body(body);
+  });
+}
+
+Result<ChildProcess> fork_plain(std::move_only_function<int(const sigset_t&)> body) {
   if (count_threads() > 1) return fail(EBUSY);
   struct sigaction children{};  // ignored, they would be reaped without us and could not be told
   ::sigaction(SIGCHLD, nullptr, &children);
   if (children.sa_handler == SIG_IGN) ::signal(SIGCHLD, SIG_DFL);
-  const pid_t parent = ::getpid();
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t pid = ::fork();
-  if (pid == 0) {
-    begin_child(parent, before);
-    ::_exit(run_body(body));
-  }
+  if (pid == 0) ::_exit(body(before));
   const int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return fail(error);

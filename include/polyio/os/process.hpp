@@ -37,6 +37,8 @@ class ChildProcess {
   void signal(int number) const noexcept;
   // Waits until it has ended, and reaps it: no zombie stays. Once.
   ExitStatus wait();
+  // Gives the pidfd away, and with it the duty to reap the child.
+  UniqueFd release() noexcept { return std::move(pidfd_); }
 
  private:
   pid_t pid_ = 0;
@@ -49,6 +51,10 @@ class ChildProcess {
 // ignored, and SIGTERM comes when the parent dies, kill -9 included. Errors: EBUSY, this process
 // has another thread; EAGAIN, ENOMEM, EMFILE, no process can be had.
 Result<ChildProcess> fork_child(std::move_only_function<int()> body);
+
+// The same with nothing decided: `body` gets the signal mask as it was before, runs with every
+// signal blocked, and its answer ends the child by _exit(2). It must not throw.
+Result<ChildProcess> fork_plain(std::move_only_function<int(const sigset_t& mask)> body);
 
 // How many threads this process has; those of the kernel (io_uring's) and of a sanitizer don't
 // count, fork(2) takes no harm from them.
