@@ -39,7 +39,7 @@ Result<std::size_t> send_some(int socket, std::span<const std::byte> bytes,
 }
 
 Result<std::size_t> receive_some(int socket, std::span<std::byte> into,
-                                 std::vector<int>& descriptors) {
+                                 std::vector<int>& descriptors, int flags) {
   descriptors.reserve(descriptors.size() + max_descriptors);
   iovec part{into.data(), into.size()};
   msghdr message{};
@@ -49,7 +49,7 @@ Result<std::size_t> receive_some(int socket, std::span<std::byte> into,
   message.msg_control = control.room;
   message.msg_controllen = sizeof control.room;
   ssize_t got;
-  while ((got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0) {
+  while ((got = ::recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC)) < 0) {
     if (errno != EINTR) return fail(errno);
   }
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {

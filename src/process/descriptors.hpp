@@ -17,8 +17,8 @@ inline constexpr std::size_t max_descriptors = 253;
 Result<std::size_t> send_some(int socket, std::span<const std::byte> bytes,
                               std::span<const int> descriptors);
 // Receives some; 0: the end of file. Descriptors that came are appended, and are the caller's.
-// Waits if the socket does. Errors: those of recv(2).
+// `flags` are recv(2)'s; so are the errors.
 Result<std::size_t> receive_some(int socket, std::span<std::byte> into,
-                                 std::vector<int>& descriptors);
+                                 std::vector<int>& descriptors, int flags = 0);
 
 }  // namespace polyio::process::detail

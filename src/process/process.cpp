@@ -78,6 +78,7 @@ Result<> Process::start() {
 }
 
 Result<> Process::fork() {
+  if (os::count_threads() > 1) return fail(Errc::threads_running);
   auto child = detail::make_child(options_);
   os::UniqueFd lifeline;
   if (options_.daemon) {
@@ -89,7 +90,6 @@ Result<> Process::fork() {
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail(errno);
   const os::UniqueFd up(ends[0]);
   os::UniqueFd tell(ends[1]);
-  if (os::count_threads() > 1) return fail(Errc::threads_running);
   detail::flush_all();
   auto forked = os::fork_plain([&](const sigset_t& before) {
     return detail::run_to_the_end([&] {
