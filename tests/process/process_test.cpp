@@ -130,7 +130,8 @@ TEST_P(ProcessTest, ThreeRunAtTheSameTime) {
     processes.emplace_back(options(), say_and_wait, std::move(pipe.second));
     ASSERT_TRUE(processes.back().start());
   }
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(connections[i].receive<pid_t>(soon()).value_or(0), processes[i].pid());
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(connections[i].receive<pid_t>(soon()).value_or(0), processes[i].pid());
   EXPECT_EQ(active_children().size(), 3u);
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(connections[i].send(i));
   for (int i = 0; i < 3; ++i) {

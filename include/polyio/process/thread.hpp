@@ -47,7 +47,8 @@ class Thread {
   Thread(ThreadOptions options, Target&& target, Arguments&&... arguments)
       : Thread(std::move(options)) {
     set_target([call = std::decay_t<Target>(std::forward<Target>(target)),
-                kept = std::make_tuple(std::forward<Arguments>(arguments)...)]() mutable {
+                kept = std::tuple<std::decay_t<Arguments>...>(
+                    std::forward<Arguments>(arguments)...)]() mutable {
       std::apply([&](auto&... each) { (void)std::invoke(std::move(call), std::move(each)...); },
                  kept);
     });
