@@ -1,0 +1,89 @@
+// Producer: a handle to put into a queue, which counts as its writer, as a pipe's write end does:
+// consumers are told the end of file when none is left in any process, kill -9 included. A fork's
+// child has those of its parent, as it has its descriptors. The rule: this process is counted in as
+// long as a copy of the handle lives here.
+#pragma once
+
+#include <cerrno>
+#include <memory>
+#include <polyio/base/clock.hpp>
+#include <polyio/base/list.hpp>
+#include <polyio/base/result.hpp>
+#include <polyio/serial/serial.hpp>
+#include <system_error>
+#include <utility>
+
+namespace polyio::ipc {
+
+// One that lives in this process: all of them are counted in anew for the child of a fork(2), by
+// itself, before fork() returns there.
+class LiveProducer : public ListNode<LiveProducer> {
+ public:
+  LiveProducer(const LiveProducer&) = delete;
+  LiveProducer& operator=(const LiveProducer&) = delete;
+  // In the child, which has one thread: nothing that takes C++ memory or a lock of this process.
+  virtual void count_in() noexcept = 0;
+
+ protected:
+  LiveProducer() = default;
+  ~LiveProducer() = default;
+  void enlist() noexcept;
+  void delist() noexcept;
+};
+
+// Copies share one place of their process. Thread-safe as the queue is.
+template <class Queue>
+class BasicProducer {
+ public:
+  // None, to be read by room serial.
+  BasicProducer() noexcept = default;
+  // Throws std::system_error, ENOSPC.
+  explicit BasicProducer(const Queue& queue) : live_(std::make_shared<Live>(queue)) {}
+
+  // As the queue's own. Errors, too: ENOSPC, in the child of a fork for which there was no place.
+  Result<> put(const Queue::Message& value, Deadline deadline = never) {
+    if (!counts()) return fail(ENOSPC);
+    return live_->queue.put(value, deadline);
+  }
+  Result<> try_put(const Queue::Message& value) {
+    if (!counts()) return fail(ENOSPC);
+    return live_->queue.try_put(value);
+  }
+  explicit operator bool() const noexcept { return live_ != nullptr; }
+  Queue& queue() const noexcept { return live_->queue; }
+
+  // The receiver is counted in when it reads it; who sends it keeps it until then.
+  void save(serial::Writer& writer) const {
+    if (!live_) throw cereal::Exception("polyio: an empty Producer can't be sent");
+    live_->queue.save(writer);
+  }
+  void load(serial::Reader& reader) {
+    Queue queue;
+    queue.load(reader);
+    live_ = std::make_shared<Live>(queue);
+  }
+
+ private:
+  struct Live final : LiveProducer {
+    explicit Live(const Queue& of) : queue(of) {
+      auto added = queue.core().add_producer(1, true);
+      if (!added) throw std::system_error(added.error(), "polyio: a queue's producer");
+      counts = true;
+      enlist();
+    }
+    ~Live() {
+      delist();
+      if (counts) queue.core().remove_producer();
+    }
+    void count_in() noexcept override { counts = queue.core().add_producer(1, false).has_value(); }
+
+    Queue queue;
+    bool counts = false;
+  };
+
+  bool counts() const noexcept { return live_ && live_->counts; }
+
+  std::shared_ptr<Live> live_;
+};
+
+}  // namespace polyio::ipc
