@@ -1,0 +1,92 @@
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <polyio/os/process.hpp>
+#include <system_error>
+
+#include "lock_check.hpp"
+
+namespace polyio::ipc {
+namespace {
+
+using Core = LockCore<SharedKernel>;
+using Slots = LockSlots<SharedKernel>;
+
+LockTableLimits checked(LockTableLimits limits) {
+  if (limits.sessions - 1 >= LockTableLimits::max_sessions ||
+      limits.locks - 1 >= LockTableLimits::max_locks) {
+    throw std::system_error(EINVAL, std::generic_category(), "LockTable: its limits");
+  }
+  return limits;
+}
+
+}  // namespace
+
+struct LockTable::State {
+  explicit State(LockTableLimits limits)
+      : memory(Slots::bytes(checked(limits))), slots(memory.data(), limits), core(slots) {
+    slots.format();
+  }
+
+  os::SharedMemory memory;
+  Slots slots;
+  Core core;
+};
+
+std::string Resource::text() const {
+  return is_row() ? fmt::format("{}[{}]", table(), row()) : std::string(table());
+}
+
+std::string Deadlock::text() const {
+  std::string text = fmt::format("deadlock of {}: ", length);
+  for (const DeadlockLink& link : cycle) {
+    text += fmt::format("{} (process {}, thread {}) {} {} in {} and waits for {} in {}; ",
+                        link.owner(), link.pid, link.thread, link.queued ? "is before" : "holds",
+                        link.holds.text(), lock_mode::name(link.holds_mode), link.waits_for.text(),
+                        lock_mode::name(link.waits_mode));
+  }
+  if (length > cycle.size()) text += fmt::format("and {} more; ", length - cycle.size());
+  for (const DeadlockLink& link : cycle) {
+    if (link.session == victim) text += fmt::format("{}, the youngest, gives way", link.owner());
+  }
+  return text;
+}
+
+LockTable::LockTable(LockTableLimits limits) : state_(std::make_shared<State>(limits)) {}
+
+Result<LockTable::Session> LockTable::begin(std::string_view name) {
+  auto id = state_->core.begin(name);
+  if (!id) return fail(id.error());
+  return Session(state_, id->slot, id->begun);
+}
+
+std::string LockTable::check() const { return LockCheck<SharedKernel>(state_->slots).run(); }
+
+LockTable::Session& LockTable::Session::operator=(Session&& other) noexcept {
+  Session old(std::move(*this));
+  state_ = std::move(other.state_);
+  slot_ = other.slot_;
+  begun_ = other.begun_;
+  deadlock_ = std::move(other.deadlock_);
+  return *this;
+}
+
+LockTable::Session::~Session() {
+  if (state_) (void)state_->core.end({slot_, begun_});  // EPERM in a child: it is the parent's
+}
+
+Result<> LockTable::Session::lock(const Resource& what, LockMode mode, Deadline deadline) {
+  return state_->core.lock({slot_, begun_}, what, mode, deadline, &deadlock_);
+}
+
+Result<> LockTable::Session::unlock(const Resource& what) {
+  return state_->core.unlock({slot_, begun_}, what);
+}
+
+Result<> LockTable::Session::release_all() { return state_->core.release_all({slot_, begun_}); }
+
+Result<LockMode> LockTable::Session::held(const Resource& what) const {
+  return state_->core.held({slot_, begun_}, what);
+}
+
+}  // namespace polyio::ipc
