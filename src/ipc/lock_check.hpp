@@ -101,26 +101,13 @@ class LockCheck {
     }
     return state.granted == LockMode::none ? nullptr : look_at_table(request, *session, state);
   }
-  // A row is announced on its table; a table is held no stronger than need be.
+  // A row is announced on its table.
   const char* look_at_table(const Request& request, const Session& session, LockState state) {
-    if (request.what.is_row()) {
-      const Request* const table = entry_.look(session, request.what.whole_table()).own;
-      const LockMode has = table ? entry_.state_of(*table).granted : LockMode::none;
-      const LockMode needs = lock_mode::intention(state.granted);
-      return stronger_of(has, needs) == has ? nullptr : "a row without its table";
-    }
-    LockMode enough = state.asked;
-    for (std::uint32_t at = session.first.load(relaxed); at;) {
-      const Request& row = *slots_.request(at);
-      at = row.next_of_session.load(relaxed);
-      if (!row.what.is_row() || row.what.whole_table() != request.what) continue;
-      const LockState of_row = entry_.state_of(row);
-      enough =
-          stronger_of(enough, lock_mode::intention(stronger_of(of_row.granted, of_row.wanted)));
-    }
-    return state.granted == enough || session.waiting.load(relaxed)
-               ? nullptr
-               : "a table is locked for nothing";
+    if (!request.what.is_row()) return nullptr;
+    const Request* const table = entry_.look(session, request.what.whole_table()).own;
+    const LockMode has = table ? entry_.state_of(*table).granted : LockMode::none;
+    const LockMode needs = lock_mode::intention(state.granted);
+    return stronger_of(has, needs) == has ? nullptr : "a row without its table";
   }
 
   LockSlots<K> slots_;

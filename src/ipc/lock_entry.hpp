@@ -253,7 +253,7 @@ class LockEntry {
 
   template <class Next, class Visit>
   void each(std::uint32_t number, Next next, Visit visit) noexcept {
-    for (std::uint32_t n = 0; number; ++n) {
+    for (std::uint32_t n = 0; number && whole(); ++n) {
       Request* const request = slots_.request(number);
       if (!request || n == slots_.limits().locks) return damaged();
       number = (request->*next).load(relaxed);

@@ -14,9 +14,6 @@ using namespace std::chrono_literals;
 constexpr Deadline now_or_not_at_all = Deadline::min();
 constexpr std::array all_modes = {IS, IX, S, SIX, X};
 
-// A generous end for a test that would hang.
-Deadline soon() { return monotonic_now() + 30s; }
-
 TEST(LockModes, HaveTheMatrixOfTheBook) {
   constexpr std::array<std::string_view, 5> rows = {"yyyyn", "yynnn", "ynynn", "ynnnn", "nnnnn"};
   for (std::size_t a = 0; a < rows.size(); ++a) {
