@@ -44,11 +44,13 @@ class LockCycle {
     for (std::size_t i = 0; i < count; ++i) any |= entry_.reap(*slots_.session(sessions_[i]));
     return any;
   }
-  bool in_cycle(const Session& session) noexcept { return find(session) != 0; }
+  bool in_cycle(const Session& session) noexcept { return find(session, anybody) != 0; }
   // For a session that waits. Until it is in no cycle any more, one of them is told to give way.
   void resolve(Session& session) noexcept {
     for (std::uint32_t n = 0; n <= slots_.limits().sessions && entry_.whole(); ++n) {
-      const std::size_t length = find(session);
+      // All cycles go through this one: where it is the youngest, no other need give way.
+      std::size_t length = find(session, session.begun.load(relaxed));
+      if (length == 0) length = find(session, anybody);
       if (length == 0) return;
       bool dead = false;
       for (std::size_t i = 0; i < length; ++i) dead |= entry_.reap(*slots_.session(sessions_[i]));
@@ -62,6 +64,8 @@ class LockCycle {
   }
 
  private:
+  static constexpr std::uint64_t anybody = ~std::uint64_t{0};
+
   bool blocks(const Request& request, LockMode wanted, std::uint64_t order) noexcept {
     const LockState state = entry_.state_of(request);
     return !compatible(state.granted, wanted) ||
@@ -73,8 +77,9 @@ class LockCycle {
   Request* request_of(const Session& session) noexcept {
     return slots_.request(session.waiting.load(relaxed));
   }
-  // The cycle through `start`, in sessions_: each waits for the next. Answers its length, 0: none.
-  std::size_t find(const Session& start) noexcept {
+  // A cycle through `start` and others no younger than `youngest`, in sessions_: each waits for the
+  // next. Answers its length, 0: there is none.
+  std::size_t find(const Session& start, std::uint64_t youngest) noexcept {
     const auto first = static_cast<std::uint16_t>(slots_.number(start));
     std::array<std::uint16_t, LockTableLimits::max_sessions + 1> reached_from{};
     std::size_t count = 0;
@@ -90,7 +95,7 @@ class LockCycle {
         const auto number = static_cast<std::uint16_t>(slots_.number(blocker));
         if (number == first) {
           closed = true;
-        } else if (!reached_from[number]) {
+        } else if (!reached_from[number] && blocker.begun.load(relaxed) <= youngest) {
           reached_from[number] = sessions_[i];
           sessions_[count++] = number;
         }

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <polyio/os/process.hpp>
+#include <polyio/ipc/shared_memory.hpp>
 #include <system_error>
 
 #include "lock_check.hpp"
@@ -11,6 +11,8 @@ namespace {
 
 using Core = LockCore<SharedKernel>;
 using Slots = LockSlots<SharedKernel>;
+
+constexpr Layout layout{hash_of("polyio::ipc::LockTable"), 1, alignof(std::uint64_t)};
 
 LockTableLimits checked(LockTableLimits limits) {
   if (limits.sessions - 1 >= LockTableLimits::max_sessions ||
@@ -23,12 +25,10 @@ LockTableLimits checked(LockTableLimits limits) {
 }  // namespace
 
 struct LockTable::State {
-  explicit State(LockTableLimits limits)
-      : memory(Slots::bytes(checked(limits))), slots(memory.data(), limits), core(slots) {
-    slots.format();
-  }
+  State(SharedMemory segment, LockTableLimits limits)
+      : memory(std::move(segment)), slots(memory.data(), limits), core(slots) {}
 
-  os::SharedMemory memory;
+  SharedMemory memory;
   Slots slots;
   Core core;
 };
@@ -52,7 +52,20 @@ std::string Deadlock::text() const {
   return text;
 }
 
-LockTable::LockTable(LockTableLimits limits) : state_(std::make_shared<State>(limits)) {}
+LockTable::LockTable(LockTableLimits limits) : LockTable(std::string_view(), limits) {}
+
+LockTable::LockTable(std::string_view name, LockTableLimits limits) {
+  auto format = [](void* memory, void* context) {
+    Slots(memory, *static_cast<LockTableLimits*>(context)).format();
+  };
+  const std::size_t bytes = Slots::bytes(checked(limits));
+  const SharedMemory::Maker maker{format, &limits};
+  auto memory = name.data() ? SharedMemory::open(name, bytes, layout, maker)
+                            : SharedMemory::create(bytes, layout, maker);
+  if (!memory) throw SharedMemory::explain(memory.error(), name);
+  state_ = std::make_shared<State>(std::move(*memory), limits);
+  if (!state_->slots.formatted()) throw SharedMemory::explain(errno_code(EEXIST), name);
+}
 
 Result<LockTable::Session> LockTable::begin(std::string_view name) {
   auto id = state_->core.begin(name);

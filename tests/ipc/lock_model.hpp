@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <climits>
 #include <map>
 #include <polyio/ipc/lock_mode.hpp>
 #include <set>
@@ -81,7 +82,7 @@ class LockModel {
       put(what, place);
       grant(what);
       if (waits(session)) {
-        choose(session, doomed_now);
+        if (!choose(session, doomed_now, true)) choose(session, doomed_now, false);
         if (waits(session)) return Outcome::waits;
         if (doomed(session)) continue;
       }
@@ -205,9 +206,11 @@ class LockModel {
     });
     if (!any) doomed_.erase(session);
   }
-  // Each that the real one chose must be the youngest of a cycle through `session`, in some order.
-  bool choose(int session, std::set<int>& doomed_now) {
-    if (doomed_now.empty()) return true;
+  // Those whom the real one chose, in an order in which each is the youngest of a cycle through
+  // `session`, until there is no cycle left: all of them, or the others were chosen later in the
+  // call.
+  bool choose(int session, std::set<int>& doomed_now, bool all) {
+    if (!reaches(session, session, INT_MAX)) return !all || doomed_now.empty();
     for (const int victim : doomed_now) {
       const bool through = victim == session
                                ? reaches(session, session, session)
@@ -219,9 +222,9 @@ class LockModel {
       others.erase(victim);
       then.doomed_.insert(victim);
       then.withdraw(victim);
-      if (!then.choose(session, others)) continue;
+      if (!then.choose(session, others, all)) continue;
       *this = then;
-      doomed_now.clear();
+      doomed_now = others;
       return true;
     }
     return false;

@@ -94,6 +94,10 @@ class LockTable {
   // Anonymous: shared with the processes forked from now on. Throws std::system_error: EINVAL,
   // limits of 0 or beyond the greatest; ENOMEM.
   explicit LockTable(LockTableLimits limits = {});
+  // That of this name, of all processes of the user, which is made if nobody has it: with the same
+  // limits by all. It goes with the last process that has it. Throws std::system_error, as
+  // SharedMemory does.
+  explicit LockTable(std::string_view name, LockTableLimits limits = {});
 
   // Errors: EINVAL, the name is empty, longer than Resource::longest_name or has control characters
   // in it; EAGAIN, there are as many sessions as there may be.
