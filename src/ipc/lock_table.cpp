@@ -59,7 +59,7 @@ LockTable::LockTable(std::string_view name, LockTableLimits limits) {
     Slots(memory, *static_cast<LockTableLimits*>(context)).format();
   };
   const std::size_t bytes = Slots::bytes(checked(limits));
-  const SharedMemory::Maker maker{format, &limits};
+  const SegmentMaker maker{format, &limits};
   auto memory = name.data() ? SharedMemory::open(name, bytes, layout, maker)
                             : SharedMemory::create(bytes, layout, maker);
   if (!memory) throw SharedMemory::explain(memory.error(), name);

@@ -25,31 +25,34 @@ class LockKill : public NothingLeft {
  public:
   LockKill() : slots(memory_.data(), limits), core(slots) {}
 
-  // In a child, again and again: `prepare`, then `act`, which is killed before its step 0, 1, 2 …
-  // until it gets through. In between, in this process, `beside`; and then `after`.
-  void at_every_step(std::function<void()> prepare, std::function<void()> beside,
-                     std::function<void()> act, std::function<void()> after) {
+  // `before`; then in a child `prepare` and `act`, which is killed before its step 0, 1, 2 … until
+  // it gets through; between these two `beside`, and at the end `after`, in this process.
+  struct Scenario {
+    std::function<void()> before = [] {}, prepare = [] {}, beside = [] {}, act, after = [] {};
+  };
+  void at_every_step(const Scenario& scenario) {
     for (long step = 0;; ++step) {
       SCOPED_TRACE(step);
       slots.format();
+      scenario.before();
       steps_->ready.clear();
       steps_->go.clear();
       auto child = fork_to([&] {
-        prepare();
+        scenario.prepare();
         steps_->ready.set();
         if (!steps_->go.wait(soon_enough())) return 1;
         K::steps_left = step;
-        act();
+        scenario.act();
         K::steps_left = -1;
         return HasFailure() ? 1 : 0;
       });
       ASSERT_TRUE(steps_->ready.wait(soon_enough()));
-      beside();
+      scenario.beside();
       steps_->go.set();
       const os::ExitStatus status = child.wait();
       const bool killed = status.signal == SIGKILL;
       ASSERT_TRUE(killed || (status.signal == 0 && status.code == 0)) << status.text();
-      after();
+      scenario.after();
       prove_it_goes_on();
       if (HasFailure() || !killed) break;
       ++kills_;
@@ -95,116 +98,125 @@ class LockKill : public NothingLeft {
 };
 
 TEST_F(LockKill, OneThatIsAlone) {
-  at_every_step([] {}, [] {},
-                [&] {
-                  const auto id = begin("dies");
-                  EXPECT_TRUE(lock(id, {"t", 1}, S, never));
-                  EXPECT_TRUE(lock(id, {"t", 1}, X, never));
-                  EXPECT_TRUE(lock(id, {"t", 2}, X, never));
-                  EXPECT_TRUE(core.unlock(id, {"t", 1}));
-                  EXPECT_TRUE(lock(id, "t", S, never));
-                  EXPECT_TRUE(core.end(id));
-                },
-                [] {});
+  at_every_step({.act = [&] {
+    const auto id = begin("dies");
+    EXPECT_TRUE(lock(id, {"t", 1}, S, never));
+    EXPECT_TRUE(lock(id, {"t", 1}, X, never));
+    EXPECT_TRUE(lock(id, {"t", 2}, X, never));
+    EXPECT_TRUE(core.unlock(id, {"t", 1}));
+    EXPECT_TRUE(lock(id, "t", S, never));
+    EXPECT_TRUE(core.end(id));
+  }});
 }
 
 // What the parent waits for is let go, or its holder killed.
 TEST_F(LockKill, OneForWhomOthersWait) {
   Core::Id dies, row, table;
-  at_every_step(
-      [&] {
-        dies = begin("dies");
-        EXPECT_TRUE(lock(dies, {"t", 1}, X, never));
-        EXPECT_TRUE(lock(dies, {"t", 2}, X, never));
-      },
-      [&] {
-        row = begin("row"), table = begin("table");
-        EXPECT_TRUE(waits(row, {"t", 1}, S));
-        EXPECT_TRUE(waits(table, "t", S));
-      },
-      [&] {
-        EXPECT_TRUE(core.unlock(dies, {"t", 1}));
-        EXPECT_TRUE(core.release_all(dies));
-      },
-      [&] {
-        EXPECT_TRUE(lock(row, {"t", 1}, S, soon_enough()));
-        EXPECT_TRUE(lock(table, "t", S, soon_enough()));
-        EXPECT_EQ(check(), "");
-        EXPECT_TRUE(core.end(row));
-        EXPECT_TRUE(core.end(table));
-      });
+  at_every_step({.prepare =
+                     [&] {
+                       dies = begin("dies");
+                       EXPECT_TRUE(lock(dies, {"t", 1}, X, never));
+                       EXPECT_TRUE(lock(dies, {"t", 2}, X, never));
+                     },
+                 .beside =
+                     [&] {
+                       row = begin("row"), table = begin("table");
+                       EXPECT_TRUE(waits(row, {"t", 1}, S));
+                       EXPECT_TRUE(waits(table, "t", S));
+                     },
+                 .act =
+                     [&] {
+                       EXPECT_TRUE(core.unlock(dies, {"t", 1}));
+                       EXPECT_TRUE(core.release_all(dies));
+                     },
+                 .after =
+                     [&] {
+                       EXPECT_TRUE(lock(row, {"t", 1}, S, soon_enough()));
+                       EXPECT_TRUE(lock(table, "t", S, soon_enough()));
+                       EXPECT_EQ(check(), "");
+                       EXPECT_TRUE(core.end(row));
+                       EXPECT_TRUE(core.end(table));
+                     }});
 }
 
 TEST_F(LockKill, OneThatWaitsForAnUpgrade) {
   Core::Id dies, reader;
-  at_every_step(
-      [&] {
-        dies = begin("dies");
-        EXPECT_TRUE(lock(dies, {"t", 1}, S, never));
-      },
-      [&] {
-        reader = begin("reader");
-        EXPECT_TRUE(lock(reader, {"t", 1}, S, never));
-      },
-      [&] {
-        EXPECT_TRUE(waits(dies, {"t", 1}, X));
-        EXPECT_FALSE(lock(dies, {"t", 1}, X, now_or_not_at_all));  // and gives up
-      },
-      [&] {
-        EXPECT_TRUE(lock(reader, {"t", 1}, X, soon_enough()));
-        EXPECT_TRUE(core.end(reader));
-      });
+  at_every_step({.prepare =
+                     [&] {
+                       dies = begin("dies");
+                       EXPECT_TRUE(lock(dies, {"t", 1}, S, never));
+                     },
+                 .beside =
+                     [&] {
+                       reader = begin("reader");
+                       EXPECT_TRUE(lock(reader, {"t", 1}, S, never));
+                     },
+                 .act =
+                     [&] {
+                       EXPECT_TRUE(waits(dies, {"t", 1}, X));
+                       EXPECT_FALSE(lock(dies, {"t", 1}, X, now_or_not_at_all));  // and gives up
+                       EXPECT_TRUE(core.end(dies));
+                     },
+                 .after =
+                     [&] {
+                       EXPECT_TRUE(lock(reader, {"t", 1}, X, soon_enough()));
+                       EXPECT_TRUE(core.end(reader));
+                     }});
 }
 
-// It closes a cycle, and is the youngest, or tells another to give way.
 TEST_F(LockKill, OneThatClosesACycleAndGivesWay) {
   Core::Id dies, older;
-  at_every_step(
-      [&] {
-        EXPECT_TRUE(core.begin("another of the dying's, so that slots differ"[0] ? "x" : "y"));
-        dies = begin("dies");
-        EXPECT_TRUE(lock(dies, {"t", 1}, X, never));
-      },
-      [&] {
-        older = begin("younger in truth");
-        slots.session(older.slot)->begun.store(older.begun = 1);  // the oldest of all
-        slots.session(1)->begun.store(7);
-        EXPECT_TRUE(lock(older, {"u", 1}, X, never));
-        EXPECT_TRUE(waits(older, {"t", 1}, X));
-      },
-      [&] {
-        EXPECT_EQ(lock(dies, {"u", 1}, X, never).error(), errno_code(EDEADLK));
-        EXPECT_TRUE(core.release_all(dies));
-      },
-      [&] {
-        EXPECT_TRUE(lock(older, {"t", 1}, X, soon_enough()));
-        EXPECT_TRUE(core.end(older));
-      });
+  at_every_step({.before =
+                     [&] {
+                       older = begin("older");
+                       EXPECT_TRUE(lock(older, {"u", 1}, X, never));
+                     },
+                 .prepare =
+                     [&] {
+                       dies = begin("dies");
+                       EXPECT_TRUE(lock(dies, {"t", 1}, X, never));
+                     },
+                 .beside = [&] { EXPECT_TRUE(waits(older, {"t", 1}, X)); },
+                 .act =
+                     [&] {
+                       EXPECT_EQ(lock(dies, {"u", 1}, X, never).error(), errno_code(EDEADLK));
+                       EXPECT_TRUE(core.end(dies));
+                     },
+                 .after =
+                     [&] {
+                       EXPECT_TRUE(lock(older, {"t", 1}, X, soon_enough()));
+                       EXPECT_TRUE(core.end(older));
+                     }});
 }
 
 TEST_F(LockKill, OneThatTellsAnotherToGiveWay) {
   Core::Id dies, youngest;
-  at_every_step(
-      [&] {
-        dies = begin("dies");
-        EXPECT_TRUE(lock(dies, {"t", 1}, X, never));
-      },
-      [&] {
-        youngest = begin("youngest");
-        EXPECT_TRUE(lock(youngest, {"u", 1}, X, never));
-        EXPECT_TRUE(waits(youngest, {"t", 1}, X));
-      },
-      [&] { EXPECT_TRUE(waits(dies, {"u", 1}, X)); },
-      [&] {
-        Deadlock told;
-        const auto locked = core.lock(youngest, {"t", 1}, X, soon_enough(), &told);
-        if (!locked) {
-          EXPECT_EQ(locked.error(), errno_code(EDEADLK));
-          EXPECT_EQ(told.length, 2u);
-          EXPECT_EQ(told.cycle.at(1).owner(), "dies");
-        }
-        EXPECT_TRUE(core.end(youngest));
-      });
+  int told_so = 0;
+  at_every_step({.prepare =
+                     [&] {
+                       dies = begin("dies");
+                       EXPECT_TRUE(lock(dies, {"t", 1}, X, never));
+                     },
+                 .beside =
+                     [&] {
+                       youngest = begin("youngest");
+                       EXPECT_TRUE(lock(youngest, {"u", 1}, X, never));
+                       EXPECT_TRUE(waits(youngest, {"t", 1}, X));
+                     },
+                 .act = [&] { EXPECT_TRUE(waits(dies, {"u", 1}, X)); },
+                 .after =
+                     [&] {
+                       Deadlock told;
+                       const auto locked = core.lock(youngest, {"t", 1}, X, soon_enough(), &told);
+                       if (!locked) {
+                         EXPECT_EQ(locked.error(), errno_code(EDEADLK));
+                         EXPECT_EQ(told.length, 2u);
+                         EXPECT_EQ(told.cycle.at(1).owner(), "dies");
+                         ++told_so;
+                       }
+                       EXPECT_TRUE(core.end(youngest));
+                     }});
+  EXPECT_GT(told_so, 0);
 }
 
 // Processes that lock rows at random and are killed at random, each followed by another.
