@@ -232,8 +232,8 @@ TEST_F(KillTest, ABarriersParty) {
         for (int i = 0; i < 2; ++i) {
           waiters.start([&] {
             // Passed, broken, or at its deadline where the killed one had never come.
-            (void)(*barrier)->wait(deadline_after(monotonic_now(), 150ms));
-            (void)(*barrier)->wait(deadline_after(monotonic_now(), 150ms));
+            (void)(*barrier)->wait(deadline_after(monotonic_now(), 20ms));
+            (void)(*barrier)->wait(deadline_after(monotonic_now(), 20ms));
           });
         }
       },
