@@ -22,7 +22,7 @@ template <class K>
 struct QueueState {
   explicit QueueState(const QueueShape& made) noexcept : shape(made) {}
 
-  const QueueShape shape;
+  QueueShape shape;                     // never changes; each process keeps what it has checked
   alignas(64) Word<K> consumer_asleep;  // 1: whoever puts wakes those who sleep on this word
   Word<K> producer_asleep;              // the same for whoever takes
   alignas(64) BasicMutex<K> put_lock;
