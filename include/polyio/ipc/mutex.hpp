@@ -7,8 +7,10 @@
 #pragma once
 
 #include <cerrno>
+#include <concepts>
 #include <polyio/base/result.hpp>
 #include <polyio/ipc/kernel.hpp>
+#include <polyio/ipc/lock_order.hpp>
 #include <utility>
 
 namespace polyio::ipc {
@@ -26,17 +28,19 @@ class RobustWord {
   RobustWord(const RobustWord&) = delete;
   RobustWord& operator=(const RobustWord&) = delete;
 
+  // Its order among others is forgotten: the address will be another's. In shared memory there is
+  // no last one to do that.
+  ~RobustWord()
+    requires std::same_as<K, ThreadKernel>
+  {
+    if (__builtin_expect(lock_order::enabled(), 0)) lock_order::forget(this);
+  }
+  ~RobustWord() = default;
+
   // Errors: EDEADLK, this thread has it; timed_out.
   Result<Previous> lock(Deadline deadline = never) noexcept {
-    const std::uint32_t me = K::self();
-    K::pending(node_);
-    std::uint32_t seen = 0;
-    if (__builtin_expect(!word_.compare_exchange(seen, me, std::memory_order_acquire), 0)) {
-      return lock_contended(me, seen, deadline);
-    }
-    K::enlist(node_);
-    K::settled();
-    return Previous::released;
+    if (__builtin_expect(lock_order::enabled(), 0)) return lock_watched(deadline);
+    return lock_now(deadline);
   }
   // EAGAIN: another has it.
   Result<Previous> try_lock() noexcept {
@@ -47,6 +51,7 @@ class RobustWord {
   // EPERM: this thread has not locked it.
   Result<> unlock() noexcept {
     if (__builtin_expect(!mine(), 0)) return fail(EPERM);
+    if (__builtin_expect(lock_order::enabled(), 0)) lock_order::detail::unlocking(this);
     K::pending(node_);
     K::delist(node_);
     if (word_.exchange(0, std::memory_order_release) & waiters) K::wake(word_.futex(), 1);
@@ -63,7 +68,25 @@ class RobustWord {
   static constexpr std::uint32_t waiters = 0x80000000, owner_died = 0x40000000,
                                  owner_mask = 0x3fffffff;  // FUTEX_WAITERS and so on
 
+  Result<Previous> lock_now(Deadline deadline) noexcept {
+    const std::uint32_t me = K::self();
+    K::pending(node_);
+    std::uint32_t seen = 0;
+    if (__builtin_expect(!word_.compare_exchange(seen, me, std::memory_order_acquire), 0)) {
+      return lock_contended(me, seen, deadline);
+    }
+    K::enlist(node_);
+    K::settled();
+    return Previous::released;
+  }
   Result<Previous> lock_contended(std::uint32_t me, std::uint32_t seen, Deadline deadline) noexcept;
+  // Without waiting no order can be wrong; what it then holds counts.
+  [[gnu::noinline]] Result<Previous> lock_watched(Deadline deadline) noexcept {
+    if (deadline != Deadline::min()) lock_order::detail::before_wait(this);
+    auto locked = lock_now(deadline);
+    if (locked) lock_order::detail::locked(this);
+    return locked;
+  }
 
   Word<K> word_;
   std::uint32_t unused_[5] = {};
