@@ -32,6 +32,25 @@ class ProcessExamples(unittest.TestCase):
             run("toilets"),
             ["served 18, died inside 2, most at once 5, places free 5"])
 
+    def test_two_keys(self):
+        gives_way, *others = run("two_keys")
+        self.assertRegex(
+            gives_way,
+            r"^bob: deadlock of 2: "
+            r"bob \(process \d+, thread \d+\) holds keys\[2\] in X and waits for keys\[1\] in X; "
+            r"ann \(process \d+, thread \d+\) holds keys\[1\] in X and waits for keys\[2\] in X; "
+            r"bob, the youngest, gives way$")
+        self.assertEqual(others, ["ann: I have both keys", "bob: I have both keys"])
+
+    def test_row_locks(self):
+        self.assertEqual(run("row_locks"), [
+            "bob: accounts[2] in X: granted",
+            "bob: accounts[1] in S: Connection timed out",
+            "eve: accounts in S: Connection timed out",
+            "ann is killed",
+            "bob: accounts[1] in S: granted",
+            "eve: accounts in S: granted"])
+
 
 if __name__ == "__main__":
     unittest.main()
