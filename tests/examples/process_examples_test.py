@@ -51,6 +51,17 @@ class ProcessExamples(unittest.TestCase):
             "bob: accounts[1] in S: granted",
             "eve: accounts in S: granted"])
 
+    def test_lock_order(self):
+        said = subprocess.run([os.path.join(EXAMPLES, "lock_order")], capture_output=True,
+                              check=True, timeout=60, text=True)
+        self.assertEqual(said.stdout, "nobody had to wait\n")
+        title, one, other = said.stderr.splitlines()
+        self.assertEqual(title, "polyio: locks in contradicting orders, 2 of them:")
+        self.assertRegex(one,
+                         r"^  the left key and then the right key, by thread \d+: .*left_first")
+        self.assertRegex(other,
+                         r"^  the right key and then the left key, by thread \d+: .*right_first")
+
 
 if __name__ == "__main__":
     unittest.main()
