@@ -17,6 +17,7 @@
 #include <cstring>
 #include <polyio/process/process.hpp>
 #include <string_view>
+#include <utility>
 
 #include "current.hpp"
 #include "descriptors.hpp"
@@ -148,18 +149,17 @@ Received receive_all(int socket) {
 [[noreturn]] void run_child(int socket) {
   ::fcntl(socket, F_SETFD, FD_CLOEXEC);
   Received got = receive_all(socket);
-  std::span<int> descriptors(got.descriptors);
-  if (got.header.daemon) {
-    if (descriptors.empty() || !hold_lifeline(os::UniqueFd(descriptors.front()))) {
+  if (got.header.daemon) {  // the first descriptor is not the arguments'
+    if (got.descriptors.empty() ||
+        !hold_lifeline(os::UniqueFd(std::exchange(got.descriptors.front(), -1)))) {
       give_up("no lifeline");
     }
-    descriptors = descriptors.subspan(1);
   }
   const auto entry = reinterpret_cast<Target::Entry>(const_cast<void*>(code_at(got.header.entry)));
   std::string name;
   std::unique_ptr<Target> target;
   try {
-    serial::Reader reader(got.bytes, descriptors);
+    serial::Reader reader(got.bytes, got.descriptors);
     reader(name);
     target = entry(code_at(got.header.function), reader);
     if (reader.left() > 0) give_up("an argument's serialize() reads less than it writes");

@@ -168,6 +168,8 @@ TEST(Serial, DescriptorsGoBesideTheBytesAndOnlyWhereTheyCan) {
   EXPECT_EQ(reader.take_descriptor(), 7);
   EXPECT_EQ(descriptors, std::vector{-1});
   EXPECT_THROW(reader.take_descriptor(), cereal::Exception);
+  Reader twice(bytes, descriptors);  // its descriptor has been taken
+  EXPECT_THROW(twice.take_descriptor(), cereal::Exception);
   Writer plain(bytes);
   EXPECT_THROW(plain.add_descriptor(7), cereal::Exception);
 }

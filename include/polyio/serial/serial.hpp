@@ -49,6 +49,8 @@ class Writer : public cereal::OutputArchive<Writer> {
   // For types that own a descriptor: sends it beside the bytes; the value's owner keeps its own.
   void add_descriptor(int descriptor) {
     if (!descriptors_) throw cereal::Exception("polyio: no descriptor can be sent this way");
+    const auto place = static_cast<std::uint32_t>(descriptors_->size());
+    append(&place, sizeof place);
     descriptors_->push_back(descriptor);
   }
 
@@ -80,12 +82,14 @@ class Reader : public cereal::InputArchive<Reader> {
     if (size > left_.size() / each) throw cereal::Exception("polyio: a length can't be");
     return static_cast<std::size_t>(size);
   }
-  // The next descriptor; the caller owns it.
+  // The descriptor that add_descriptor() sent from here; the caller owns it.
   int take_descriptor() {
-    if (descriptors_.empty()) throw cereal::Exception("polyio: a descriptor is missing");
-    const int descriptor = std::exchange(descriptors_.front(), -1);
-    descriptors_ = descriptors_.subspan(1);
-    return descriptor;
+    std::uint32_t place = 0;
+    take(&place, sizeof place);
+    if (place >= descriptors_.size() || descriptors_[place] < 0) {
+      throw cereal::Exception("polyio: a descriptor is missing");
+    }
+    return std::exchange(descriptors_[place], -1);
   }
   void enter() {
     if (++depth_ > max_depth) throw cereal::Exception("polyio: values are nested too deep");
