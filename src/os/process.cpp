@@ -16,6 +16,7 @@
 #include <ctime>
 #include <polyio/base/sanitizers.hpp>
 #include <polyio/os/process.hpp>
+#include <polyio/os/signals.hpp>
 #include <string_view>
 #include <system_error>
 
@@ -109,14 +110,13 @@ Result<ChildProcess> fork_plain(std::move_only_function<int(const sigset_t&)> bo
   struct sigaction children{};  // ignored, they would be reaped without us and could not be told
   ::sigaction(SIGCHLD, nullptr, &children);
   if (children.sa_handler == SIG_IGN) ::signal(SIGCHLD, SIG_DFL);
-  sigset_t all, before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  const pid_t pid = ::fork();
-  if (pid == 0) ::_exit(body(before));
-  const int error = errno;
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (pid < 0) return fail(error);
+  pid_t pid;
+  {
+    const SignalsBlocked blocked;
+    pid = ::fork();
+    if (pid == 0) ::_exit(body(blocked.before()));
+    if (pid < 0) return fail(errno);
+  }
   // The number is the child's own until it is reaped, which only we do.
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd) {

@@ -102,6 +102,14 @@ SignalWatcher::~SignalWatcher() {
   ::pthread_sigmask(SIG_SETMASK, &state_->mask_before, nullptr);
 }
 
+SignalsBlocked::SignalsBlocked() noexcept {
+  sigset_t all;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+}
+
+SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
 void ignore_sigpipe() noexcept { std::signal(SIGPIPE, SIG_IGN); }
 
 void name_thread(const char* name) noexcept { ::pthread_setname_np(::pthread_self(), name); }

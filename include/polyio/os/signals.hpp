@@ -24,6 +24,20 @@ class SignalWatcher {
   std::unique_ptr<State> state_;
 };
 
+// No handler runs in the calling thread, and a thread it starts begins that way, while this lives.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() noexcept;
+  ~SignalsBlocked();
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  // The mask as it was, and will be.
+  const sigset_t& before() const noexcept { return before_; }
+
+ private:
+  sigset_t before_;
+};
+
 // Makes a write to a closed pipe or socket an error (EPIPE) instead of the end of the process.
 void ignore_sigpipe() noexcept;
 // Names the calling thread, as ps(1) and the chat's console show it; at most 15 bytes.

@@ -1,0 +1,167 @@
+// readable() and process::join(): what ends a wait, that many can wait, and that nothing is left.
+#include <polyio/exec/join.hpp>
+#include <polyio/exec/readable.hpp>
+#include <polyio/os/process.hpp>
+#include <polyio/os/wakeup.hpp>
+#include <polyio/process/pipe.hpp>
+
+#include "fixture.hpp"
+
+namespace polyio {
+namespace {
+
+using namespace exec_test;
+using process::Connection;
+using process::make_pipe;
+using process::Process;
+
+class Readable : public IoTest {};
+POLYIO_ON_EVERY_MODEL(Readable);
+
+TEST_P(Readable, EndsWhenTheDescriptorIsReadableAndTheLoopGoesOnMeanwhile) {
+  os::Wakeup wakeup;
+  run([&](TaskGroup& group) -> Task<> {
+    bool ended = false;
+    (void)group.spawn([](Io& on, int fd, bool& is_ended) -> Task<> {
+      auto ready = co_await readable(on, fd);
+      EXPECT_TRUE(ready);
+      is_ended = true;
+    }(io(), wakeup.fd(), ended));
+    co_await turns(20);
+    EXPECT_FALSE(ended);
+    wakeup.signal();
+    co_await until([&] { return ended; });
+    auto at_once = co_await readable(io(), wakeup.fd());  // it is still readable
+    EXPECT_TRUE(at_once);
+  });
+}
+
+TEST_P(Readable, ACancelAndADeadlineEndTheWait) {
+  os::Wakeup wakeup;
+  run([&](TaskGroup&) -> Task<> {
+    {
+      CancelScope scope(io(), 5ms);
+      auto ready = co_await readable(io(), wakeup.fd());
+      EXPECT_TRUE(timed_out(ready));
+    }
+    CancelScope scope(io());
+    scope.cancel();
+    wakeup.signal();
+    auto refused = co_await readable(io(), wakeup.fd());
+    EXPECT_TRUE(cancelled(refused));
+  });
+}
+
+TEST_P(Readable, ManyWaitForOneAndOneWaitsAgain) {
+  os::Wakeup wakeup;
+  run([&](TaskGroup& group) -> Task<> {
+    int woken = 0;
+    for (int i = 0; i < 20; ++i) {
+      (void)group.spawn([](Io& on, int fd, int& count) -> Task<> {
+        auto ready = co_await readable(on, fd);
+        EXPECT_TRUE(ready);
+        ++count;
+      }(io(), wakeup.fd(), woken));
+    }
+    co_await turns(5);
+    wakeup.signal();
+    co_await until([&] { return woken == 20; });
+    wakeup.drain();
+    CancelScope scope(io(), 5ms);
+    auto none = co_await readable(io(), wakeup.fd());
+    EXPECT_TRUE(timed_out(none));
+  });
+}
+
+TEST_P(Readable, WhatCantBeWaitedForIsAnError) {
+  run([&](TaskGroup&) -> Task<> {
+    auto none = co_await readable(io(), -1);
+    EXPECT_TRUE(failed_with(none, std::errc::bad_file_descriptor));
+  });
+}
+
+// --- processes ---
+
+class Join : public IoTest {};
+POLYIO_ON_EVERY_MODEL(Join);
+
+void idle_child() {}
+int end_when_told(Connection connection) { return connection.receive<int>().value_or(99); }
+
+TEST_P(Join, EndsWithTheProcessAndTheLoopGoesOnMeanwhile) {
+  auto pipe = make_pipe().value();
+  Process child = Process::spawned({}, end_when_told, std::move(pipe.second));
+  ASSERT_TRUE(child.start());
+  run([&](TaskGroup& group) -> Task<> {
+    bool ended = false;
+    (void)group.spawn([](Io& on, Process& process, bool& is_ended) -> Task<> {
+      auto joined = co_await process::join(on, process);
+      EXPECT_TRUE(joined);
+      is_ended = true;
+    }(io(), child, ended));
+    co_await turns(20);
+    EXPECT_FALSE(ended);
+    EXPECT_TRUE(pipe.first.send(5));
+    co_await until([&] { return ended; });
+    EXPECT_EQ(child.exitcode(), 5);
+    auto again = co_await process::join(io(), child);
+    EXPECT_TRUE(again);
+  });
+}
+
+TEST_P(Join, ADeadlineEndsTheWaitAndNotTheProcess) {
+  auto pipe = make_pipe().value();
+  Process child = Process::spawned({}, end_when_told, std::move(pipe.second));
+  run([&](TaskGroup&) -> Task<> {
+    auto early = co_await process::join(io(), child);
+    EXPECT_EQ(early.error(), process::Errc::not_started);
+    EXPECT_TRUE(child.start());
+    {
+      CancelScope scope(io(), 5ms);
+      auto joined = co_await process::join(io(), child);
+      EXPECT_TRUE(timed_out(joined));
+    }
+    EXPECT_TRUE(child.is_alive());
+    EXPECT_TRUE(child.kill());
+    auto joined = co_await process::join(io(), child);
+    EXPECT_TRUE(joined);
+    EXPECT_EQ(child.exitcode(), -9);
+  });
+}
+
+TEST(JoinMany, TwoHundredProcessesAreAwaitedAtOnceAndTheProgramCanForkAgain) {
+  Io io(make_driver("auto").value());
+  io.run(with_task_group(io, [&](TaskGroup& group) -> Task<> {
+    std::vector<Connection> told;
+    int ended = 0;
+    for (int i = 0; i < 200; ++i) {
+      auto pipe = make_pipe().value();
+      told.push_back(std::move(pipe.first));
+      Process child({.method = i < 190 ? process::Method::fork : process::Method::spawn},
+                    end_when_told, std::move(pipe.second));
+      EXPECT_TRUE(child.start());
+      (void)group.spawn([](Io& on, Process process, int code, int& count) -> Task<> {
+        auto joined = co_await process::join(on, process);
+        EXPECT_TRUE(joined);
+        EXPECT_EQ(process.exitcode(), code);
+        ++count;
+      }(io, std::move(child), i, ended));
+    }
+    auto yielded = co_await io.yield();
+    EXPECT_TRUE(yielded);
+    Process refused(idle_child);
+    EXPECT_EQ(refused.start().error(), process::Errc::threads_running);
+    for (int i = 199; i >= 0; --i) EXPECT_TRUE(told[static_cast<std::size_t>(i)].send(i));
+    while (ended < 200) {
+      auto slept = co_await io.sleep(1ms);
+      EXPECT_TRUE(slept);
+    }
+    Process again(idle_child);
+    EXPECT_TRUE(again.start());
+    EXPECT_TRUE(again.join());
+  }));
+  EXPECT_EQ(os::count_threads(), 1u);
+}
+
+}  // namespace
+}  // namespace polyio
