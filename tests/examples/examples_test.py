@@ -161,6 +161,50 @@ class Examples(unittest.TestCase):
                                   timeout=60)
         self.assertEqual(said.stdout, b"20 answers over 4 connections, 16 times reused\n")
 
+    def test_three_processes_by_either_method(self):
+        for method in ("fork", "spawn"):
+            with self.subTest(method):
+                run = subprocess.run([f"{EXAMPLES}/three_processes", method, "700"], timeout=60,
+                                     capture_output=True, text=True, check=True)
+                lines = run.stdout.splitlines()
+                self.assertEqual(sorted(lines[:3]), ["one begins", "three begins", "two begins"])
+                for name in ("one", "two", "three"):
+                    self.assertIn(f"{name} ends", lines[3:])
+                    self.assertIn(f"{name}: exit code 0", lines)
+
+    def test_guardian_ends_with_its_parent(self):
+        for kill in (True, False):
+            with self.subTest(kill=kill), subprocess.Popen(
+                    [f"{EXAMPLES}/guardian"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                    text=True) as main:
+                lines = sorted((main.stdout.readline(), main.stdout.readline()))
+                self.assertEqual(lines[1], "main: this can be set only before start()\n")
+                name, pid, guards, parent = lines[0].split()
+                self.assertEqual((name, guards, int(parent)), ("guardian", "guards", main.pid))
+                self.assertTrue(os.path.exists(f"/proc/{pid}"))
+                if kill:
+                    main.kill()
+                else:
+                    main.stdin.write("\n")
+                    main.stdin.flush()
+                # The guardian has the pipe too: its end is the guardian's.
+                self.assertEqual(main.stdout.read(), "" if kill else "main ends\n")
+
+    def test_thread_666(self):
+        run = subprocess.run([f"{EXAMPLES}/thread_666"], timeout=60, capture_output=True,
+                             text=True, check=True)
+        self.assertIn("after join: 1000 times 666\n", run.stdout)
+
+    def test_process_states(self):
+        run = subprocess.run([f"{EXAMPLES}/process_states"], timeout=60, capture_output=True,
+                             text=True, check=True)
+        rows = {line.split()[0]: line.split()[1:] for line in run.stdout.splitlines()[1:]}
+        self.assertEqual(rows["computes"][0], "ready")  # who looks has the CPU
+        self.assertGreater(int(rows["computes"][2]), int(rows["computes"][1]))
+        self.assertIn(rows["waits"][0], ("blocked", "ready"))
+        self.assertGreater(int(rows["waits"][1]), 20)
+        self.assertEqual(rows["stopped"][0], "stopped")
+
 
 class Tutorials(unittest.TestCase):
     """The tutorials' programs, byte for byte."""
