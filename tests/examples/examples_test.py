@@ -106,8 +106,10 @@ class Examples(unittest.TestCase):
         self.assertEqual(built, {"upper", "upper_client", "deadlines", "datagrams", "sync_queue",
                                  "heavy_handler", "pooled_client", "selectors_upper_sb",
                                  "selectors_peer_text", "selectors_group_chat",
+                                 "three_processes", "guardian", "thread_666", "process_states",
                                  # process_examples_test.py
-                                 "tickets", "toilets", "traffic_light"})
+                                 "tickets", "toilets", "traffic_light", "two_keys", "row_locks",
+                                 "lock_order"})
 
     def test_upper_on_every_model(self):
         listed = subprocess.run([POLYIO, "models", "--json"], capture_output=True, check=True)
