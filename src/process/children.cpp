@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
-#include <mutex>
 #include <polyio/os/signals.hpp>
 #include <system_error>
 
@@ -169,20 +168,21 @@ void after_fork_in_child() noexcept {
 }  // namespace
 
 void prepare_children() {
-  static std::once_flag once;
-  std::call_once(once, [] {
+  [[maybe_unused]] static const bool once = [] {
     the_table = &table();
+    at_end_of_program();
+    // Last of what can fail: it must not be done twice.
     if (const int error = ::pthread_atfork(before_fork, after_fork, after_fork_in_child)) {
       throw std::system_error(error, std::generic_category(), "pthread_atfork");
     }
-    at_end_of_program();
     struct sigaction action{};
     action.sa_sigaction = on_sigchld;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_NOCLDSTOP;
     sigfillset(&action.sa_mask);
     ::sigaction(SIGCHLD, nullptr, &the_table->handler_before);
     ::sigaction(SIGCHLD, &action, nullptr);
-  });
+    return true;
+  }();
 }
 
 void add_child(Child& child) noexcept {

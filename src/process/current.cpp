@@ -73,8 +73,10 @@ void end_program() noexcept {
 }
 
 void at_end_of_program() {
-  static const int registered = std::atexit([] { end_program(); });
-  if (registered != 0) throw std::bad_alloc();
+  [[maybe_unused]] static const bool once = [] {
+    if (std::atexit([] { end_program(); }) != 0) throw std::bad_alloc();
+    return true;
+  }();
 }
 
 }  // namespace detail

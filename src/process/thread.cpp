@@ -38,18 +38,23 @@ struct Registry {
   std::mutex mutex;
   std::vector<SharedState> running;
 };
+std::atomic<bool> used{false};
 Registry& registry() {
   static Registry* const only = [] {
-    auto* const made = new Registry;
+    auto only_one = std::make_unique<Registry>();
     // In a forked child only the thread that forked goes on.
-    ::pthread_atfork([] { registry().mutex.lock(); }, [] { registry().mutex.unlock(); },
-                     [] {
-                       // Their std::threads can't be joined there, nor destroyed: left as they are.
-                       new std::vector<SharedState>(std::move(registry().running));
-                       registry().running.clear();
-                       registry().mutex.unlock();
-                     });
-    return made;
+    const int error =
+        ::pthread_atfork([] { registry().mutex.lock(); }, [] { registry().mutex.unlock(); },
+                         [] {
+                           // Their std::threads can't be joined there, nor destroyed: left as they
+                           // are.
+                           new std::vector<SharedState>(std::move(registry().running));
+                           registry().running.clear();
+                           registry().mutex.unlock();
+                         });
+    if (error) throw std::system_error(error, std::generic_category(), "pthread_atfork");
+    used = true;
+    return only_one.release();
   }();
   return *only;
 }
@@ -196,6 +201,7 @@ std::vector<ThreadInfo> enumerate() {
 std::size_t active_count() { return enumerate().size(); }
 
 void detail::join_threads() noexcept {
+  if (!used) return;
   Registry& all = registry();
   for (;;) {
     SharedState next;
