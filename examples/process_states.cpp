@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <polyio/process/process.hpp>
@@ -13,7 +14,7 @@ using namespace std::chrono_literals;
 using process::Process;
 
 void compute() {
-  for (volatile unsigned turn = 0;; turn = turn + 1) {
+  for (std::atomic<unsigned> turn = 0;; ++turn) {
   }
 }
 void wait_often() {

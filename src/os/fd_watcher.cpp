@@ -24,29 +24,15 @@ class FdWatcher {
     return *watcher;
   }
 
-  Result<> add(FdWatch& watch, int fd) try {
+  Result<> add(FdWatch& watch, int fd) {
     std::unique_lock lock(mutex_);
     ended_.wait(lock, [this] { return !ending_; });
     if (!epoll_) {
       if (auto started = start(); !started) return started;
     }
-    auto& at = watched_[fd];
-    if (at.waiting.empty()) {
-      at.turn = ++turn_;
-      epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data = {}};
-      event.data.u64 = std::uint64_t{at.turn} << 32 | static_cast<std::uint32_t>(fd);
-      if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
-        const int error = errno;
-        watched_.erase(fd);
-        stop_if_idle(lock);
-        return fail(error);
-      }
-    }
-    watch.fd_ = fd;
-    at.waiting.push_back(watch);
-    return {};
-  } catch (const std::bad_alloc&) {
-    return fail(ENOMEM);
+    auto added = enter(watch, fd);
+    if (!added) stop_if_idle(lock);
+    return added;
   }
 
   bool remove(FdWatch& watch) noexcept {
@@ -88,6 +74,31 @@ class FdWatcher {
     return {};
   } catch (const std::system_error& error) {
     return fail(error.code());
+  } catch (const std::bad_alloc&) {
+    return fail(ENOMEM);
+  }
+
+  // Under the mutex.
+  Result<> enter(FdWatch& watch, int fd) try {
+    auto& at = watched_[fd];
+    if (at.waiting.empty()) {
+      at.turn = ++turn_;
+      epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, .data = {}};
+      event.data.u64 = std::uint64_t{at.turn} << 32 | static_cast<std::uint32_t>(fd);
+      int error = ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
+      if (error == EEXIST) {  // to take it out had failed
+        error = ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0 ? 0 : errno;
+      }
+      if (error) {
+        watched_.erase(fd);
+        return fail(error);
+      }
+    }
+    watch.fd_ = fd;
+    at.waiting.push_back(watch);
+    return {};
+  } catch (const std::bad_alloc&) {
+    return fail(ENOMEM);
   }
 
   // Waits for the thread to let go: when this returns, nothing of the watcher is open.

@@ -71,11 +71,20 @@ void close_if_done(Child& child) noexcept {
   child.pidfd = -1;
 }
 
+// waitid(2), which never waits here.
+int ask(idtype_t which, int id, siginfo_t& info, int options) noexcept {
+  int answer;
+  do {
+    info = {};
+    answer = ::waitid(which, static_cast<id_t>(id), &info, WEXITED | WNOHANG | options);
+  } while (answer != 0 && errno == EINTR);
+  return answer;
+}
+
 bool reap(Child& child) noexcept {
   if (child.ended) return true;
-  siginfo_t info{};
-  const auto which = static_cast<idtype_t>(P_PIDFD);
-  if (::waitid(which, static_cast<id_t>(child.pidfd), &info, WEXITED | WNOHANG) == 0) {
+  siginfo_t info;
+  if (ask(static_cast<idtype_t>(P_PIDFD), child.pidfd, info, 0) == 0) {
     if (info.si_pid == 0) return false;
     child.code = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
   } else {
@@ -111,8 +120,8 @@ Child* find(pid_t pid) noexcept {
 void reap_ended(pid_t hint) noexcept {
   if (Child* const child = find(hint)) reap(*child);
   for (;;) {
-    siginfo_t info{};
-    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
+    siginfo_t info;
+    if (ask(P_ALL, 0, info, WNOWAIT) != 0 || info.si_pid == 0) return;
     Child* const child = find(info.si_pid);
     if (!child || !reap(*child)) return reap_all();
   }

@@ -32,6 +32,7 @@ Result<> wait_until_up(Child& child, int handshake) {
     }
   }
   end_watch(child);
+  if (!answer) send_signal(child, SIGKILL);  // start() has failed: it must not run
   return answer;
 }
 
@@ -108,10 +109,10 @@ Result<> Process::fork() {
   if (!forked) return fail(forked.error());
   tell.reset();
   detail::adopt(*child, forked->pid(), forked->release());
+  if (auto is_up = detail::wait_until_up(*child, up.get()); !is_up) return is_up;
   child_ = std::move(child);
-  auto is_up = detail::wait_until_up(*child_, up.get());
   target_.reset();
-  return is_up;
+  return {};
 }
 
 Result<> Process::spawn() {

@@ -69,8 +69,10 @@ Result<> send_to(Child& child, int socket, std::span<const std::byte> bytes,
       descriptors = {};
       continue;
     }
-    if (sent.error() == std::errc::broken_pipe || sent.error() == std::errc::connection_reset)
+    if (sent.error() == std::errc::broken_pipe || sent.error() == std::errc::connection_reset) {
+      ::shutdown(socket, SHUT_RDWR);  // it is gone, or it goes now
       break;
+    }
     if (sent.error() != std::errc::resource_unavailable_try_again) {
       answer = fail(sent.error());
       break;

@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 
 #include "fixture.hpp"
@@ -112,10 +113,12 @@ TEST_P(ReapingTest, OneKilledAtAnyMomentHasAnExitCode) {
   const int rounds = GetParam() == Method::fork ? 200 : 60;
   for (int i = 0; i < rounds; ++i) {
     Process job(options(), [] {
-      for (volatile int turn = 0; turn < 100'000;) turn = turn + 1;
+      for (std::atomic<int> turn = 0; turn < 100'000; ++turn) {
+      }
     });
     ASSERT_TRUE(job.start());
-    for (volatile unsigned wait = random() % 50'000; wait > 0;) wait = wait - 1;
+    for (std::atomic<unsigned> wait = random() % 50'000; wait > 0; --wait) {
+    }
     ASSERT_TRUE(job.kill());
     ASSERT_TRUE(job.join(soon()));
     const int code = job.exitcode().value();
@@ -181,7 +184,9 @@ TEST_P(ReapingTest, AnOrphanIsAdoptedByTheSubreaperOrInit) {
     ASSERT_TRUE(parent.join(soon()));
     EXPECT_EQ(parent.exitcode(), -SIGKILL);
     EXPECT_NE(*adopter, *parent.pid());
-    if (subreaper) EXPECT_EQ(*adopter, ::getpid());
+    if (subreaper) {
+      EXPECT_EQ(*adopter, ::getpid());
+    }
     ASSERT_TRUE(pipe.first.send(3));
     if (*adopter == ::getpid()) {  // adopted, it is ours to wait for; Process has not taken it
       int status = 0;

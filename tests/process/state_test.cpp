@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <array>
+#include <atomic>
 #include <set>
 
 #include "fixture.hpp"
@@ -37,7 +38,7 @@ TEST(States, TheDiagramsArrowsAreLegalAndNoOthers) {
 // Computes for ever, on the CPU we are on.
 void compute(Connection connection) {
   (void)connection.send(::getpid());
-  for (volatile unsigned turn = 0;; turn = turn + 1) {
+  for (std::atomic<unsigned> turn = 0;; ++turn) {
   }
 }
 // Waits for a message, again and again, until a number below zero.

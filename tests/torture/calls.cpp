@@ -206,9 +206,12 @@ pid_t __wrap_waitpid(pid_t child, int* status, int options) {
 
 int __real_waitid(idtype_t type, id_t id, siginfo_t* info, int options);
 int __wrap_waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
-  const int error = next(line_waitid);
+  int error = next(line_waitid);
   siginfo_t unseen{};
   if (error == ECHILD) (void)__real_waitid(type, id, &unseen, options);
+  // Who only looks, or finds one that lives, has not lost it to anybody.
+  if (error == ECHILD && (options & WNOHANG) && unseen.si_pid == 0) error = cannot();
+  if (error == ECHILD && (options & WNOWAIT)) error = cannot();
   return error ? tell_errno<int>(error) : __real_waitid(type, id, info, options);
 }
 

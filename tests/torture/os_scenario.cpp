@@ -88,7 +88,7 @@ void run_os(const Fault& fault, Outcome& outcome) {
 }
 
 std::vector<Scenario> all_scenarios() {
-  std::vector<Scenario> all{{"os", "-", ""}};
+  std::vector<Scenario> all{{"os", "-", ""}, {"process", "fork", ""}, {"process", "spawn", ""}};
   for (const ModelInfo& info : list_models()) {
     if (!info.available) continue;
     all.push_back({"io", info.model, ""});
@@ -108,6 +108,7 @@ void run_scenario(const Scenario& scenario, const Fault& fault, Outcome& outcome
     return outcome.require(Storm::handled() > before + 100, "there was no storm");
   }
   if (scenario.name.starts_with("server")) return run_server(scenario, fault, outcome);
+  if (scenario.name == "process") return run_process(scenario.model, fault, outcome);
   run_os(fault, outcome);
 }
 

@@ -7,8 +7,8 @@
 namespace polyio::torture {
 
 struct Scenario {
-  std::string name;   // "io", "server" or "os"; "io-storm", "server-storm": with signals
-  std::string model;  // of list_models(); os: "-"
+  std::string name;   // "io", "server", "os", "process"; "io-storm", "server-storm": with signals
+  std::string model;  // of list_models(); os: "-"; process: "fork" or "spawn"
   std::string architecture;
   std::string text() const {
     return architecture.empty() ? name + "/" + model : name + "/" + model + "/" + architecture;
@@ -22,6 +22,7 @@ void run_scenario(const Scenario& scenario, const Fault& fault, Outcome& outcome
 
 void run_io(const std::string& model, const Fault& fault, Outcome& outcome);
 void run_server(const Scenario& scenario, const Fault& fault, Outcome& outcome);
+void run_process(const std::string& method, const Fault& fault, Outcome& outcome);
 void run_os(const Fault& fault, Outcome& outcome);
 
 }  // namespace polyio::torture
