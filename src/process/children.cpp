@@ -251,7 +251,7 @@ void sweep_children() noexcept {
   All free;
   {
     const Locked locked;
-    reap_all();
+    reap_ended(0);
     free.splice_back(the_table->abandoned);
   }
   while (Child* const child = free.pop_front()) delete child;
@@ -271,6 +271,7 @@ std::vector<Active> list_children() {
     seen.reserve(room);  // not under the lock: it allocates
     count = 0;
     const Locked locked;
+    reap_all();  // also what somebody else has taken from us
     for (Child* child = the_table->living.front(); child; child = the_table->living.next(*child)) {
       if (++count <= room) seen.push_back({child->pid, child->daemon, child->name});
     }
@@ -292,7 +293,7 @@ void end_children() noexcept {
   };
   const auto next = [](bool daemons) -> Child* {
     const Locked locked;
-    reap_all();
+    reap_ended(0);
     for (Child* child = the_table->living.front(); child; child = the_table->living.next(*child)) {
       if (child->daemon == daemons) return child;
     }

@@ -44,6 +44,30 @@ POLYIO_BY_FORK_AND_SPAWN(DeepReapingTest);
 
 TEST_P(DeepReapingTest, TenThousandShortJobsLeaveNoZombie) { run_jobs(GetParam(), 10'000, 500); }
 
+class DeepForkTest : public ProcessTest {};
+INSTANTIATE_TEST_SUITE_P(By, DeepForkTest, testing::Values(Method::fork), method_name);
+
+// All alive at the same time, and then all dead at once.
+TEST_P(DeepForkTest, FiveThousandAtOnceLeaveNoZombie) {
+  auto hold = make_pipe().value();
+  std::vector<Process> many;
+  for (int i = 0; i < 5000; ++i) {
+    many.emplace_back([&] {
+      hold.second.close();
+      char none;
+      return static_cast<int>(::read(hold.first.fileno(), &none, 1));  // until the end of file
+    });
+    ASSERT_TRUE(many.back().start()) << i;
+  }
+  EXPECT_EQ(active_children().size(), 5000u);
+  hold.second.close();
+  for (Process& each : many) {
+    ASSERT_TRUE(each.join(soon()));
+    EXPECT_EQ(each.exitcode(), 0);
+  }
+  EXPECT_TRUE(childless());
+}
+
 TEST_P(ReapingTest, NobodyElsesChildIsReaped) {
   const pid_t stranger = ::fork();
   if (stranger == 0) ::_exit(7);
