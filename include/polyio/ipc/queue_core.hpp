@@ -25,6 +25,7 @@ struct QueueState {
   QueueShape shape;                     // never changes; each process keeps what it has checked
   alignas(64) Word<K> consumer_asleep;  // 1: whoever puts wakes those who sleep on this word
   Word<K> producer_asleep;              // the same for whoever takes
+  Word<K> is_closed;
   alignas(64) BasicMutex<K> put_lock;
   Word<K, std::uint64_t> seen_head;  // under put_lock: what head was at least
   alignas(64) Word<K, std::uint64_t> tail;
@@ -64,15 +65,20 @@ class QueueCore {
     if (bytes.size() > shape_.largest) return fail(EMSGSIZE);
     auto held = state_->put_lock.hold(deadline);
     if (!held) return fail(held.error());
-    std::uint64_t tail = state_->tail.load(std::memory_order_relaxed);
+    const std::uint64_t tail = state_->tail.load(std::memory_order_relaxed);
     const std::uint32_t units = Record::units(bytes.size());
-    if (auto room = wait_for_room(tail, units, deadline); !room) return room;
+    if (auto room = wait_for_room(tail, units, deadline); !room) {
+      held->unlock();
+      before_looking();
+      rouse(state_->consumer_asleep);  // who waits for the last put before the end
+      return room;
+    }
     write(tail, bytes);
-    // Fails only when it was closed meanwhile.
-    if (!state_->tail.compare_exchange(tail, Position::after(tail, units))) return fail(EPIPE);
-    rouse(state_->consumer_asleep);
+    state_->tail.store(Position::after(tail, units), std::memory_order_release);
     held->unlock();
-    if (state_->producer_asleep.load() && can_put()) rouse(state_->producer_asleep);
+    before_looking();
+    rouse(state_->consumer_asleep);
+    if (asleep(state_->producer_asleep) && can_put()) rouse(state_->producer_asleep);
     return {};
   }
 
@@ -96,22 +102,22 @@ class QueueCore {
     const std::size_t start = offset(Position::units(head) + 1);
     const std::size_t first = std::min<std::size_t>(record.length, shape_.capacity - start);
     visit(Bytes(ring() + start, first), Bytes(ring(), record.length - first));
-    state_->head.store(Position::after(head, Record::units(record.length)));
-    rouse(state_->producer_asleep);
+    state_->head.store(Position::after(head, Record::units(record.length)),
+                       std::memory_order_release);
     held->unlock();
-    if (state_->consumer_asleep.load() && size() > 0) rouse(state_->consumer_asleep);
+    before_looking();
+    rouse(state_->producer_asleep);
+    if (asleep(state_->consumer_asleep) && size() > 0) rouse(state_->consumer_asleep);
     return {};
   }
 
   // From now on puts fail, and gets when what is there has been taken. For good.
   void close() noexcept {
-    std::uint64_t tail = state_->tail.load();
-    while (!state_->tail.compare_exchange(tail, tail | Position::closed)) {
-    }
+    state_->is_closed.store(1);
     rouse(state_->consumer_asleep);
     rouse(state_->producer_asleep);
   }
-  bool closed() const noexcept { return state_->tail.load() & Position::closed; }
+  bool closed() const noexcept { return state_->is_closed.load() != 0; }
   // Messages in it a moment ago.
   std::uint32_t size() const noexcept {
     const std::uint64_t head = state_->head.load();
@@ -143,7 +149,7 @@ class QueueCore {
   }
   bool can_get() noexcept {
     if (state_->get_lock.locked()) return false;  // who unlocks it wakes
-    return size() > 0 || closed() || ended(Deadline::min());
+    return size() > 0 || at_end() || ended(Deadline::min());
   }
   bool can_put() const noexcept {
     return closed() || (!state_->put_lock.locked() &&
@@ -175,22 +181,32 @@ class QueueCore {
     return used <= capacity_units() && capacity_units() - used >= units &&
            (shape_.messages == 0 || Position::messages(head, tail) < shape_.messages);
   }
-  static void rouse(Word<K>& asleep) noexcept {
-    if (asleep.load() && asleep.exchange(0)) K::wake(asleep.futex(), INT_MAX);
+  // What was stored before is seen by whoever says after this that it sleeps; or it is seen here
+  // that it does. The unlocking just before is a barrier already where a locked instruction is one.
+  static void before_looking() noexcept {
+#if !defined(__x86_64__)
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
   }
+  static bool asleep(const Word<K>& word) noexcept { return word.load() != 0; }
+  static void rouse(Word<K>& word) noexcept {
+    if (asleep(word) && word.exchange(0)) K::wake(word.futex(), INT_MAX);
+  }
+  // Closed, and no put that began before is on its way: such a one may still show its message.
+  bool at_end() const noexcept { return closed() && !state_->put_lock.locked(); }
 
   // Under put_lock.
   Result<> wait_for_room(std::uint64_t tail, std::uint32_t units, Deadline deadline) noexcept {
-    if (tail & Position::closed) return fail(EPIPE);
+    if (closed()) return fail(EPIPE);
     if (has_room(tail, state_->seen_head.load(std::memory_order_relaxed), units)) return {};
     for (bool late = deadline == Deadline::min(), spun = false, armed = false;;) {
       const std::uint64_t head = state_->head.load();
       if (Position::units(tail) - Position::units(head) > capacity_units()) return fail(EBADMSG);
+      if (closed()) return fail(EPIPE);
       if (has_room(tail, head, units)) {
         state_->seen_head.store(head, std::memory_order_relaxed);
         return {};
       }
-      if (state_->tail.load() & Position::closed) return fail(EPIPE);
       if (late) return fail(ETIMEDOUT);
       if (!spun) {
         spun = true;
@@ -209,16 +225,15 @@ class QueueCore {
   Result<std::uint32_t> wait_for_message(std::uint64_t head, Deadline deadline) noexcept {
     std::uint64_t tail = state_->seen_tail.load(std::memory_order_relaxed);
     if (Position::messages(head, tail) > 0) return used_units(head, tail);
-    for (bool late = deadline == Deadline::min(), spun = false, armed = false, asked = false;;) {
+    for (bool late = deadline == Deadline::min(), spun = false, armed = false, last = false;;) {
       tail = state_->tail.load();
       if (Position::messages(head, tail) > 0) {
         state_->seen_tail.store(tail, std::memory_order_relaxed);
         return used_units(head, tail);
       }
-      if (tail & Position::closed) return fail(Errc::end_of_file);
-      if (asked) return fail(Errc::end_of_file);  // none lives and none has put since
-      asked = ended(deadline);
-      if (asked) continue;
+      if (last) return fail(Errc::end_of_file);
+      last = at_end() || ended(deadline);
+      if (last) continue;  // what was put before
       if (late) return fail(ETIMEDOUT);
       if (!spun) {
         spun = true;

@@ -46,21 +46,18 @@ struct QueueShape {
   }
 };
 
-// 32 bits: how many units have gone by; 31 bits: how many messages; and whether it was closed.
+// 32 bits: how many units have gone by; 32 bits: how many messages.
 struct Position {
-  static constexpr std::uint64_t closed = std::uint64_t{1} << 63;
-
   static std::uint32_t units(std::uint64_t position) noexcept {
     return static_cast<std::uint32_t>(position);
   }
   static std::uint64_t after(std::uint64_t position, std::uint32_t units_more) noexcept {
     const auto units_there = static_cast<std::uint32_t>(position + units_more);
-    const std::uint64_t count = ((position >> 32) + 1) & 0x7fffffff;
-    return count << 32 | units_there;
+    return ((position >> 32) + 1) << 32 | units_there;
   }
   // Between them.
   static std::uint32_t messages(std::uint64_t head, std::uint64_t tail) noexcept {
-    return static_cast<std::uint32_t>((tail >> 32) - (head >> 32)) & 0x7fffffff;
+    return static_cast<std::uint32_t>((tail >> 32) - (head >> 32));
   }
 };
 
