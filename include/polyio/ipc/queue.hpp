@@ -50,7 +50,9 @@ class QueueScratch {
 template <class K>
 class BasicByteQueue {
  public:
-  using Message = std::span<const std::byte>;
+  using Core = QueueCore<K>;
+  using Message = std::span<const std::byte>;  // what is put
+  using Value = std::vector<std::byte>;        // what is got
   using Producer = BasicProducer<BasicByteQueue>;
 
   // Throws std::system_error, as SharedMemory does.
@@ -136,7 +138,10 @@ class BasicByteQueue {
   // told the end of file. Throws std::system_error, ENOSPC: more than 128 processes have some.
   Producer producer() { return Producer(*this); }
 
+  // For what is made of it (room exec).
   QueueCore<K>& core() noexcept { return core_; }
+  BasicByteQueue& bytes() noexcept { return *this; }
+  static Message bytes_of(Message message, std::vector<std::byte>&) noexcept { return message; }
 
   // Whoever sends it keeps it until the other has it.
   void save(serial::Writer& writer) const { SharedMemory::save_id(writer, memory_.id()); }
@@ -171,7 +176,9 @@ class BasicByteQueue {
 template <class T, class K>
 class BasicQueue {
  public:
+  using Core = QueueCore<K>;
   using Message = T;
+  using Value = T;
   using Producer = BasicProducer<BasicQueue>;
 
   explicit BasicQueue(const QueueOptions& options = {}) : bytes_(options) {}
@@ -180,11 +187,8 @@ class BasicQueue {
 
   // As ByteQueue's, of which this is made. Throws std::bad_alloc, and what serialising throws.
   Result<> put(const T& value, Deadline deadline = never) {
-    serial::require_serialisable<T>();
     QueueScratch scratch;
-    serial::Writer writer(*scratch);
-    writer(value);
-    return bytes_.put(*scratch, deadline);
+    return bytes_.put(bytes_of(value, *scratch), deadline);
   }
   Result<> try_put(const T& value) { return again(put(value, Deadline::min())); }
   // Errors: protocol_error, too: what was put is no T; it is removed.
@@ -205,6 +209,13 @@ class BasicQueue {
   Producer producer() { return Producer(*this); }
   BasicByteQueue<K>& bytes() noexcept { return bytes_; }
   QueueCore<K>& core() noexcept { return bytes_.core(); }
+  // What is put for `value`, in `bytes`.
+  static std::span<const std::byte> bytes_of(const T& value, std::vector<std::byte>& bytes) {
+    serial::require_serialisable<T>();
+    serial::Writer writer(bytes);
+    writer(value);
+    return bytes;
+  }
 
   void save(serial::Writer& writer) const { bytes_.save(writer); }
   void load(serial::Reader& reader) { bytes_.load(reader); }

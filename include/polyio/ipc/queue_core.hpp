@@ -41,6 +41,9 @@ class QueueCore {
   using Bytes = std::span<const std::byte>;
 
  public:
+  // Whether its words are of this process alone (FUTEX_PRIVATE_FLAG).
+  static constexpr bool is_private = std::is_same_v<K, ThreadKernel>;
+
   QueueCore() = default;
   // How much memory such a queue takes.
   static std::size_t size_of(const QueueShape& shape) noexcept {
@@ -138,7 +141,7 @@ class QueueCore {
   }
 
   // For those who sleep on many queues at once: after arm...() the word is 1 until somebody wakes
-  // those who sleep on it, and whoever finds ...() true tries.
+  // those who sleep on it, and whoever finds that it can tries.
   const std::atomic<std::uint32_t>& arm_get() noexcept {
     state_->consumer_asleep.store(1);
     return state_->consumer_asleep.futex();
@@ -147,13 +150,14 @@ class QueueCore {
     state_->producer_asleep.store(1);
     return state_->producer_asleep.futex();
   }
-  bool can_get() noexcept {
-    if (state_->get_lock.locked()) return false;  // who unlocks it wakes
-    return size() > 0 || at_end() || ended(Deadline::min());
+  std::uint32_t can_get() noexcept {          // how many
+    if (state_->get_lock.locked()) return 0;  // who unlocks it wakes
+    if (const std::uint32_t there = size()) return there;
+    return at_end() || ended(Deadline::min()) ? UINT32_MAX : 0;
   }
-  bool can_put() const noexcept {
+  bool can_put(std::size_t bytes = 0) const noexcept {
     return closed() || (!state_->put_lock.locked() &&
-                        has_room(state_->tail.load(), state_->head.load(), largest_units()));
+                        has_room(state_->tail.load(), state_->head.load(), Record::units(bytes)));
   }
 
  private:
@@ -164,7 +168,6 @@ class QueueCore {
   std::size_t offset(std::uint32_t units) const noexcept {
     return (std::size_t{units} * Record::unit) & (shape_.capacity - 1);
   }
-  std::uint32_t largest_units() const noexcept { return Record::units(shape_.largest); }
   std::uint32_t capacity_units() const noexcept {
     return static_cast<std::uint32_t>(shape_.capacity / Record::unit);
   }
