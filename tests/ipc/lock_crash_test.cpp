@@ -52,6 +52,7 @@ class LockKill : public NothingLeft {
       const os::ExitStatus status = child.wait();
       const bool killed = status.signal == SIGKILL;
       ASSERT_TRUE(killed || (status.signal == 0 && status.code == 0)) << status.text();
+      EXPECT_EQ(check(), "") << "right after the kill";
       scenario.after();
       prove_it_goes_on();
       if (HasFailure() || !killed) break;
@@ -190,9 +191,14 @@ TEST_F(LockKill, OneThatClosesACycleAndGivesWay) {
 }
 
 TEST_F(LockKill, OneThatTellsAnotherToGiveWay) {
-  Core::Id dies, youngest;
+  Core::Id dies, older, youngest;
   int told_so = 0;
-  at_every_step({.prepare =
+  at_every_step({.before =
+                     [&] {
+                       older = begin("older");
+                       EXPECT_TRUE(lock(older, {"u", 1}, X, never));
+                     },
+                 .prepare =
                      [&] {
                        dies = begin("dies");
                        EXPECT_TRUE(lock(dies, {"t", 1}, X, never));
@@ -200,18 +206,23 @@ TEST_F(LockKill, OneThatTellsAnotherToGiveWay) {
                  .beside =
                      [&] {
                        youngest = begin("youngest");
-                       EXPECT_TRUE(lock(youngest, {"u", 1}, X, never));
-                       EXPECT_TRUE(waits(youngest, {"t", 1}, X));
+                       EXPECT_TRUE(lock(youngest, {"t", 2}, X, never));
+                       EXPECT_TRUE(waits(youngest, {"u", 1}, X));
+                       EXPECT_TRUE(waits(older, {"t", 1}, X));
                      },
-                 .act = [&] { EXPECT_TRUE(waits(dies, {"u", 1}, X)); },
+                 .act = [&] { EXPECT_TRUE(waits(dies, {"t", 2}, X)); },
                  .after =
                      [&] {
+                       EXPECT_TRUE(lock(older, {"t", 1}, X, soon_enough()));
+                       EXPECT_TRUE(core.end(older));
                        Deadlock told;
-                       const auto locked = core.lock(youngest, {"t", 1}, X, soon_enough(), &told);
+                       const auto locked = core.lock(youngest, {"u", 1}, X, soon_enough(), &told);
                        if (!locked) {
                          EXPECT_EQ(locked.error(), errno_code(EDEADLK));
-                         EXPECT_EQ(told.length, 2u);
-                         EXPECT_EQ(told.cycle.at(1).owner(), "dies");
+                         EXPECT_EQ(told.length, 3u);
+                         EXPECT_EQ(told.cycle.at(0).owner(), "youngest");
+                         EXPECT_EQ(told.cycle.at(1).owner(), "older");
+                         EXPECT_EQ(told.cycle.at(2).owner(), "dies");
                          ++told_so;
                        }
                        EXPECT_TRUE(core.end(youngest));
