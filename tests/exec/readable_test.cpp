@@ -129,38 +129,45 @@ TEST_P(Join, ADeadlineEndsTheWaitAndNotTheProcess) {
   });
 }
 
-TEST(JoinMany, TwoHundredProcessesAreAwaitedAtOnceAndTheProgramCanForkAgain) {
+// In a process of its own: a model that ran before may have left a thread for ever. How often
+// something was wrong.
+int await_many() {
+  int wrong = 0, ended = 0;
   Io io(make_driver("auto").value());
   io.run(with_task_group(io, [&](TaskGroup& group) -> Task<> {
     std::vector<Connection> told;
-    int ended = 0;
     for (int i = 0; i < 200; ++i) {
       auto pipe = make_pipe().value();
       told.push_back(std::move(pipe.first));
       Process child({.method = i < 190 ? process::Method::fork : process::Method::spawn},
                     end_when_told, std::move(pipe.second));
-      EXPECT_TRUE(child.start());
-      (void)group.spawn([](Io& on, Process process, int code, int& count) -> Task<> {
+      wrong += !child.start();
+      (void)group.spawn([](Io& on, Process process, int code, int& bad, int& count) -> Task<> {
         auto joined = co_await process::join(on, process);
-        EXPECT_TRUE(joined);
-        EXPECT_EQ(process.exitcode(), code);
+        bad += !joined || process.exitcode() != code;
         ++count;
-      }(io, std::move(child), i, ended));
+      }(io, std::move(child), i, wrong, ended));
     }
     auto yielded = co_await io.yield();
-    EXPECT_TRUE(yielded);
+    (void)yielded;
     Process refused(idle_child);
-    EXPECT_EQ(refused.start().error(), process::Errc::threads_running);
-    for (int i = 199; i >= 0; --i) EXPECT_TRUE(told[static_cast<std::size_t>(i)].send(i));
+    wrong += refused.start().error() != process::Errc::threads_running;
+    for (int i = 199; i >= 0; --i) wrong += !told[static_cast<std::size_t>(i)].send(i);
     while (ended < 200) {
       auto slept = co_await io.sleep(1ms);
-      EXPECT_TRUE(slept);
+      (void)slept;
     }
     Process again(idle_child);
-    EXPECT_TRUE(again.start());
-    EXPECT_TRUE(again.join());
+    wrong += !again.start() || !again.join();
   }));
-  EXPECT_EQ(os::count_threads(), 1u);
+  return wrong + (os::count_threads() != 1);
+}
+
+TEST(JoinMany, TwoHundredProcessesAreAwaitedAtOnceAndTheProgramCanForkAgain) {
+  Process apart = Process::spawned({}, await_many);
+  ASSERT_TRUE(apart.start());
+  ASSERT_TRUE(apart.join(monotonic_now() + 60s));
+  EXPECT_EQ(apart.exitcode(), 0);
 }
 
 }  // namespace
