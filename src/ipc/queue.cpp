@@ -10,6 +10,7 @@ namespace {
 struct LiveProducers {
   std::mutex mutex;
   List<LiveProducer, LiveProducer> all;
+  int error = 0;  // why a fork's child would not be counted in
 };
 
 LiveProducers& live_producers() {
@@ -51,8 +52,9 @@ thread_local int spins_to_skip = 0, spins_in_vain = 0;
 
 }  // namespace
 
-void LiveProducer::enlist() noexcept {
+void LiveProducer::enlist() {
   LiveProducers& live = live_producers();
+  if (live.error) throw std::system_error(errno_code(live.error), "polyio: pthread_atfork");
   const std::lock_guard lock(live.mutex);
   live.all.push_back(*this);
 }

@@ -109,7 +109,7 @@ class Examples(unittest.TestCase):
                                  "three_processes", "guardian", "thread_666", "process_states",
                                  # process_examples_test.py
                                  "tickets", "toilets", "traffic_light", "two_keys", "row_locks",
-                                 "lock_order"})
+                                 "lock_order", "producer_consumer"})
 
     def test_upper_on_every_model(self):
         listed = subprocess.run([POLYIO, "models", "--json"], capture_output=True, check=True)

@@ -62,6 +62,11 @@ class ProcessExamples(unittest.TestCase):
         self.assertRegex(other,
                          r"^  the right key and then the left key, by thread \d+: .*right_first")
 
+    def test_producer_consumer_with_one_producer_killed(self):
+        self.assertEqual(sorted(run("producer_consumer")),
+                         ["a producer ended with -9", "a producer ended with 0",
+                          "the consumer ate 7; then: the peer finished early"])
+
 
 if __name__ == "__main__":
     unittest.main()

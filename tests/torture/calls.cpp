@@ -11,8 +11,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -146,7 +148,8 @@ long __wrap_syscall(long number, ...) {
   const bool receives = number == SYS_recvfrom, sends = number == SYS_sendto;
   // A futex is how libstdc++'s semaphores wait: its errnos are their answers. A signal to a child
   // that is not reaped can't fail.
-  const bool safe = number == SYS_futex || number == SYS_pidfd_send_signal;
+  const bool safe =
+      number == SYS_futex || number == SYS_futex_waitv || number == SYS_pidfd_send_signal;
   if (watching() && !receives && !sends && number != SYS_pidfd_open && !safe) {
     std::fprintf(stderr, "torture: syscall(%ld) is not on the table (tests/torture/calls.cpp)\n",
                  number);
@@ -260,6 +263,15 @@ void* __wrap_mmap(void* at, size_t size, int protection, int flags, int fd, off_
     return MAP_FAILED;
   }
   return __real_mmap(at, size, protection, flags, fd, offset);
+}
+
+void* __real_shmat(int number, const void* at, int flags);
+void* __wrap_shmat(int number, const void* at, int flags) {
+  if (const int error = next(line_shmat)) {
+    errno = error;
+    return MAP_FAILED;  // (void*)-1, as shmat's own
+  }
+  return __real_shmat(number, at, flags);
 }
 
 void* __real__Znwm(size_t size);

@@ -27,7 +27,7 @@ class LiveProducer : public ListNode<LiveProducer> {
  protected:
   LiveProducer() = default;
   ~LiveProducer() = default;
-  void enlist() noexcept;
+  void enlist();  // throws std::system_error, ENOMEM
   void delist() noexcept;
 };
 
@@ -66,10 +66,12 @@ class BasicProducer {
  private:
   struct Live final : LiveProducer {
     explicit Live(const Queue& of) : queue(of) {
-      auto added = queue.core().add_producer(1, true);
-      if (!added) throw std::system_error(added.error(), "polyio: a queue's producer");
-      counts = true;
       enlist();
+      auto added = queue.core().add_producer(1, true);
+      counts = added.has_value();
+      if (counts) return;
+      delist();
+      throw std::system_error(added.error(), "polyio: a queue's producer");
     }
     ~Live() {
       delist();
