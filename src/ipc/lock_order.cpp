@@ -1,6 +1,7 @@
 #include <execinfo.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdio>
@@ -89,19 +90,22 @@ struct Busy {
   ~Busy() { mine.busy = false; }
 };
 
-std::vector<void*> stack_here() {
-  std::array<void*, 12> all{};
-  const int depth = ::backtrace(all.data(), static_cast<int>(all.size()));
-  return std::vector<void*>(all.begin(), all.begin() + depth);
+// The calls that led to the one which returns to `caller`, innermost first: what is above it is
+// ours, or a sanitizer's.
+std::vector<void*> stack_of(void* caller) {
+  std::array<void*, 16> all{};
+  const auto* const end = all.data() + ::backtrace(all.data(), static_cast<int>(all.size()));
+  const auto* const begin = std::find<void* const*>(all.data(), end, caller);
+  return std::vector<void*>(begin == end ? all.data() : begin, end);
 }
 
 // Notes that the calling thread, holding one, asks for another. Answers the cycle that this closes.
-Cycle note(Graph& all, Lock held, Lock wanted) {
+Cycle note(Graph& all, Lock held, Lock wanted, void* caller) {
   Cycle cycle;
   auto& after = all.after[held];
   if (after.contains(wanted)) return cycle;
   const std::vector<Lock> back = all.way(wanted, held);
-  after.emplace(wanted, Seen{ipc::SharedKernel::self(), stack_here()});
+  after.emplace(wanted, Seen{ipc::SharedKernel::self(), stack_of(caller)});
   for (std::size_t i = 1; i < back.size(); ++i)
     cycle.edges.push_back(all.edge(back[i - 1], back[i]));
   if (!back.empty()) cycle.edges.push_back(all.edge(held, wanted));
@@ -129,6 +133,7 @@ constinit std::atomic<bool> watching{false};
 
 void before_wait(const void* lock) noexcept {
   if (mine.busy) return;
+  void* const caller = __builtin_return_address(0);
   const Busy busy;
   mine.catch_up();
   try {
@@ -140,7 +145,7 @@ void before_wait(const void* lock) noexcept {
         if (mine.held[i] == lock) return;  // it will be told EDEADLK
       }
       for (std::size_t i = 0; i < mine.count; ++i) {
-        Cycle cycle = note(graph(), mine.held[i], lock);
+        Cycle cycle = note(graph(), mine.held[i], lock, caller);
         if (!cycle.edges.empty()) cycles.push_back(std::move(cycle));
       }
       if (cycles.empty()) return;
