@@ -190,11 +190,10 @@ std::string Edge::where() const {
   };
   for (void* const address : stack) {
     const os::Symbol symbol = symbolizer.at(address, true);
-    const bool inlined = symbol.file.ends_with("polyio/ipc/mutex.hpp");  // into who wants to know
-    if (inlined && !of_locks(symbol.within)) return symbol.within;
-    if (!inlined && !of_locks(symbol.within.empty() ? symbol.function : symbol.within)) {
-      return symbol.text;
-    }
+    const std::string& function = symbol.within.empty() ? symbol.function : symbol.within;
+    if (of_locks(function)) continue;
+    // The line may be one of a lock that was inlined: the function tells more then.
+    return symbol.file.ends_with("polyio/ipc/mutex.hpp") ? function : symbol.text;
   }
   return "an unknown place";
 }
