@@ -23,8 +23,8 @@ class LockCore {
   };
   // A lock that is being asked for. A row's begins with its table.
   struct Call {
-    Call(const Resource& what, LockMode mode) noexcept
-        : what(what), mode(mode), on_table(what.is_row()) {}
+    Call(const Resource& resource, LockMode wanted) noexcept
+        : what(resource), mode(wanted), on_table(resource.is_row()) {}
     Resource what;
     LockMode mode;
     bool on_table;

@@ -126,9 +126,10 @@ class LockEntry {
     if (own) {
       own->ticket.store(next_ticket(), relaxed);
       set(*own, state);
-    } else if (!(own = make(session, what, state))) {
-      return false;
+    } else {
+      own = make(session, what, state);
     }
+    if (!own) return false;
     session.waiting.store(slots_.number(*own), relaxed);
     return true;
   }

@@ -109,8 +109,7 @@ class LockModel {
     for (auto& [what, queue] : queues_) grant(what);
     doomed_.erase(session);
   }
-  // Whether `from` waits for `to`, over any number of others, all of them at most as young as
-  // `oldest_to_youngest`.
+  // Whether `from` waits for `to`, over any number of others, none of them younger than `youngest`.
   bool reaches(int from, int to, int youngest) const {
     std::set<int> seen{from};
     std::vector<int> open{from};
