@@ -113,8 +113,12 @@ class QueueWatcher {
     timespec at{static_cast<time_t>(until / 1'000'000'000),
                 static_cast<long>(until % 1'000'000'000)};
     const bool timed = count_ > 0 || more_;
-    ::syscall(SYS_futex_waitv, waits_.data(), count_ + 1, 0, timed ? &at : nullptr,
-              CLOCK_MONOTONIC);
+    const long result = ::syscall(SYS_futex_waitv, waits_.data(), count_ + 1, 0,
+                                  timed ? &at : nullptr, CLOCK_MONOTONIC);
+    if (result >= 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR) return;
+    // Before Linux 5.16, or forbidden: all are looked at every millisecond.
+    const auto soon = deadline_after(monotonic_now(), std::chrono::milliseconds(1));
+    ThreadKernel::sleep(changed_, before, count_ > 0 ? soon : never);
   }
 
   std::mutex mutex_;

@@ -5,19 +5,16 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <functional>
 #include <memory>
 #include <new>
 #include <polyio/ipc/kernel.hpp>
-#include <polyio/os/process.hpp>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
-namespace polyio::ipc::test {
+#include "segments.hpp"
 
-// Far longer than anything takes: against a hang.
-inline Deadline patience() { return deadline_after(monotonic_now(), std::chrono::seconds(30)); }
+namespace polyio::ipc::test {
 
 template <class T>
 class OnHeap {
@@ -45,10 +42,23 @@ class InSharedMemory {
   T* value_;
 };
 
+// What a worker does: `work`, which may tell by a bool whether all was well.
+template <class Work>
+void do_work(Work& work) {
+  if constexpr (std::is_void_v<std::invoke_result_t<Work&>>) {
+    work();
+  } else {
+    EXPECT_TRUE(work()) << "of a worker";
+  }
+}
+
 class Threads {
  public:
   ~Threads() { join(); }
-  void start(std::function<void()> work) { threads_.emplace_back(std::move(work)); }
+  template <class Work>
+  void start(Work work) {
+    threads_.emplace_back([does = std::move(work)]() mutable { do_work(does); });
+  }
   void join() {
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
@@ -61,13 +71,12 @@ class Threads {
 class Processes {
  public:
   ~Processes() { join(); }
-  void start(std::function<void()> work) {
-    auto child = os::fork_child([work = std::move(work)] {
-      work();
+  template <class Work>
+  void start(Work work) {
+    children_.push_back(fork_to([&work] {
+      do_work(work);
       return testing::Test::HasFailure() ? 1 : 0;
-    });
-    ASSERT_TRUE(child) << child.error().message();
-    children_.push_back(std::move(*child));
+    }));
   }
   // Kills the one started as the `index`-th and waits for its end.
   void kill(std::size_t index) {

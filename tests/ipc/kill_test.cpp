@@ -1,9 +1,6 @@
 // Kill torture of the primitives, on the real kernel: at every numbered step of every operation,
 // and at random in a crowd. After each kill those who are left prove that they go on.
-#include <dirent.h>
 #include <sched.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <polyio/base/random.hpp>
 #include <polyio/ipc/barrier.hpp>
@@ -20,22 +17,10 @@ namespace {
 using namespace std::chrono_literals;
 using K = CrashKernel;
 
-std::size_t open_descriptors() {
-  std::size_t count = 0;
-  DIR* const folder = ::opendir("/proc/self/fd");
-  while (::readdir(folder)) ++count;
-  ::closedir(folder);
-  return count;
-}
-
 // Says how many kills there were, and that nothing of the killed is left.
-class KillTest : public testing::Test {
+class KillTest : public NothingLeft {
  public:
-  ~KillTest() override {
-    EXPECT_EQ(open_descriptors(), descriptors_);
-    EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a child is left";
-    RecordProperty("kills", std::to_string(kills_));
-  }
+  ~KillTest() override { RecordProperty("kills", std::to_string(kills_)); }
   // Lets a child do `work` and die before its step 0, 1, 2 ... until it comes to the end unharmed.
   // Each time `before` prepares, and `after` proves that the others go on.
   void at_every_step(const std::function<void()>& before, const std::function<void()>& work,
@@ -43,14 +28,13 @@ class KillTest : public testing::Test {
     for (long step = 0;; ++step) {
       SCOPED_TRACE(step);
       before();
-      auto child = os::fork_child([&] {
+      os::ChildProcess child = fork_to([&] {
         K::steps_left = step;
         work();
         K::steps_left = -1;
-        return testing::Test::HasFailure() ? 1 : 0;
+        return HasFailure() ? 1 : 0;
       });
-      ASSERT_TRUE(child) << child.error().message();
-      const os::ExitStatus status = child->wait();
+      const os::ExitStatus status = child.wait();
       kills_ += status.signal == SIGKILL;
       after();
       EXPECT_TRUE(status.signal == SIGKILL || status.code == 0) << status.text();
@@ -62,9 +46,6 @@ class KillTest : public testing::Test {
 
  protected:
   long kills_ = 0;
-
- private:
-  std::size_t descriptors_ = open_descriptors();
 };
 
 // What a mutex protects: two halves, which a kill may leave apart.
@@ -87,7 +68,7 @@ struct Locked {
   Halves halves;
   std::atomic<int> done{0};
   void use() {
-    const auto locked = lock.lock(patience());
+    const auto locked = lock.lock(soon_enough());
     ASSERT_TRUE(locked) << locked.error().message();
     halves.advance(*locked);
     EXPECT_TRUE(lock.unlock());
@@ -130,12 +111,12 @@ TEST_F(KillTest, ASemaphoresReleaser) {
       [&] {
         before = semaphore->value();
         for (int i = 0; i < 2; ++i) {
-          waiters.start([&] { EXPECT_TRUE(semaphore->acquire(patience())); });
+          waiters.start([&] { EXPECT_TRUE(semaphore->acquire(soon_enough())); });
         }
       },
       [&] {
         (void)semaphore->release();
-        (void)semaphore->acquire(patience());
+        (void)semaphore->acquire(soon_enough());
       },
       [&] {
         EXPECT_TRUE(semaphore->release(2));
@@ -152,18 +133,18 @@ TEST_F(KillTest, ABoundedSemaphoresHolder) {
       [&] {
         waiters.start([&] {
           for (int i = 0; i < 3; ++i) {
-            EXPECT_TRUE(places->acquire(patience()));
+            EXPECT_TRUE(places->acquire(soon_enough()));
             EXPECT_TRUE(places->release());
           }
         });
       },
       [&] {
-        for (int i = 0; i < 3; ++i) (void)places->acquire(patience());
+        for (int i = 0; i < 3; ++i) (void)places->acquire(soon_enough());
         for (int i = 0; i < 3; ++i) (void)places->release();
       },
       [&] {
         waiters.join();
-        for (int i = 0; i < 3; ++i) EXPECT_TRUE(places->acquire(patience()));
+        for (int i = 0; i < 3; ++i) EXPECT_TRUE(places->acquire(soon_enough()));
         EXPECT_EQ(places->try_acquire().error(), errno_code(EAGAIN));
         for (int i = 0; i < 3; ++i) EXPECT_TRUE(places->release());
       });
@@ -178,16 +159,16 @@ TEST_F(KillTest, AConditionsNotifierOrWaiter) {
   InSharedMemory<Shared> shared;
   Processes waiters;
   const auto take = [&] {
-    auto held = shared->mutex.hold(patience());
+    auto held = shared->mutex.hold(soon_enough());
     ASSERT_TRUE(held);
     while (shared->items == 0) {
-      const auto waited = shared->changed.wait(shared->mutex, patience());
+      const auto waited = shared->changed.wait(shared->mutex, soon_enough());
       ASSERT_TRUE(waited) << waited.error().message();
     }
     --shared->items;
   };
   const auto bring = [&](int count) {
-    auto held = shared->mutex.hold(patience());
+    auto held = shared->mutex.hold(soon_enough());
     shared->items += count;
     K::step();
     for (int i = 0; i < count; ++i) shared->changed.notify_one();
@@ -212,7 +193,7 @@ TEST_F(KillTest, AnEventsSetter) {
   Processes waiters;
   at_every_step(
       [&] {
-        for (int i = 0; i < 3; ++i) waiters.start([&] { EXPECT_TRUE(event->wait(patience())); });
+        for (int i = 0; i < 3; ++i) waiters.start([&] { EXPECT_TRUE(event->wait(soon_enough())); });
       },
       [&] { event->set(); },
       [&] {
@@ -238,8 +219,8 @@ TEST_F(KillTest, ABarriersParty) {
         }
       },
       [&] {
-        (void)(*barrier)->wait(patience());
-        (void)(*barrier)->wait(patience());
+        (void)(*barrier)->wait(soon_enough());
+        (void)(*barrier)->wait(soon_enough());
       },
       [&] {
         waiters.join();
@@ -263,7 +244,7 @@ struct Crowd {
 
   void round() {
     {
-      auto held = mutex.hold(patience());
+      auto held = mutex.hold(soon_enough());
       ASSERT_TRUE(held) << "mutex: " << held.error().message();
       if (held->previous() == Previous::died) other = one;
       ASSERT_EQ(one, other) << "half written, and nobody was told";
@@ -273,15 +254,15 @@ struct Crowd {
       changed.notify_one();
     }
     {
-      auto outer = rlock.hold(patience());
-      auto inner = rlock.hold(patience());
+      auto outer = rlock.hold(soon_enough());
+      auto inner = rlock.hold(soon_enough());
       ASSERT_TRUE(outer && inner) << "rlock";
     }
-    ASSERT_TRUE(places.acquire(patience())) << "places";
+    ASSERT_TRUE(places.acquire(soon_enough())) << "places";
     ASSERT_TRUE(places.release());
     ASSERT_TRUE(tokens.release());
-    ASSERT_TRUE(tokens.acquire(patience())) << "tokens";
-    auto held = mutex.hold(patience());
+    ASSERT_TRUE(tokens.acquire(soon_enough())) << "tokens";
+    auto held = mutex.hold(soon_enough());
     ASSERT_TRUE(held) << "mutex: " << held.error().message();
     if (held->previous() == Previous::died) other = one;
     if (one % 64 == 0) {
@@ -303,12 +284,10 @@ void kill_at_random(std::uint64_t seed, int kills, long& killed) {
   Random random(seed);
   std::vector<os::ChildProcess> workers(Crowd::size);
   const auto start = [&](int place) {
-    auto child = os::fork_child([&, place] {
+    workers[static_cast<std::size_t>(place)] = fork_to([&, place] {
       crowd->work(place);
       return testing::Test::HasFailure() ? 1 : 0;
     });
-    ASSERT_TRUE(child) << child.error().message();
-    workers[static_cast<std::size_t>(place)] = std::move(*child);
   };
   for (int i = 0; i < Crowd::size; ++i) start(i);
   for (int i = 0; i < kills && !testing::Test::HasFailure(); ++i) {
@@ -322,7 +301,7 @@ void kill_at_random(std::uint64_t seed, int kills, long& killed) {
     std::uint64_t seen[Crowd::size];
     for (int k = 0; k < Crowd::size; ++k) seen[k] = crowd->rounds[k];
     start(victim);
-    const Deadline deadline = patience();
+    const Deadline deadline = soon_enough();
     for (int k = 0; k < Crowd::size; ++k) {
       while (crowd->rounds[k] < seen[k] + 2 && monotonic_now() < deadline) ::sched_yield();
       EXPECT_GE(crowd->rounds[k], seen[k] + 2)

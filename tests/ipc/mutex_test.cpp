@@ -25,9 +25,9 @@ class LockTest : public testing::Test {
     int count = 0;
 
     void hold() {
-      ASSERT_TRUE(lock.lock(patience()));
+      ASSERT_TRUE(lock.lock(soon_enough()));
       taken.set();
-      EXPECT_TRUE(let_go.wait(patience()));
+      EXPECT_TRUE(let_go.wait(soon_enough()));
       EXPECT_TRUE(lock.unlock());
     }
   };
@@ -54,7 +54,7 @@ TYPED_TEST(LockTest, OthersMeetIt) {
   typename TestFixture::MutexHeld shared;
   typename TypeParam::Workers workers;
   workers.start([&] { shared->hold(); });
-  ASSERT_TRUE(shared->taken.wait(patience()));
+  ASSERT_TRUE(shared->taken.wait(soon_enough()));
   auto& mutex = shared->lock;
   EXPECT_TRUE(mutex.locked());
   EXPECT_FALSE(mutex.mine());
@@ -64,7 +64,7 @@ TYPED_TEST(LockTest, OthersMeetIt) {
   EXPECT_EQ(mutex.lock(deadline_after(before, 120ms)).error(), std::errc::timed_out);
   EXPECT_GE(monotonic_now(), before + 120ms) << "earlier than its deadline";
   shared->let_go.set();
-  EXPECT_EQ(mutex.lock(patience()).value(), Previous::released);
+  EXPECT_EQ(mutex.lock(soon_enough()).value(), Previous::released);
   EXPECT_TRUE(mutex.unlock());
 }
 
@@ -119,12 +119,12 @@ TYPED_TEST(LockTest, AnRLockIsOneThreadsOnly) {
   typename TestFixture::RLockHeld shared;
   typename TypeParam::Workers workers;
   workers.start([&] { shared->hold(); });
-  ASSERT_TRUE(shared->taken.wait(patience()));
+  ASSERT_TRUE(shared->taken.wait(soon_enough()));
   EXPECT_EQ(shared->lock.try_lock().error(), errno_code(EAGAIN));
   EXPECT_EQ(shared->lock.unlock().error(), errno_code(EPERM));
   EXPECT_EQ(shared->lock.lock(deadline_after(monotonic_now(), 1ms)).error(), std::errc::timed_out);
   shared->let_go.set();
-  EXPECT_TRUE(shared->lock.lock(patience()));
+  EXPECT_TRUE(shared->lock.lock(soon_enough()));
   EXPECT_TRUE(shared->lock.unlock());
 }
 
@@ -142,14 +142,14 @@ TEST(MutexDeath, TheNextIsTold) {
     shared->taken.set();
     for (;;) ::pause();
   });
-  ASSERT_TRUE(shared->taken.wait(patience()));
+  ASSERT_TRUE(shared->taken.wait(soon_enough()));
   EXPECT_EQ(shared->mutex.try_lock().error(), errno_code(EAGAIN));
   workers.kill(0);
-  EXPECT_EQ(shared->mutex.lock(patience()).value(), Previous::died);
+  EXPECT_EQ(shared->mutex.lock(soon_enough()).value(), Previous::died);
   EXPECT_TRUE(shared->mutex.unlock());
   EXPECT_EQ(shared->mutex.lock().value(), Previous::released) << "unlocked as usual: it is whole";
   EXPECT_TRUE(shared->mutex.unlock());
-  EXPECT_EQ(shared->other.lock(patience()).value(), Previous::died) << "each of those it held";
+  EXPECT_EQ(shared->other.lock(soon_enough()).value(), Previous::died) << "each of those it held";
   EXPECT_TRUE(shared->other.unlock());
 }
 
@@ -166,17 +166,17 @@ TEST(MutexDeath, WhoWaitsAlreadyGetsIt) {
     shared->taken.set();
     for (;;) ::pause();
   });
-  ASSERT_TRUE(shared->taken.wait(patience()));
+  ASSERT_TRUE(shared->taken.wait(soon_enough()));
   for (int i = 0; i < 3; ++i) {
     workers.start([&] {
-      const auto locked = shared->mutex.lock(patience());
+      const auto locked = shared->mutex.lock(soon_enough());
       ASSERT_TRUE(locked);
       (void)shared->done.release();
       EXPECT_TRUE(shared->mutex.unlock());
     });
   }
   workers.kill(0);
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(shared->done.acquire(patience()));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(shared->done.acquire(soon_enough()));
 }
 
 TEST(MutexDeath, IsToldUntilSomebodyUnlocks) {
@@ -190,7 +190,7 @@ TEST(MutexDeath, IsToldUntilSomebodyUnlocks) {
       taken->set();
       for (;;) ::pause();
     });
-    ASSERT_TRUE(taken->wait(patience()));
+    ASSERT_TRUE(taken->wait(soon_enough()));
     workers.kill(0);
   }
   EXPECT_EQ(mutex->lock().value(), Previous::died);
@@ -209,9 +209,9 @@ TEST(RLockDeath, CountsAnew) {
     shared->taken.set();
     for (;;) ::pause();
   });
-  ASSERT_TRUE(shared->taken.wait(patience()));
+  ASSERT_TRUE(shared->taken.wait(soon_enough()));
   workers.kill(0);
-  EXPECT_EQ(shared->lock.lock(patience()).value(), Previous::died);
+  EXPECT_EQ(shared->lock.lock(soon_enough()).value(), Previous::died);
   EXPECT_EQ(shared->lock.depth(), 1u);
   EXPECT_TRUE(shared->lock.unlock());
   EXPECT_FALSE(shared->lock.locked());
@@ -221,7 +221,7 @@ TEST(RLockDeath, CountsAnew) {
 TEST(MutexDeath, OfAThreadIsOneToo) {
   Mutex mutex;
   std::thread([&] { (void)mutex.lock(); }).join();
-  EXPECT_EQ(mutex.lock(patience()).value(), Previous::died);
+  EXPECT_EQ(mutex.lock(soon_enough()).value(), Previous::died);
   EXPECT_TRUE(mutex.unlock());
 }
 
@@ -253,11 +253,11 @@ TEST(MutexDeath, GlibcsOwnRobustMutexesStayRight) {
     shared->taken.set();
     for (;;) ::pause();
   });
-  ASSERT_TRUE(shared->taken.wait(patience()));
+  ASSERT_TRUE(shared->taken.wait(soon_enough()));
   workers.kill(0);
-  EXPECT_EQ(shared->first.lock(patience()).value(), Previous::died);
+  EXPECT_EQ(shared->first.lock(soon_enough()).value(), Previous::died);
   EXPECT_EQ(::pthread_mutex_lock(&shared->glibc), EOWNERDEAD);
-  EXPECT_EQ(shared->last.lock(patience()).value(), Previous::died);
+  EXPECT_EQ(shared->last.lock(soon_enough()).value(), Previous::died);
   EXPECT_TRUE(shared->first.unlock());
   EXPECT_EQ(::pthread_mutex_consistent(&shared->glibc), 0);
   EXPECT_EQ(::pthread_mutex_unlock(&shared->glibc), 0);

@@ -37,13 +37,13 @@ void peak_is_five() {
   typename Form::Workers workers;
   for (int i = 0; i < 20; ++i) {
     workers.start([&] {
-      ASSERT_TRUE(shared->places.acquire(patience()));
+      ASSERT_TRUE(shared->places.acquire(soon_enough()));
       const int now = ++shared->inside;
       int peak = shared->peak;
       while (peak < now && !shared->peak.compare_exchange_weak(peak, now)) {
       }
       if (now == 5) shared->five_inside.set();
-      EXPECT_TRUE(shared->five_inside.wait(patience()));
+      EXPECT_TRUE(shared->five_inside.wait(soon_enough()));
       --shared->inside;
       ++shared->served;
       EXPECT_TRUE(shared->places.release());
@@ -91,7 +91,7 @@ TYPED_TEST(PrimitiveTest, ASemaphoreMayBeReleasedByAnother) {
   typename TestFixture::template Place<BasicSemaphore<typename TypeParam::Kernel>> semaphore(0u);
   typename TypeParam::Workers workers;
   workers.start([&] { EXPECT_TRUE(semaphore->release(3)); });
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(semaphore->acquire(patience()));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(semaphore->acquire(soon_enough()));
   EXPECT_EQ(semaphore->value(), 0u);
 }
 
@@ -109,12 +109,12 @@ TYPED_TEST(PrimitiveTest, TwentyCarsWaitForTheLight) {
   for (int i = 0; i < 20; ++i) {
     workers.start([&] {
       (void)shared->waiting.release();
-      EXPECT_TRUE(shared->light.wait(patience()));
+      EXPECT_TRUE(shared->light.wait(soon_enough()));
       EXPECT_TRUE(shared->green) << "a car went at red";
       ++shared->gone;
     });
   }
-  for (int i = 0; i < 20; ++i) ASSERT_TRUE(shared->waiting.acquire(patience()));
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(shared->waiting.acquire(soon_enough()));
   EXPECT_EQ(shared->gone, 0);
   shared->green = true;
   shared->light.set();
@@ -151,7 +151,7 @@ TYPED_TEST(PrimitiveTest, AConditionIsToldOfEveryChange) {
       for (int k = 0; k < all / 3; ++k) {
         auto held = shared->mutex.hold();
         const auto there =
-            shared->changed.wait(shared->mutex, [&] { return shared->items > 0; }, patience());
+            shared->changed.wait(shared->mutex, [&] { return shared->items > 0; }, soon_enough());
         ASSERT_TRUE(there) << there.error().message();
         --shared->items;
         ++shared->taken;
@@ -181,12 +181,12 @@ TYPED_TEST(PrimitiveTest, AConditionLetsGoOfAnRLockWholly) {
   ASSERT_TRUE(shared->lock.lock());
   typename TypeParam::Workers workers;
   workers.start([&] {
-    ASSERT_TRUE(shared->lock.lock(patience()));
+    ASSERT_TRUE(shared->lock.lock(soon_enough()));
     shared->told = true;
     shared->changed.notify_all();
     EXPECT_TRUE(shared->lock.unlock());
   });
-  EXPECT_TRUE(shared->changed.wait(shared->lock, [&] { return shared->told; }, patience()));
+  EXPECT_TRUE(shared->changed.wait(shared->lock, [&] { return shared->told; }, soon_enough()));
   EXPECT_EQ(shared->lock.depth(), 2u);
   EXPECT_TRUE(shared->lock.unlock());
   EXPECT_TRUE(shared->lock.unlock());
@@ -214,7 +214,7 @@ TYPED_TEST(PrimitiveTest, ABarrierHoldsUntilAllHaveCome) {
     workers.start([&] {
       for (auto& come : shared->come) {
         ++come;
-        const auto place = shared->barrier.wait(patience());
+        const auto place = shared->barrier.wait(soon_enough());
         ASSERT_TRUE(place) << place.error().message();
         EXPECT_EQ(come, 4);
         shared->places += static_cast<int>(*place);
@@ -235,21 +235,21 @@ TYPED_TEST(PrimitiveTest, ABarrierBreaksForAllWhenOneGivesUp) {
   typename TypeParam::Workers workers;
   workers.start([&] {
     (void)shared->waiting.release();
-    EXPECT_EQ(shared->barrier.wait(patience()).error(), errno_code(ECANCELED));
+    EXPECT_EQ(shared->barrier.wait(soon_enough()).error(), errno_code(ECANCELED));
   });
-  ASSERT_TRUE(shared->waiting.acquire(patience()));
+  ASSERT_TRUE(shared->waiting.acquire(soon_enough()));
   EXPECT_EQ(shared->barrier.wait(soon()).error(), std::errc::timed_out);
   EXPECT_TRUE(shared->barrier.broken());
-  EXPECT_EQ(shared->barrier.wait(patience()).error(), errno_code(ECANCELED));
+  EXPECT_EQ(shared->barrier.wait(soon_enough()).error(), errno_code(ECANCELED));
   workers.join();
   shared->barrier.reset();
   EXPECT_FALSE(shared->barrier.broken());
   for (int i = 0; i < 2; ++i) {
-    workers.start([&] { EXPECT_TRUE(shared->barrier.wait(patience())); });
+    workers.start([&] { EXPECT_TRUE(shared->barrier.wait(soon_enough())); });
   }
-  EXPECT_TRUE(shared->barrier.wait(patience()));
+  EXPECT_TRUE(shared->barrier.wait(soon_enough()));
   shared->barrier.abort();
-  EXPECT_EQ(shared->barrier.wait(patience()).error(), errno_code(ECANCELED));
+  EXPECT_EQ(shared->barrier.wait(soon_enough()).error(), errno_code(ECANCELED));
 }
 
 TEST(BoundedSemaphoreDeath, GivesThePlacesBack) {
@@ -264,10 +264,10 @@ TEST(BoundedSemaphoreDeath, GivesThePlacesBack) {
     shared->taken.set();
     for (;;) ::pause();
   });
-  ASSERT_TRUE(shared->taken.wait(patience()));
+  ASSERT_TRUE(shared->taken.wait(soon_enough()));
   EXPECT_EQ(shared->toilets.try_acquire().error(), errno_code(EAGAIN));
   workers.kill(0);
-  for (int i = 0; i < 5; ++i) EXPECT_TRUE(shared->toilets.acquire(patience()));
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(shared->toilets.acquire(soon_enough()));
   EXPECT_EQ(shared->toilets.try_acquire().error(), errno_code(EAGAIN));
 }
 
@@ -279,16 +279,16 @@ TEST(BarrierDeath, BreaksIt) {
   Processes workers;
   for (int i = 0; i < 2; ++i) {
     workers.start([&, i] {
-      ASSERT_TRUE(shared->barrier.wait(patience()));
+      ASSERT_TRUE(shared->barrier.wait(soon_enough()));
       if (i == 0) {
         for (;;) ::pause();
       }
-      EXPECT_FALSE(shared->barrier.wait(patience()));
+      EXPECT_FALSE(shared->barrier.wait(soon_enough()));
     });
   }
-  ASSERT_TRUE(shared->barrier.wait(patience()));
+  ASSERT_TRUE(shared->barrier.wait(soon_enough()));
   workers.kill(0);
-  EXPECT_FALSE(shared->barrier.wait(patience()));
+  EXPECT_FALSE(shared->barrier.wait(soon_enough()));
   EXPECT_TRUE(shared->barrier.broken());
 }
 

@@ -2,7 +2,7 @@
 #include <polyio/ipc/queue.hpp>
 #include <string>
 
-#include "crew.hpp"
+#include "forms.hpp"
 
 namespace polyio::ipc {
 namespace {
@@ -19,29 +19,15 @@ std::vector<std::byte> pattern(std::size_t size, std::uint64_t seed) {
   return bytes;
 }
 
-struct Threads {
-  using Kernel = ThreadKernel;
-  using Crew = ThreadCrew;
-};
-struct ThreadsOfSharedKernel {
-  using Kernel = SharedKernel;
-  using Crew = ThreadCrew;
-};
-struct Processes {
-  using Kernel = SharedKernel;
-  using Crew = ProcessCrew;
-};
-
 template <class Form>
 class QueueTest : public NothingLeft {
  protected:
   using ByteQueue = BasicByteQueue<typename Form::Kernel>;
   template <class T>
   using Queue = BasicQueue<T, typename Form::Kernel>;
-  using Crew = typename Form::Crew;
+  using Workers = typename Form::Workers;
 };
-using Forms = testing::Types<Threads, ThreadsOfSharedKernel, Processes>;
-TYPED_TEST_SUITE(QueueTest, Forms);
+TYPED_TEST_SUITE(QueueTest, test::Forms, test::FormName);
 
 TYPED_TEST(QueueTest, MessagesOfEverySizeWrapAtEveryOffset) {
   typename TestFixture::ByteQueue queue({.bytes = 128, .largest = 100});
@@ -61,9 +47,9 @@ TYPED_TEST(QueueTest, MessagesOfEverySizeWrapAtEveryOffset) {
 
 TYPED_TEST(QueueTest, OtherWorkersGetEveryMessageInOrder) {
   typename TestFixture::ByteQueue queue({.bytes = 1024});
-  typename TestFixture::Crew crew;
+  typename TestFixture::Workers workers;
   constexpr std::uint64_t count = 20000;
-  crew.start([queue]() mutable {
+  workers.start([queue]() mutable {
     auto out = queue.producer();
     Random random(1);
     for (std::uint64_t i = 0; i < count; ++i) {
@@ -78,7 +64,7 @@ TYPED_TEST(QueueTest, OtherWorkersGetEveryMessageInOrder) {
     ASSERT_EQ(got, pattern(random.below(257), i));
   }
   EXPECT_EQ(queue.get(got, soon_enough()).error(), Errc::end_of_file);
-  EXPECT_EQ(crew.join(), 0);
+  workers.join();
 }
 
 TYPED_TEST(QueueTest, ItIsBoundedByBytesAndByMessages) {
@@ -116,8 +102,8 @@ TYPED_TEST(QueueTest, AnEmptyQueueTimesOutAndAFullOneLetsTheWaiterGoOn) {
   typename TestFixture::ByteQueue queue({.messages = 1});
   EXPECT_EQ(queue.try_get().error(), errno_code(EAGAIN));
   EXPECT_EQ(queue.get(in(2ms)).error(), std::errc::timed_out);
-  typename TestFixture::Crew crew;
-  crew.start([queue]() mutable {
+  typename TestFixture::Workers workers;
+  workers.start([queue]() mutable {
     for (std::uint64_t i = 0; i < 1000; ++i) {
       if (!queue.put(pattern(8, i), soon_enough())) return false;
     }
@@ -126,7 +112,7 @@ TYPED_TEST(QueueTest, AnEmptyQueueTimesOutAndAFullOneLetsTheWaiterGoOn) {
   for (std::uint64_t i = 0; i < 1000; ++i) {
     ASSERT_EQ(queue.get(soon_enough()).value(), pattern(8, i));
   }
-  EXPECT_EQ(crew.join(), 0);
+  workers.join();
 }
 
 TYPED_TEST(QueueTest, ManyProducersAndConsumersLoseNothingAndDoubleNothing) {
@@ -137,9 +123,9 @@ TYPED_TEST(QueueTest, ManyProducersAndConsumersLoseNothingAndDoubleNothing) {
   const Shared<Seen> seen;
   typename TestFixture::ByteQueue queue(
       {.bytes = 4096, .producers = static_cast<std::uint32_t>(producers)});
-  typename TestFixture::Crew crew;
+  typename TestFixture::Workers workers;
   for (std::uint64_t p = 0; p < producers; ++p) {
-    crew.start([queue, p]() mutable {
+    workers.start([queue, p]() mutable {
       auto out = queue.producer();
       std::vector<std::byte> bytes;
       for (std::uint64_t i = 0; i < each; ++i) {
@@ -152,7 +138,7 @@ TYPED_TEST(QueueTest, ManyProducersAndConsumersLoseNothingAndDoubleNothing) {
     });
   }
   for (std::uint64_t c = 0; c < consumers; ++c) {
-    crew.start([queue, seen, c]() mutable {
+    workers.start([queue, seen, c]() mutable {
       std::array<std::int64_t, producers> last{-1, -1, -1, -1};
       bool good = true;
       const auto note = [&](std::span<const std::byte> bytes) {
@@ -173,24 +159,26 @@ TYPED_TEST(QueueTest, ManyProducersAndConsumersLoseNothingAndDoubleNothing) {
       }
     });
   }
-  EXPECT_EQ(crew.join(), 0);
+  workers.join();
   for (auto& times : seen->times) ASSERT_EQ(times, 1);
 }
 
 TYPED_TEST(QueueTest, CloseEndsWhoWaitsOnBothSidesAndLeavesWhatIsThere) {
   typename TestFixture::ByteQueue empty, full({.messages = 1});
   ASSERT_TRUE(full.put(pattern(5, 5)));
-  typename TestFixture::Crew crew;
+  typename TestFixture::Workers workers;
   for (int i = 0; i < 2; ++i) {
-    crew.start([empty]() mutable { return empty.get(soon_enough()).error() == Errc::end_of_file; });
-    crew.start([full]() mutable { return full.put({}, soon_enough()) == Result<>(fail(EPIPE)); });
+    workers.start(
+        [empty]() mutable { return empty.get(soon_enough()).error() == Errc::end_of_file; });
+    workers.start(
+        [full]() mutable { return full.put({}, soon_enough()) == Result<>(fail(EPIPE)); });
   }
   EXPECT_TRUE(eventually([&] {  // until somebody sleeps there
     return empty.core().arm_get().load() == 1 && !full.core().can_put();
   }));
   empty.close();
   full.close();
-  EXPECT_EQ(crew.join(), 0);
+  workers.join();
   EXPECT_TRUE(full.closed());
   EXPECT_EQ(full.try_put({}).error(), errno_code(EPIPE));
   EXPECT_EQ(full.get().value(), pattern(5, 5));
@@ -245,15 +233,15 @@ TYPED_TEST(QueueTest, ATakeThatThrowsLeavesTheMessage) {
 TYPED_TEST(QueueTest, ValuesComeOutAsTheyWentIn) {
   using Value = std::pair<std::string, std::vector<int>>;
   typename TestFixture::template Queue<Value> queue;
-  typename TestFixture::Crew crew;
-  crew.start([queue]() mutable {
+  typename TestFixture::Workers workers;
+  workers.start([queue]() mutable {
     auto out = queue.producer();
     return out.put({"one", {1, 2, 3}}).has_value() && out.put({"two", {}}).has_value();
   });
   EXPECT_EQ(queue.get(soon_enough()).value(), Value("one", {1, 2, 3}));
   EXPECT_EQ(queue.get(soon_enough()).value(), Value("two", {}));
   EXPECT_EQ(queue.get(soon_enough()).error(), Errc::end_of_file);
-  EXPECT_EQ(crew.join(), 0);
+  workers.join();
   ASSERT_TRUE(queue.bytes().put(pattern(3, 3)));
   EXPECT_EQ(queue.try_get().error(), Errc::protocol_error);
   EXPECT_EQ(queue.try_get().error(), Errc::end_of_file);  // it has been removed

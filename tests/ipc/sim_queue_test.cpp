@@ -1,8 +1,7 @@
-// Queue's and LockTable's protocols on the simulated kernel: all interleavings that the seeds draw,
-// and a kill at every step of them.
+// Queue's protocol on the simulated kernel: all interleavings that the seeds draw, and a kill at
+// every step of them.
 #include <polyio/ipc/queue_core.hpp>
 
-#include "ipc/lock_check.hpp"
 #include "sim_kernel.hpp"
 
 namespace polyio::ipc::test {
@@ -124,59 +123,6 @@ TEST(SimQueue, CloseReachesAllWhoWait) {
         };
       },
       seeds, deaths);
-}
-
-// Three sessions lock two rows, each in another order; who is told to give way tries again.
-struct Bank {
-  using Core = LockCore<SimKernel>;
-  static constexpr LockTableLimits limits{.sessions = 4, .locks = 16};
-
-  Bank() : slots(memory.data(), limits), core(slots) { slots.format(); }
-  void transfer(std::uint64_t from, std::uint64_t to, Simulation& sim) {
-    auto id = core.begin("one");
-    ASSERT_TRUE(id);
-    const Deadline far = SimKernel::now() + seconds(60);
-    for (;;) {
-      auto locked = core.lock(*id, {"accounts", from}, LockMode::X, far, nullptr);
-      if (locked) locked = core.lock(*id, {"accounts", to}, LockMode::X, far, nullptr);
-      if (locked) break;
-      ASSERT_EQ(locked.error(), errno_code(EDEADLK)) << locked.error().message();
-      ++gave_way;
-      EXPECT_TRUE(core.release_all(*id));
-    }
-    for (const std::uint64_t row : {from, to}) {
-      EXPECT_TRUE(owner[row] < 0 || owner[row] == sim.killed()) << "two have the row";
-      owner[row] = sim.running();
-    }
-    SimKernel::step();
-    for (const std::uint64_t row : {from, to}) owner[row] = -1;
-    ++done;
-    EXPECT_TRUE(core.end(*id));
-  }
-
-  alignas(64) std::array<std::byte, 65'536> memory{};
-  LockSlots<SimKernel> slots;
-  Core core;
-  int owner[3] = {-1, -1, -1}, done = 0, gave_way = 0;
-};
-
-TEST(SimLockTable, NobodyWaitsForEverAndNoRowHasTwo) {
-  int gave_way = 0;
-  explore(
-      [&](Simulation& sim) {
-        auto bank = std::make_shared<Bank>();
-        const std::uint64_t rows[3][2] = {{0, 1}, {1, 2}, {2, 0}};
-        for (const auto& [from, to] : rows) {
-          sim.process([b = bank.get(), from, to, &sim] { b->transfer(from, to, sim); });
-        }
-        return [&, bank] {
-          gave_way += bank->gave_way;
-          EXPECT_GE(bank->done, sim.killed_one() ? 2 : 3);
-          EXPECT_STREQ(LockCheck<SimKernel>(bank->slots).run(), "");
-        };
-      },
-      seeds / 4, deaths / 2);
-  EXPECT_GT(gave_way, 0) << "no deadlock came about";
 }
 
 }  // namespace
