@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <string>
 #include <system_error>
 
 namespace polyio {
@@ -40,6 +41,12 @@ inline const char* refused_by_model(std::error_code error) noexcept {
     case EUSERS: return "posix-aio has a helper thread for no more of them";
     default: return nullptr;
   }
+}
+
+// Why a connection that is accepted could not be made an Io's, for the log.
+inline std::string why_not_adopted(std::error_code error) {
+  const char* const why = refused_by_model(error);
+  return why ? why : error.message();
 }
 
 }  // namespace polyio

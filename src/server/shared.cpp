@@ -7,6 +7,8 @@
 #include <polyio/os/socket.hpp>
 #include <polyio/proto/text.hpp>
 
+#include "accept_errors.hpp"
+
 namespace polyio {
 namespace {
 
@@ -101,7 +103,7 @@ Task<> serve_connection(ServerShared& shared, Io& io, Stream stream) {
 Task<> serve_connection(ServerShared& shared, Io& io, os::UniqueFd socket) {
   auto stream = io.adopt(std::move(socket));
   if (!stream) {
-    shared.refuse({}, stream.error().message());
+    shared.refuse({}, why_not_adopted(stream.error()));
     co_return;
   }
   co_await serve_connection(shared, io, std::move(*stream));

@@ -3,6 +3,7 @@
 #include <optional>
 #include <polyio/io/watchdog.hpp>
 
+#include "accept_errors.hpp"
 #include "surely.hpp"
 
 namespace polyio {
@@ -163,7 +164,7 @@ void Worker::connection_ended() {
   while (auto next = room_.give_up_place()) {
     auto stream = io_.adopt(std::move(*next));
     if (!stream) {
-      shared_.refuse({}, stream.error().message());
+      shared_.refuse({}, why_not_adopted(stream.error()));
     } else if (start_one(std::move(*stream))) {
       return;
     }
@@ -206,7 +207,7 @@ void Worker::take(os::UniqueFd socket) {
   io_.post([this, owned = std::move(socket)]() mutable {
     auto stream = io_.adopt(std::move(owned));
     if (stream) return start(std::move(*stream));
-    shared_.refuse({}, stream.error().message());
+    shared_.refuse({}, why_not_adopted(stream.error()));
     connection_ended();
   });
 }
