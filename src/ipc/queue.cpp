@@ -9,7 +9,7 @@ namespace {
 
 struct LiveProducers {
   std::mutex mutex;
-  List<LiveProducer, LiveProducer> all;
+  List<LiveProducer, LiveProducerTag> all;
   int error = 0;  // why a fork's child would not be counted in
 };
 

@@ -122,7 +122,7 @@ class QueueWatcher {
   }
 
   std::mutex mutex_;
-  List<QueueWatch, QueueWatch> watches_;
+  List<QueueWatch, QueueWatchTag> watches_;
   bool running_ = false;
   std::atomic<std::uint32_t> changed_{0};
   // The thread's own.

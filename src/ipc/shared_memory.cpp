@@ -66,8 +66,8 @@ class Attachment {
   }
   static Result<Attachment> of(int number, int flags = 0) noexcept {
     void* const start = ::shmat(number, nullptr, flags);
-    if (start == reinterpret_cast<void*>(-1))
-      return fail(errno);  // NOLINT(performance-no-int-to-ptr)
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): shmat(2)'s word for an error
+    if (start == reinterpret_cast<void*>(-1)) return fail(errno);
     return Attachment(start);
   }
   SegmentHeader& header() const noexcept { return *static_cast<SegmentHeader*>(start_); }

@@ -62,7 +62,8 @@ void flush_all() noexcept {
   try {
     std::cout.flush();
     std::clog.flush();
-  } catch (...) {  // nobody could be told
+    // NOLINTNEXTLINE(bugprone-empty-catch): nobody could be told
+  } catch (...) {
   }
   std::fflush(nullptr);
 }

@@ -47,13 +47,14 @@ std::uint64_t offset_of(const void* code) noexcept {
   return code ? reinterpret_cast<std::uintptr_t>(code) - anchor() : 0;
 }
 const void* code_at(std::uint64_t offset) noexcept {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the same code, loaded at another address
   return offset ? reinterpret_cast<const void*>(anchor() + offset) : nullptr;
 }
 
 // Does `code` belong to the file that begin() belongs to? A plug-in may lie elsewhere in the child.
 bool in_this_module(const void* code) noexcept {
   Dl_info here{}, there{};
-  return ::dladdr(reinterpret_cast<const void*>(anchor()), &here) != 0 &&
+  return ::dladdr(reinterpret_cast<const void*>(&begin), &here) != 0 &&
          ::dladdr(code, &there) != 0 && here.dli_fbase == there.dli_fbase;
 }
 
@@ -171,6 +172,7 @@ Received receive_all(int socket) {
   become(std::move(name), got.header.daemon);
   got = {};
   ::close(socket);  // the handshake
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the program ends as main() would end it
   std::exit(run_to_the_end([&] {
     const int code = target->run();
     target.reset();

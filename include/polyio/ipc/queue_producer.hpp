@@ -17,7 +17,9 @@ namespace polyio::ipc {
 
 // One that lives in this process: all of them are counted in anew for the child of a fork(2), by
 // itself, before fork() returns there.
-class LiveProducer : public ListNode<LiveProducer> {
+struct LiveProducerTag;
+
+class LiveProducer : public ListNode<LiveProducerTag> {
  public:
   LiveProducer(const LiveProducer&) = delete;
   LiveProducer& operator=(const LiveProducer&) = delete;

@@ -12,7 +12,9 @@
 
 namespace polyio::ipc {
 
-class QueueWatch : public ListNode<QueueWatch> {
+struct QueueWatchTag;
+
+class QueueWatch : public ListNode<QueueWatchTag> {
  public:
   QueueWatch(const QueueWatch&) = delete;
   QueueWatch& operator=(const QueueWatch&) = delete;
