@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <polyio/drivers/registry.hpp>
 #include <polyio/os/process.hpp>
@@ -222,6 +223,16 @@ class Running {
     child_.reset();
   }
   Peer connect() const { return Peer(server->address()); }
+  // Asked of the kernel (proc(5), /proc/net/tcp): a connection would be one more that is served.
+  bool listens() const {
+    const std::string listening = fmt::format(":{:04X} 00000000:0000 0A", server->address().port());
+    std::ifstream sockets("/proc/net/tcp");
+    std::string line;
+    while (std::getline(sockets, line)) {
+      if (line.contains(listening)) return true;
+    }
+    return false;
+  }
   ServerStatistics statistics() const { return server->statistics(); }
   pid_t pid() const { return child_->pid(); }
   void signal(int number) const { child_->signal(number); }
