@@ -16,7 +16,6 @@ using namespace std::chrono_literals;
 template <class Form>
 class PrimitiveTest : public testing::Test {
  public:
-  using K = typename Form::Kernel;
   template <class T>
   using Place = typename Form::template Place<T>;
 };
@@ -97,7 +96,7 @@ TYPED_TEST(PrimitiveTest, ASemaphoreMayBeReleasedByAnother) {
 
 // The tutorial's traffic light: twenty cars wait, none goes before it is green, all go then.
 TYPED_TEST(PrimitiveTest, TwentyCarsWaitForTheLight) {
-  using K = typename TestFixture::K;
+  using K = typename TypeParam::Kernel;
   struct Shared {
     BasicEvent<K> light;
     BasicSemaphore<K> waiting{0};
@@ -137,7 +136,7 @@ TYPED_TEST(PrimitiveTest, AnEventStaysSetUntilItIsCleared) {
 }
 
 TYPED_TEST(PrimitiveTest, AConditionIsToldOfEveryChange) {
-  using K = typename TestFixture::K;
+  using K = typename TypeParam::Kernel;
   struct Shared {
     BasicMutex<K> mutex;
     BasicCondition<K> changed;
@@ -169,7 +168,7 @@ TYPED_TEST(PrimitiveTest, AConditionIsToldOfEveryChange) {
 }
 
 TYPED_TEST(PrimitiveTest, AConditionLetsGoOfAnRLockWholly) {
-  using K = typename TestFixture::K;
+  using K = typename TypeParam::Kernel;
   struct Shared {
     BasicRLock<K> lock;
     BasicCondition<K> changed;
@@ -193,7 +192,7 @@ TYPED_TEST(PrimitiveTest, AConditionLetsGoOfAnRLockWholly) {
 }
 
 TYPED_TEST(PrimitiveTest, AConditionsDeadlinePasses) {
-  using K = typename TestFixture::K;
+  using K = typename TypeParam::Kernel;
   BasicMutex<K> mutex;
   BasicCondition<K> changed;
   auto held = mutex.hold();
@@ -202,7 +201,7 @@ TYPED_TEST(PrimitiveTest, AConditionsDeadlinePasses) {
 }
 
 TYPED_TEST(PrimitiveTest, ABarrierHoldsUntilAllHaveCome) {
-  using K = typename TestFixture::K;
+  using K = typename TypeParam::Kernel;
   struct Shared {
     BasicBarrier<K> barrier{4};
     std::atomic<int> come[50] = {};
@@ -226,7 +225,7 @@ TYPED_TEST(PrimitiveTest, ABarrierHoldsUntilAllHaveCome) {
 }
 
 TYPED_TEST(PrimitiveTest, ABarrierBreaksForAllWhenOneGivesUp) {
-  using K = typename TestFixture::K;
+  using K = typename TypeParam::Kernel;
   struct Shared {
     BasicBarrier<K> barrier{3};
     BasicSemaphore<K> waiting{0};
