@@ -1,5 +1,5 @@
 # polyio_embed(<target> <dir>): compiles the files in <dir> into <target>, which then defines
-# polyio::chat::page_assets() (apps/polyio/chat/page_assets.hpp). Regenerated at build time when a
+# polyio::chat::page_assets() (chat/page_assets.hpp). Regenerated at build time when a
 # file changes, comes or goes. Call it in the directory that creates <target>.
 #
 # The same file, run with `cmake -P`, is the generator: it writes each body as a string literal of
@@ -23,7 +23,7 @@ if(NOT CMAKE_SCRIPT_MODE_FILE)
       VERBATIM)
     target_sources(${target} PRIVATE "${output}")
     target_include_directories(${target} PRIVATE
-      "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../apps/polyio")
+      "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/..")
   endfunction()
   return()
 endif()

@@ -9,6 +9,11 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/polyio DESTINATION ${CMAKE_INSTA
         FILES_MATCHING PATTERN "*.hpp")
 install(TARGETS polyio EXPORT polyioTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT polyioTargets NAMESPACE polyio:: DESTINATION ${POLYIO_CMAKE_DIR})
+if(POLYIO_PROTO)
+  install(TARGETS polyio_proto EXPORT polyioProtoTargets ARCHIVE
+          DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT polyioProtoTargets NAMESPACE polyio:: DESTINATION ${POLYIO_CMAKE_DIR})
+endif()
 if(POLYIO_APPS)
   # OPTIONAL: the library can be built and installed alone.
   install(PROGRAMS ${PROJECT_BINARY_DIR}/apps/polyio/polyio
@@ -28,5 +33,9 @@ install(FILES ${PROJECT_BINARY_DIR}/polyioConfig.cmake
 # The way from the .pc file's folder back to the prefix, so that an installed tree can be moved.
 file(RELATIVE_PATH POLYIO_PC_PREFIX
      ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-configure_file(${PROJECT_SOURCE_DIR}/cmake/polyio.pc.in ${PROJECT_BINARY_DIR}/polyio.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/polyio.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(name polyio polyio-proto)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+  if(name STREQUAL "polyio" OR POLYIO_PROTO)
+    install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  endif()
+endforeach()

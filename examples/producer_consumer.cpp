@@ -4,7 +4,7 @@
 #include <fmt/core.h>
 #include <signal.h>
 
-#include <polyio/ipc/queue.hpp>
+#include <polyio/queue/queue.hpp>
 #include <polyio/process/process.hpp>
 #include <string>
 #include <vector>

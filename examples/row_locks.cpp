@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include <polyio/ipc/event.hpp>
-#include <polyio/ipc/lock_table.hpp>
+#include <polyio/locks/lock_table.hpp>
 #include <polyio/ipc/shared_memory.hpp>
 #include <polyio/process/process.hpp>
 

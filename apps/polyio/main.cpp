@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <polyio/os/file.hpp>
-#include <polyio/proto/text.hpp>
+#include <polyio/base/text.hpp>
 
 #include "commands.hpp"
 
@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
   };
   if (argc > 1 && argv[1][0] != '-' && !known(argv[1])) {
     fmt::print(stderr, "polyio: there is no command '{}': see polyio --help\n",
-               polyio::proto::escape_for_log(argv[1]));
+               polyio::escape_for_log(argv[1]));
     return 2;
   }
   try {

@@ -11,9 +11,9 @@
 #include <mutex>
 #include <polyio/ipc/barrier.hpp>
 #include <polyio/ipc/event.hpp>
-#include <polyio/ipc/lock_table.hpp>
+#include <polyio/locks/lock_table.hpp>
 #include <polyio/ipc/shared_memory.hpp>
-#include <polyio/os/process.hpp>
+#include <polyio/linux/process.hpp>
 #include <string>
 #include <thread>
 #include <vector>

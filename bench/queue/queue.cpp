@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <polyio/ipc/queue.hpp>
+#include <polyio/queue/queue.hpp>
 #include <string>
 
 namespace {

@@ -9,7 +9,7 @@
 #include <polyio/os/socket.hpp>
 
 #include "posix_aio_driver.hpp"
-#include "socket_calls.hpp"
+#include <polyio/io/pieces.hpp>
 
 namespace polyio {
 namespace {

@@ -5,7 +5,7 @@
 #include <system_error>
 #include <thread>
 
-#include "socket_calls.hpp"
+#include <polyio/io/pieces.hpp>
 
 namespace polyio {
 namespace {

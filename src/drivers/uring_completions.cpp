@@ -4,7 +4,7 @@
 #include <new>
 #include <utility>
 
-#include "socket_calls.hpp"
+#include <polyio/io/pieces.hpp>
 #include "uring_driver.hpp"
 
 namespace polyio {

@@ -8,7 +8,7 @@
 #include <polyio/os/socket.hpp>
 #include <system_error>
 
-#include "socket_calls.hpp"
+#include <polyio/io/pieces.hpp>
 #include "uring_ring.hpp"
 
 namespace polyio {

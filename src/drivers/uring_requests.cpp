@@ -5,7 +5,7 @@
 #include <cstring>
 #include <new>
 
-#include "socket_calls.hpp"
+#include <polyio/io/pieces.hpp>
 #include "uring_driver.hpp"
 
 namespace polyio {

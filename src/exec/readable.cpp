@@ -1,6 +1,6 @@
 #include <polyio/exec/join.hpp>
 #include <polyio/exec/readable.hpp>
-#include <polyio/os/fd_watcher.hpp>
+#include <polyio/linux/fd_watcher.hpp>
 
 namespace polyio {
 namespace {

@@ -9,8 +9,8 @@
 #include <polyio/io/watchdog.hpp>
 #include <polyio/os/signals.hpp>
 #include <polyio/os/socket.hpp>
-#include <polyio/os/stack_sampler.hpp>
-#include <polyio/os/symbolizer.hpp>
+#include <polyio/linux/stack_sampler.hpp>
+#include <polyio/linux/symbolizer.hpp>
 #include <polyio/os/thread.hpp>
 #include <thread>
 

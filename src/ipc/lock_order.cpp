@@ -12,7 +12,7 @@
 #include <mutex>
 #include <polyio/ipc/kernel.hpp>
 #include <polyio/ipc/lock_order.hpp>
-#include <polyio/os/symbolizer.hpp>
+#include <polyio/linux/symbolizer.hpp>
 #include <set>
 #include <utility>
 

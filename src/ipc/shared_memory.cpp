@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <polyio/ipc/shared_memory.hpp>
-#include <polyio/os/process_id.hpp>
+#include <polyio/linux/process_id.hpp>
 #include <string>
 
 #include "name_lock.hpp"

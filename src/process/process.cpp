@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <polyio/os/process.hpp>
+#include <polyio/linux/process.hpp>
 #include <polyio/process/process.hpp>
 #include <system_error>
 #include <typeinfo>

@@ -4,37 +4,19 @@
 #include <simdjson.h>
 
 #include <optional>
+#include <polyio/base/text.hpp>
 
 namespace polyio::proto {
 namespace {
 
 using Kind = TextError::Kind;
 
-struct Decoded {
-  char32_t code_point;
-  std::size_t length;
-};
-
-// The code point at the start of `text`, which must be valid UTF-8 and not empty.
-Decoded decode(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto tail = [&](std::size_t i) { return static_cast<char32_t>(byte(i) & 0x3fu); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  if (lead < 0xe0) return {(lead & 0x1fu) << 6 | tail(1), 2};
-  if (lead < 0xf0) return {(lead & 0x0fu) << 12 | tail(1) << 6 | tail(2), 3};
-  return {(lead & 0x07u) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3), 4};
-}
-
 constexpr bool in(char32_t c, char32_t first, char32_t last) { return c >= first && c <= last; }
 
 std::optional<Kind> refused(char32_t c) noexcept {
-  if ((c < 0x20 && c != '\t') || in(c, 0x7f, 0x9f)) return Kind::control_character;
-  if (c < 0x61c) return std::nullopt;
-  if (in(c, 0x2028, 0x2029)) return Kind::line_separator;
-  if (c == 0x61c || in(c, 0x200e, 0x200f) || in(c, 0x202a, 0x202e) || in(c, 0x2066, 0x2069)) {
-    return Kind::direction_control;
-  }
+  if (is_control(c)) return Kind::control_character;
+  if (is_line_separator(c)) return Kind::line_separator;
+  if (is_direction_control(c)) return Kind::direction_control;
   return std::nullopt;
 }
 
@@ -84,7 +66,7 @@ std::string TextError::message() const {
 std::expected<void, TextError> check_text(std::string_view text) noexcept {
   if (!valid_utf8(text)) return std::unexpected(TextError{Kind::invalid_utf8});
   for (std::size_t at = 0; at < text.size();) {
-    const auto [code_point, length] = decode(text.substr(at));
+    const auto [code_point, length] = first_code_point(text.substr(at));
     if (const auto kind = refused(code_point)) {
       return std::unexpected(TextError{*kind, at, code_point});
     }
@@ -105,7 +87,7 @@ std::expected<void, std::string> check_nickname(std::string_view nickname) {
   }
   std::size_t code_points = 0;
   for (std::size_t at = 0; at < nickname.size(); ++code_points) {
-    const auto [code_point, length] = decode(nickname.substr(at));
+    const auto [code_point, length] = first_code_point(nickname.substr(at));
     if (code_point == '\t') return refuse("choose a nickname without a tab");
     if (invisible(code_point)) {
       return refuse(fmt::format("choose a nickname without the invisible character U+{:04X}",
@@ -118,38 +100,6 @@ std::expected<void, std::string> check_nickname(std::string_view nickname) {
     return refuse("choose a nickname without any of []()',\"");
   }
   return check_spaces(nickname);
-}
-
-std::string escape_for_log(std::string_view bytes, std::size_t max_bytes) {
-  const bool cut = bytes.size() > max_bytes;
-  if (cut) {
-    std::size_t end = max_bytes;
-    const auto continues = [&](std::size_t at) {
-      return (static_cast<unsigned char>(bytes[at]) & 0xc0u) == 0x80u;
-    };
-    // Back to the start of the code point, three steps at most: in UTF-8 no more are needed.
-    for (int step = 0; step < 3 && end > 0 && continues(end); ++step) --end;
-    bytes = bytes.substr(0, end);
-  }
-  const bool utf8 = valid_utf8(bytes);
-  std::string out;
-  out.reserve(bytes.size() + 16);
-  for (std::size_t at = 0; at < bytes.size();) {
-    const auto lead = static_cast<unsigned char>(bytes[at]);
-    const auto [code_point, length] = utf8 ? decode(bytes.substr(at)) : Decoded{lead, 1};
-    const bool hostile =
-        refused(code_point) || code_point == '\\' || code_point == '\t' || (!utf8 && lead >= 0x80);
-    for (const char c : bytes.substr(at, length)) {
-      if (hostile) {
-        fmt::format_to(std::back_inserter(out), "\\x{:02X}", static_cast<unsigned char>(c));
-      } else {
-        out.push_back(c);
-      }
-    }
-    at += length;
-  }
-  if (cut) out += "...";
-  return out;
 }
 
 }  // namespace polyio::proto

@@ -5,7 +5,7 @@
 #include <array>
 #include <polyio/drivers/registry.hpp>
 #include <polyio/os/socket.hpp>
-#include <polyio/proto/text.hpp>
+#include <polyio/base/text.hpp>
 
 #include "accept_errors.hpp"
 
@@ -59,7 +59,7 @@ void ServerShared::handler_threw(const std::exception_ptr& exception) noexcept {
     log("a handler threw: out of memory");
   } catch (const std::exception& error) {
     try {
-      log(fmt::format("a handler threw: {}", proto::escape_for_log(error.what(), 1024)));
+      log(fmt::format("a handler threw: {}", escape_for_log(error.what(), 1024)));
     } catch (...) {
       log("a handler threw, and there is no memory to say what");
     }

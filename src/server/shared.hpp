@@ -5,7 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
-#include <polyio/os/process.hpp>
+#include <polyio/linux/process.hpp>
 #include <polyio/server/server.hpp>
 #include <span>
 

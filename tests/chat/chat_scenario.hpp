@@ -132,7 +132,7 @@ class ChatRun {
       const auto& said = clients_[number]->said();
       require(next[number] < said.size(), "something was said twice");
       require(
-          whole == proto::escape_for_log(said[next[number]], 1024),
+          whole == escape_for_log(said[next[number]], 1024),
           fmt::format("lost, twice or out of order: {} instead of {}", whole, said[next[number]]));
       ++next[number];
     }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chat/chat.hpp>
+#include <polyio/base/text.hpp>
 #include <polyio/io/stream.hpp>
 #include <polyio/io/task_group.hpp>
 
@@ -307,7 +308,7 @@ class LineClient final : public Client {
     require(text.starts_with("[") && end != std::string::npos,
             fmt::format("a malformed line: {}", text));
     if (asked_history_) {  // may be one of long ago
-      const std::string logged = proto::escape_for_log(text.substr(end + 2), 1024);
+      const std::string logged = escape_for_log(text.substr(end + 2), 1024);
       require(world_.record.was_said(fmt::format("{} {}", text.substr(0, end + 1), logged)),
               fmt::format("never said: {}", text));
       return;

@@ -2,6 +2,7 @@
 // commands in frames, pongs. It also follows who is here. Stranger: a client that says anything.
 #pragma once
 
+#include <polyio/base/text.hpp>
 #include <polyio/proto/websocket.hpp>
 
 #include <nlohmann/json.hpp>
@@ -140,7 +141,7 @@ class PageClient final : public Client {
       const Happening& then = record.all()[record.said()[stay->said_before - count + i]];
       const std::string text = messages[i].at("text");
       require(messages[i].at("name") == then.who, "a history with another name");
-      require(proto::escape_for_log(text, 1024) == then.text, "a history of other messages");
+      require(escape_for_log(text, 1024) == then.text, "a history of other messages");
     }
     hearing_.begin(stay->joined + 1, stay->joined + 1);
   }

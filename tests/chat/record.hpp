@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <polyio/base/text.hpp>
 #include <polyio/io/io.hpp>
 #include <polyio/proto/text.hpp>
 #include <string>
@@ -129,7 +130,7 @@ class Hearing {
     if (event == Event::left) return true;  // told by a number only
     if (event == Event::renamed) return happening.text == text;
     if (happening.who != who) return false;
-    return happening.text == text || happening.text == proto::escape_for_log(text, 1024);
+    return happening.text == text || happening.text == escape_for_log(text, 1024);
   }
 
   const Record& record_;

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chat/chat.hpp>
-#include <polyio/drivers/sim.hpp>
+#include <polyio/sim/sim.hpp>
 #include <polyio/io/task_group.hpp>
 
 namespace polyio::chat {

@@ -1,50 +1,18 @@
-// A stranger's program: includes polyio's headers as installed and links libpolyio.a. It touches
-// the rooms whose dependencies must come along (nettle, simdjson, llhttp, wslay, liburing, cereal),
-// serves with a handler of its own under one model after the other, prints one line and ends.
+// A stranger's program that uses the protocols: what they need (nettle, simdjson, llhttp, wslay)
+// must come along with polyio::proto.
 #include <cstdio>
-#include <memory>
-#include <polyio/drivers/registry.hpp>
 #include <polyio/proto/handshake.hpp>
 #include <polyio/proto/http.hpp>
 #include <polyio/proto/text.hpp>
 #include <polyio/proto/websocket.hpp>
-#include <polyio/serial/serial.hpp>
-#include <polyio/server/server.hpp>
-
-namespace {
-
-polyio::Task<> echo(polyio::Io&, polyio::Stream stream) {
-  for (;;) {
-    auto chunk = co_await stream.receive();
-    if (!chunk || chunk->empty()) co_return;
-    auto sent = co_await stream.send_all(chunk->bytes());
-    if (!sent) co_return;
-  }
-}
-
-// A server that is asked to stop as soon as it listens.
-void serve_once(const char* model) {
-  std::unique_ptr<polyio::Server> server;
-  polyio::ServerOptions options;
-  options.model = model;
-  options.log = [](std::string_view) {};
-  options.on_ready = [&](const polyio::Server&) { server->stop(); };
-  server = std::make_unique<polyio::Server>(std::move(options), echo);
-  server->run();
-}
-
-}  // namespace
 
 int main() {
   // RFC 6455, section 1.3, has this key and its answer.
   const bool key =
       polyio::proto::accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-  const bool text = polyio::proto::valid_utf8("né") && !polyio::proto::valid_utf8("\xff");
+  const bool text = polyio::proto::valid_utf8("n\u00e9") && !polyio::proto::valid_utf8("\xff");
   polyio::proto::RequestParser http;
   polyio::proto::WebSocketReader websocket;
-  const auto sent = polyio::serial::from_bytes<int>(polyio::serial::to_bytes(7));
-  if (!key || !text || !sent || std::get<0>(*sent) != 7) return 1;
-  serve_once("epoll");
-  serve_once("auto");
-  std::printf("polyio works here: %zu models\n", polyio::list_models().size());
+  if (!key || !text) return 1;
+  std::printf("polyio's protocols work here\n");
 }

@@ -1,7 +1,7 @@
 // readable() and process::join(): what ends a wait, that many can wait, and that nothing is left.
 #include <polyio/exec/join.hpp>
 #include <polyio/exec/readable.hpp>
-#include <polyio/os/process.hpp>
+#include <polyio/linux/process.hpp>
 #include <polyio/os/wakeup.hpp>
 #include <polyio/process/pipe.hpp>
 

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <polyio/ipc/mutex.hpp>
-#include <polyio/ipc/queue.hpp>
+#include <polyio/queue/queue.hpp>
 #include <polyio/ipc/shared_memory.hpp>
 #include <string>
 

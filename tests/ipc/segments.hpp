@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <polyio/base/clock.hpp>
-#include <polyio/os/process.hpp>
+#include <polyio/linux/process.hpp>
 #include <set>
 #include <sstream>
 #include <string>

@@ -8,7 +8,7 @@
 
 #include <cerrno>
 #include <filesystem>
-#include <polyio/os/process.hpp>
+#include <polyio/linux/process.hpp>
 #include <polyio/process/pipe.hpp>
 #include <polyio/process/process.hpp>
 #include <string>

@@ -1,3 +1,4 @@
+#include <polyio/base/text.hpp>
 #include <polyio/proto/http.hpp>
 
 #include "cuts.hpp"

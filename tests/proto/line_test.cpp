@@ -1,3 +1,4 @@
+#include <polyio/base/text.hpp>
 #include <polyio/proto/line.hpp>
 
 #include "cuts.hpp"

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <polyio/base/text.hpp>
 #include <polyio/proto/text.hpp>
 
 namespace polyio::proto {

@@ -19,7 +19,7 @@
 #include <fstream>
 #include <mutex>
 #include <polyio/drivers/registry.hpp>
-#include <polyio/os/process.hpp>
+#include <polyio/linux/process.hpp>
 #include <polyio/os/socket.hpp>
 #include <polyio/server/server.hpp>
 #include <polyio/sync/event.hpp>

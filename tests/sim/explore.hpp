@@ -22,7 +22,7 @@
 #include <optional>
 #include <polyio/base/random.hpp>
 #include <polyio/base/sanitizers.hpp>
-#include <polyio/drivers/sim.hpp>
+#include <polyio/sim/sim.hpp>
 #include <polyio/io/io.hpp>
 #include <span>
 #include <stdexcept>

@@ -9,7 +9,7 @@
 #include <polyio/os/file.hpp>
 #include <polyio/os/resolve.hpp>
 #include <polyio/os/signals.hpp>
-#include <polyio/os/stack_sampler.hpp>
+#include <polyio/linux/stack_sampler.hpp>
 #include <semaphore>
 
 #include "drivers/uring_driver.hpp"

@@ -2,8 +2,8 @@
 // more when it goes on; a loop that waits or works in short pieces is not told of.
 #include <polyio/io/task_group.hpp>
 #include <polyio/io/watchdog.hpp>
-#include <polyio/os/stack_sampler.hpp>
-#include <polyio/os/symbolizer.hpp>
+#include <polyio/linux/stack_sampler.hpp>
+#include <polyio/linux/symbolizer.hpp>
 
 #include <csignal>
 

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <polyio/io/io.hpp>
-#include <polyio/ipc/queue.hpp>
-#include <polyio/ipc/queue_watch.hpp>
+#include <polyio/queue/queue.hpp>
+#include <polyio/queue/queue_watch.hpp>
 
 namespace polyio::ipc {
 

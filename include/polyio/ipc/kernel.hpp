@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <polyio/base/clock.hpp>
 #include <polyio/base/sanitizers.hpp>
-#include <polyio/os/process_id.hpp>
+#include <polyio/linux/process_id.hpp>
 
 namespace polyio::ipc {
 

@@ -1,6 +1,6 @@
 // What people may send each other: text that is valid UTF-8 and cannot move a cursor, hide itself
 // or turn a line around. The rule: text from a peer passes check_text() before any other peer sees
-// it, a name passes check_nickname(), and whatever goes to a log goes through escape_for_log().
+// it, a name passes check_nickname().
 #pragma once
 
 #include <cstddef>
@@ -46,11 +46,5 @@ inline constexpr std::size_t max_nickname_bytes = 64;
 // never be taken for an address like ('127.0.0.1', 5000). The error is a sentence for its owner
 // saying what to change; it never repeats the input. Thread-safe.
 std::expected<void, std::string> check_nickname(std::string_view nickname);
-
-// `bytes` made fit for one line of a log: each byte of what check_text() refuses, and of a
-// backslash, becomes \xNN; when the bytes are not valid UTF-8 as a whole, every byte above 0x7F
-// does. Input beyond `max_bytes` is cut (at a code point) and "..." is put there. TAB is escaped
-// too. Thread-safe.
-std::string escape_for_log(std::string_view bytes, std::size_t max_bytes = 256);
 
 }  // namespace polyio::proto

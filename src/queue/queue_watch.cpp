@@ -1,0 +1,139 @@
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <ctime>
+#include <mutex>
+#include <polyio/ipc/kernel.hpp>
+#include <polyio/queue/queue_watch.hpp>
+#include <polyio/os/signals.hpp>
+#include <polyio/os/thread.hpp>
+#include <system_error>
+
+namespace polyio::ipc {
+
+class QueueWatcher {
+ public:
+  static QueueWatcher& of_program() {
+    static QueueWatcher& watcher = *new QueueWatcher;  // its thread uses it to the very end
+    return watcher;
+  }
+  Result<> begin(QueueWatch& watch) {
+    const std::lock_guard lock(mutex_);
+    if (!running_) {
+      try {
+        os::Thread([this] { serve(); }).detach();
+      } catch (const std::exception&) {
+        return fail(EAGAIN);
+      }
+      running_ = true;
+    }
+    watches_.push_back(watch);
+    changed_.fetch_add(1);
+    ThreadKernel::wake(changed_, 1);
+    return {};
+  }
+  bool end(QueueWatch& watch) noexcept {
+    const std::lock_guard lock(mutex_);
+    const bool was_told = !watch.linked();
+    watch.unlink();
+    return was_told;
+  }
+  bool told(const QueueWatch& watch) noexcept {
+    const std::lock_guard lock(mutex_);
+    return !watch.linked();
+  }
+
+ private:
+  // What is slept on, and how many of those who wait for it may be told yet.
+  struct Place {
+    const std::atomic<std::uint32_t>* word;
+    std::uint32_t ready;
+  };
+  static constexpr std::size_t most = 127;  // queues; FUTEX_WAITV_MAX is 128, one word is ours
+
+  void serve() {
+    os::name_thread("queue-watcher");
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      const std::uint32_t before = changed_.load();
+      look();
+      lock.unlock();
+      sleep(before);
+      lock.lock();
+    }
+  }
+  // Under the lock. First the word is armed, then it is seen whether there is something: so whoever
+  // puts from here on wakes us.
+  void look() noexcept {
+    count_ = 0;
+    more_ = false;
+    QueueWatch* next = nullptr;
+    for (QueueWatch* watch = watches_.front(); watch; watch = next) {
+      next = watches_.next(*watch);
+      Place* const place = place_of(*watch);
+      std::uint32_t alone = 0;
+      std::uint32_t& ready = place ? place->ready : (alone = watch->ready());
+      if (ready == 0) continue;
+      --ready;
+      watch->unlink();
+      watch->woken();
+    }
+  }
+  // None: past the most that can be slept on.
+  Place* place_of(QueueWatch& watch) noexcept {
+    const std::atomic<std::uint32_t>& word = watch.arm();
+    const auto end = places_.begin() + static_cast<std::ptrdiff_t>(count_);
+    const auto found =
+        std::find_if(places_.begin(), end, [&](const Place& place) { return place.word == &word; });
+    if (found != end) return &*found;
+    if (count_ == most) {
+      more_ = true;
+      return nullptr;
+    }
+    futex_waitv& wait = waits_[count_ + 1];
+    wait = {};
+    wait.val = 1;
+    wait.uaddr = reinterpret_cast<std::uintptr_t>(&word);
+    wait.flags = FUTEX_32 | (watch.is_private() ? FUTEX_PRIVATE_FLAG : 0);
+    places_[count_] = {&word, watch.ready()};
+    return &places_[count_++];
+  }
+  void sleep(std::uint32_t before) noexcept {
+    waits_[0] = {};
+    waits_[0].val = before;
+    waits_[0].uaddr = reinterpret_cast<std::uintptr_t>(&changed_);
+    waits_[0].flags = FUTEX_32 | FUTEX_PRIVATE_FLAG;
+    // Queues that could not be slept on are looked at every millisecond.
+    const Nanoseconds span = more_ ? Nanoseconds(std::chrono::milliseconds(1)) : recheck_every;
+    const auto until = deadline_after(monotonic_now(), span).time_since_epoch().count();
+    timespec at{static_cast<time_t>(until / 1'000'000'000),
+                static_cast<long>(until % 1'000'000'000)};
+    const bool timed = count_ > 0 || more_;
+    const long result = ::syscall(SYS_futex_waitv, waits_.data(), count_ + 1, 0,
+                                  timed ? &at : nullptr, CLOCK_MONOTONIC);
+    if (result >= 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR) return;
+    // Before Linux 5.16, or forbidden: all are looked at every millisecond.
+    const auto soon = deadline_after(monotonic_now(), std::chrono::milliseconds(1));
+    ThreadKernel::sleep(changed_, before, count_ > 0 ? soon : never);
+  }
+
+  std::mutex mutex_;
+  List<QueueWatch, QueueWatchTag> watches_;
+  bool running_ = false;
+  std::atomic<std::uint32_t> changed_{0};
+  // The thread's own.
+  std::array<Place, most> places_{};
+  std::array<futex_waitv, most + 1> waits_{};
+  std::size_t count_ = 0;
+  bool more_ = false;
+};
+
+Result<> QueueWatch::begin() { return QueueWatcher::of_program().begin(*this); }
+bool QueueWatch::end() noexcept { return QueueWatcher::of_program().end(*this); }
+bool QueueWatch::told() noexcept { return QueueWatcher::of_program().told(*this); }
+
+}  // namespace polyio::ipc
