@@ -45,7 +45,6 @@ class WaitingRoom {
   std::size_t active() const noexcept { return seat_.active.load(); }
 
  private:
-  bool take_place() noexcept;
   bool take_place_locked() noexcept;
   std::optional<os::UniqueFd> next_locked();
   bool has_room() noexcept;

@@ -251,57 +251,63 @@ TEST_F(QueueCrash, KilledWhileAProducerComesOrGoesTheEndOfFileStillComes) {
       16);
 }
 
-TEST_F(QueueCrash, KilledAtRandomNothingIsLostOrDoubledAndTheEndOfFileComes) {
-  constexpr int producers = 3, consumers = 2, kills = 60;
-  struct Ledger {
-    struct Line {
-      // The producer's: the last begun and the last known to be in the queue.
-      std::atomic<std::uint32_t> begun, put;
-      // The consumers', under the queue's lock: the last taken, and how many of the order are
-      // wrong.
-      std::atomic<std::uint32_t> taken;
-    };
-    std::array<Line, producers> lines{};
-    std::atomic<int> wrong = 0;
-    std::atomic<bool> enough = false;
+// What producers and consumers have done, in memory that outlives them.
+constexpr std::uint32_t producers = 3, consumers = 2;
+struct Ledger {
+  struct Line {
+    // The producer's: the last begun and the last known to be in the queue.
+    std::atomic<std::uint32_t> begun, put;
+    // The consumers', under the queue's lock.
+    std::atomic<std::uint32_t> taken;
   };
+  std::array<Line, producers> lines{};
+  std::atomic<int> wrong = 0;  // messages out of order
+  std::atomic<bool> enough = false;
+};
+
+// A producer's life: numbered messages until it is enough. A number that a killed producer had
+// begun is left out.
+int produce(ByteQueue queue, Ledger& ledger, std::uint32_t p) {
+  auto out = queue.producer();
+  Ledger::Line& line = ledger.lines[p];
+  std::array<std::byte, 64> bytes{};
+  while (!ledger.enough) {
+    const std::uint32_t number = ++line.begun;
+    std::memcpy(bytes.data(), &p, 4);
+    std::memcpy(bytes.data() + 4, &number, 4);
+    if (!out.put(std::span(bytes).first(8 + number % 50), soon_enough())) return 1;
+    line.put = number;
+  }
+  return 0;
+}
+
+// A consumer's, to the end of file. The same message may come again: its consumer was killed before
+// it was out of the queue.
+int consume(ByteQueue queue, Ledger& ledger) {
+  const auto check = [&](std::span<const std::byte> bytes) {
+    std::uint32_t p = producers, number = 0;
+    std::memcpy(&p, bytes.data(), 4);
+    std::memcpy(&number, bytes.data() + 4, 4);
+    if (p >= producers || bytes.size() != 8 + number % 50) {
+      ++ledger.wrong;
+      return;
+    }
+    Ledger::Line& line = ledger.lines[p];
+    const std::uint32_t last = line.taken;
+    if (number < last || number > line.begun) ++ledger.wrong;
+    line.taken = number;
+  };
+  for (;;) {
+    if (auto taken = queue.take(check, soon_enough()); !taken) {
+      return taken.error() == Errc::end_of_file ? 0 : 1;
+    }
+  }
+}
+
+TEST_F(QueueCrash, KilledAtRandomNothingIsLostOrDoubledAndTheEndOfFileComes) {
+  constexpr int kills = 60;
   const Shared<Ledger> ledger;
   ByteQueue queue({.bytes = 512, .largest = 100, .producers = 1});
-  const auto produce = [&](std::uint32_t p) {
-    auto out = queue.producer();
-    Ledger::Line& line = ledger->lines[p];
-    std::array<std::byte, 64> bytes{};
-    while (!ledger->enough) {
-      const std::uint32_t number = ++line.begun;  // one that a killed one began is left out
-      std::memcpy(bytes.data(), &p, 4);
-      std::memcpy(bytes.data() + 4, &number, 4);
-      if (!out.put(std::span(bytes).first(8 + number % 50), soon_enough())) return 1;
-      line.put = number;
-    }
-    return 0;
-  };
-  const auto consume = [&] {
-    for (;;) {
-      auto taken = queue.take(
-          [&](std::span<const std::byte> bytes) {
-            std::uint32_t p = producers, number = 0;
-            std::memcpy(&p, bytes.data(), 4);
-            std::memcpy(&number, bytes.data() + 4, 4);
-            if (p >= producers || bytes.size() != 8 + number % 50) {
-              ++ledger->wrong;
-              return;
-            }
-            Ledger::Line& line = ledger->lines[p];
-            // The same once more: its consumer was killed before it was out of the queue.
-            const std::uint32_t last = line.taken;
-            if (number < last || number > line.begun) ++ledger->wrong;
-            // All that are known to have been put, and no other was begun and lost between.
-            line.taken = number;
-          },
-          soon_enough());
-      if (!taken) return taken.error() == Errc::end_of_file ? 0 : 1;
-    }
-  };
   struct Worker {
     os::ChildProcess process;
     std::uint32_t is;  // below `producers`: that producer
@@ -309,8 +315,8 @@ TEST_F(QueueCrash, KilledAtRandomNothingIsLostOrDoubledAndTheEndOfFileComes) {
   auto held = std::optional(queue.producer());  // or all producers may be dead at one moment
   const auto start = [&](std::uint32_t is) -> Worker {
     auto process = fork_to([&, is] {
-      held.reset();  // as with a pipe: who keeps the write end waits for himself
-      return is < producers ? produce(is) : consume();
+      held.reset();  // as with a pipe, its own write end would keep a reader waiting
+      return is < producers ? produce(queue, *ledger, is) : consume(queue, *ledger);
     });
     return {std::move(process), is};
   };

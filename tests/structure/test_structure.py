@@ -20,6 +20,11 @@ structure = importlib.util.module_from_spec(importlib.util.spec_from_loader("str
 loader.exec_module(structure)
 
 DOC = """# Structure
+<!-- structure: doors -->
+| header | opens |
+|---|---|
+| include/polyio/io/door.hpp | base |
+
 <!-- structure: rooms -->
 | floor | room | includes | system I/O | holds |
 |---|---|---|---|---|
@@ -30,12 +35,24 @@ DOC = """# Structure
 | 4 | io | below | `sys/uio.h` | waiting |
 | 6 | proto | base | none | bytes |
 | 8 | doors | below | none | doors |
-| 8 | apps | below | none | the program |
+| 9 | chat | below | none | the chat |
+| 9 | apps | below | none | the program |
+
+<!-- structure: budgets -->
+| layer | lines | rooms | is |
+|---|---|---|---|
+| toolkit | 1,000 | the others | the library |
+| chat | 10 | chat, proto | the chat |
+| lab | 10 | lab | not there yet |
 
 <!-- structure: long files -->
 | file | lines | why |
 |---|---|---|
 | `src/base/long.cpp` | 500 | a table |
+
+<!-- structure: long functions -->
+| file | function | lines | why |
+|---|---|---|---|
 """
 HEADER = "// What it is for.\n#pragma once\n"
 
@@ -103,6 +120,8 @@ class Rules(unittest.TestCase):
 
     def test_a_door_is_above_the_rooms(self):
         self.is_red({"src/io/a.cpp": "#include <polyio/all.hpp>\n"}, "src/io/a.cpp:1", "floors")
+        self.is_red({"src/io/a.cpp": "#include <polyio/io/door.hpp>\n"},
+                    "src/io/a.cpp:1", "floors")
 
     def test_system_headers(self):
         for header in ("sys/socket.h", "sys/epoll.h", "poll.h", "sys/select.h", "liburing.h",
@@ -124,6 +143,40 @@ class Rules(unittest.TestCase):
         self.is_red({"src/base/long.cpp": None}, "docs/structure.md:1", "sizes")
         self.is_red({"src/base/a.cpp": "// " + "é" * 98 + "\n"}, "src/base/a.cpp:1", "sizes")
         self.is_green({"src/base/a.cpp": "x;\n" * 400, "src/base/b.cpp": "é" * 100 + "\n"})
+
+    def test_functions(self):
+        body = "  x;\n" * 68
+        long_one = f"void f() {{\n{body}  y;\n}}\n"
+        self.is_green({"src/base/a.cpp": f"void f() {{\n{body}}}\n"})
+        self.is_red({"src/base/a.cpp": "\n" + long_one}, "src/base/a.cpp:2", "functions")
+        row = "| `src/base/a.cpp` | `f` | 71 | a list |\n"
+        self.is_green({"docs/structure.md": DOC + row, "src/base/a.cpp": long_one})
+        self.is_red({"docs/structure.md": DOC + row, "src/base/a.cpp": "void f() {}\n"},
+                    "docs/structure.md:1", "functions")
+
+    def test_budgets(self):
+        self.is_red({"src/base/a.cpp": "x;\n" * 300, "src/base/b.cpp": "x;\n" * 201},
+                    "docs/structure.md:1", "budgets")
+        self.is_red({"src/proto/a.cpp": "x;\n" * 6, "chat/a.cpp": "x;\n" * 5},
+                    "docs/structure.md:1", "budgets")
+        self.is_red({"lab/a.cpp": "x;\n" * 11}, "docs/structure.md:1", "budgets")
+        self.is_green({"tests/base/a.cpp": "x;\n" * 400, "tests/base/b.cpp": "x;\n" * 400,
+                       "tests/base/c.cpp": "x;\n" * 400, "chat/page.md": "x\n" * 11})
+
+    def test_members(self):
+        header = HEADER + "class A {\n  void f();\n  void g() {}\n};\n"
+        self.is_green({"src/base/a.hpp": header, "src/base/a.cpp": "void A::f() {}\n"})
+        self.is_red({"src/base/a.hpp": header, "src/base/a.cpp": "void B::f() {}\n"},
+                    "src/base/a.hpp:4", "members")
+
+    def test_the_chat_uses_public_headers(self):
+        tree = {"src/io/d.hpp": HEADER, "include/polyio/io/c.hpp": HEADER}
+        self.is_green({**tree, "chat/a.hpp": HEADER,
+                       "chat/b.cpp": "#include <polyio/io/c.hpp>\n#include \"a.hpp\"\n"})
+        self.is_red({**tree, "chat/b.cpp": '#include "../src/io/d.hpp"\n'},
+                    "chat/b.cpp:1", "public headers")
+        self.is_red({**tree, "chat/b.cpp": '#include "io/d.hpp"\n'},
+                    "chat/b.cpp:1", "public headers")
 
     def test_headers(self):
         self.is_red({"src/base/a.hpp": "#pragma once\n"}, "src/base/a.hpp:1", "headers")
@@ -157,6 +210,7 @@ class Rules(unittest.TestCase):
         status, output = run({"src/io/a.cpp": "x;\ny;\n"}, "--table")
         self.assertEqual(status, 0)
         self.assertRegex(output, r"(?m)^io +1 +2  src/io/a.cpp \(2\)$")
+        self.assertRegex(output, r"(?m)^toolkit +502 +1000$")
 
 
 class CoAwait(unittest.TestCase):
