@@ -1,106 +1,14 @@
-// SimKernel: the kernel under room ipc, simulated in one thread. Every process is a fibre that
-// gives way at each step; which one goes on, who is killed where, which sleep ends for no reason,
-// is drawn from one seed, so that a seed is a reproduction. A killed process gets what Linux gives
-// it: its robust list and its pending entry are walked (kernel/futex/core.c, exit_robust_list()).
-// Time is virtual and passes only when nobody can run. Sequentially consistent: reorderings of the
-// hardware are TSan's and the real torture's part.
+// SimKernel: the kernel under room ipc as a Simulation has it; explore() tries a scenario on many
+// seeds, and with a kill at every step of some of them.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <ucontext.h>
 
-#include <atomic>
-#include <climits>
 #include <cstdlib>
-#include <functional>
-#include <memory>
-#include <polyio/base/random.hpp>
-#include <polyio/ipc/kernel.hpp>
-#include <string>
-#include <vector>
 
-#if POLYIO_TSAN
-#include <sanitizer/tsan_interface.h>
-#endif
+#include "simulation.hpp"
 
 namespace polyio::ipc::test {
-
-struct SimOptions {
-  std::uint64_t seed = 0;
-  // A process is killed at this step of all, counted from 1; 0: none is.
-  std::uint64_t kill_at = 0;
-  // Sleeps end after recheck_every, as in SharedKernel. Without kills nobody may need that.
-  bool slices = true;
-  std::uint64_t max_steps = 100'000;
-};
-
-class Simulation {
- public:
-  enum class State : std::uint8_t { ready, asleep, ended, killed };
-
-  explicit Simulation(SimOptions options) : options_(options), random_(options.seed) {
-    current_simulation = this;
-  }
-  ~Simulation();
-  Simulation(const Simulation&) = delete;
-  Simulation& operator=(const Simulation&) = delete;
-
-  // A process that runs `body`; `mortal`: it may be the one that is killed.
-  void process(std::function<void()> body, bool mortal = true);
-  // Runs all to their ends. False, with the reason in failure(): they hang, or run without end.
-  bool run();
-  std::uint64_t steps() const { return steps_; }
-  const std::string& failure() const { return failure_; }
-  bool killed_one() const { return killed_ >= 0; }
-  int killed() const { return killed_; }
-  State state(std::size_t index) const { return processes_[index]->state; }
-
-  // --- what SimKernel is made of; called by the process that runs ---
-  void step();
-  bool sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected, Deadline deadline);
-  void wake(const std::atomic<std::uint32_t>& word, int count);
-  TimePoint now() const { return TimePoint(now_); }
-  bool slices() const { return options_.slices; }
-
-  struct Process {
-    std::function<void()> body;
-    bool mortal = true;
-    State state = State::ready;
-    ucontext_t context{};
-    std::unique_ptr<char[]> stack;
-    std::vector<RobustNode*> held;
-    RobustNode* pending = nullptr;
-    const std::atomic<std::uint32_t>* word = nullptr;  // asleep on
-    Deadline until = never;
-    bool late = false;
-    void* tsan_fiber = nullptr;
-  };
-  Process& self() { return *processes_[static_cast<std::size_t>(running_)]; }
-  int running() const { return running_; }
-
-  static Simulation* current_simulation;
-
- private:
-  static constexpr std::size_t stack_size = 128 * 1024;
-  static void enter();
-  void give_way();
-  void kill(int index);
-  void die(std::atomic<std::uint32_t>& word, std::uint32_t id, bool pending);
-  int choose();
-  void switch_to(Process& process);
-
-  SimOptions options_;
-  Random random_;
-  std::vector<std::unique_ptr<Process>> processes_;
-  ucontext_t scheduler_{};
-#if POLYIO_TSAN
-  void* scheduler_fiber_ = nullptr;
-#endif
-  int running_ = -1, killed_ = -1;
-  std::uint64_t steps_ = 0;
-  Nanoseconds now_{1'000'000'000};
-  std::string failure_;
-};
 
 class SimKernel {
  public:
