@@ -184,7 +184,7 @@ class LockCore {
     Deadlock deadlock;
     deadlock.length = session.cycle_length.load(relaxed);
     const std::size_t links = std::min(deadlock.length, Deadlock::longest);
-    K::step();
+    K::shared_step();
     deadlock.cycle.assign(session.cycle.begin(), session.cycle.begin() + links);
     deadlock.victim = session.begun.load(relaxed);
     return deadlock;

@@ -120,7 +120,7 @@ class LockCycle {
                 sessions_.begin() + static_cast<std::ptrdiff_t>(length));
     Session& doomed = *slots_.session(sessions_[0]);
     for (std::size_t i = 0; i < std::min<std::size_t>(length, Deadlock::longest); ++i) {
-      K::step();
+      K::shared_step();
       doomed.cycle[i] = link(*slots_.session(sessions_[i]),
                              *slots_.session(sessions_[(i + length - 1) % length]));
     }

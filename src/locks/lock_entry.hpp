@@ -53,7 +53,7 @@ class LockEntry {
     session->doomed.store(0, relaxed);
     session->waiting.store(0, relaxed);
     session->first.store(0, relaxed);
-    K::step();
+    K::shared_step();
     session->name.fill(0);
     std::ranges::copy(name, session->name.begin());
     const std::uint64_t number = header_.next_session.load(relaxed) + 1;
@@ -269,7 +269,7 @@ class LockEntry {
     Request* const request = slots_.request(number);
     if (!request || request->state.load(relaxed)) return damaged(), nullptr;
     header_.free.store(request->next.load(relaxed), relaxed);
-    K::step();
+    K::shared_step();
     request->what = what;
     request->session.store(slots_.number(session), relaxed);
     request->ticket.store(next_ticket(), relaxed);

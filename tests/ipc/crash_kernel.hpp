@@ -15,28 +15,28 @@ class CrashKernel : public SharedKernel {
   // Steps until the calling process is killed; negative: never. Counts on below 0.
   static inline long steps_left = -1;
 
-  static void step() noexcept {
+  static void shared_step() noexcept {
     if (steps_left-- == 0) ::kill(::getpid(), SIGKILL);
   }
   // The robust list's own steps: another process never sees them, the kernel does.
-  static void pending(RobustNode& node) noexcept {
-    step();
-    SharedKernel::pending(node);
+  static void begin_list_op(RobustNode& node) noexcept {
+    shared_step();
+    SharedKernel::begin_list_op(node);
   }
-  static void settled() noexcept {
-    step();
-    SharedKernel::settled();
+  static void end_list_op() noexcept {
+    shared_step();
+    SharedKernel::end_list_op();
   }
   static void enlist(RobustNode& node) noexcept {
-    step();
+    shared_step();
     SharedKernel::enlist(node);
   }
   static void delist(RobustNode& node) noexcept {
-    step();
+    shared_step();
     SharedKernel::delist(node);
   }
   static void wake(const std::atomic<std::uint32_t>& word, int count) noexcept {
-    step();
+    shared_step();
     SharedKernel::wake(word, count);
   }
 };

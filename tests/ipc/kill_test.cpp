@@ -170,7 +170,7 @@ TEST_F(KillTest, AConditionsNotifierOrWaiter) {
   const auto bring = [&](int count) {
     auto held = shared->mutex.hold(soon_enough());
     shared->items += count;
-    K::step();
+    K::shared_step();
     for (int i = 0; i < count; ++i) shared->changed.notify_one();
   };
   at_every_step(

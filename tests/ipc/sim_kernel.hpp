@@ -18,25 +18,25 @@ class SimKernel {
   static std::uint32_t self() {
     return outside() ? 99 : static_cast<std::uint32_t>(100 + sim().running());
   }
-  static void step() {
+  static void shared_step() {
     if (!outside()) sim().step();
   }
-  static void pending(RobustNode& node) {
+  static void begin_list_op(RobustNode& node) {
     if (!outside()) sim().self().pending = &node;
   }
-  static void settled() {
+  static void end_list_op() {
     if (outside()) return;
-    step();
+    shared_step();
     sim().self().pending = nullptr;
   }
   static void enlist(RobustNode& node) {
     if (outside()) return;
-    step();
+    shared_step();
     sim().self().held.push_back(&node);
   }
   static void delist(RobustNode& node) {
     if (outside()) return;
-    step();
+    shared_step();
     std::erase(sim().self().held, &node);
   }
   static bool sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
@@ -53,13 +53,13 @@ class SimKernel {
   }
   static void wake(const std::atomic<std::uint32_t>& word, int count) {
     if (outside()) return;
-    step();
+    shared_step();
     sim().wake(word, count);
   }
   static TimePoint now() { return sim().now(); }
   static os::ProcessId process() { return {1, static_cast<pid_t>(self())}; }
   static bool alive(const os::ProcessId& process) {
-    step();
+    shared_step();
     const auto state = sim().state(static_cast<std::size_t>(process.pid - 100));
     return state == Simulation::State::ready || state == Simulation::State::asleep;
   }

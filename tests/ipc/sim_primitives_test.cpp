@@ -26,7 +26,7 @@ struct Protected {
     }
     half_written.store(1);
     ++entered;
-    SimKernel::step();
+    SimKernel::shared_step();
     half_written.store(0);
   }
 };
@@ -155,7 +155,7 @@ TEST(SimBoundedSemaphore, NeverMoreThanItsPlacesAndTheDeadGiveThemBack) {
             w->inside.push_back(i);
             std::erase(w->inside, sim.killed());
             EXPECT_LE(w->inside.size(), 2u);
-            SimKernel::step();
+            SimKernel::shared_step();
             std::erase(w->inside, i);
             EXPECT_TRUE(w->places.release());
           });
@@ -208,7 +208,7 @@ TEST(SimEvent, APulseReachesWhoWaited) {
             },
             false);
         sim.process([e = event.get(), &sim] {
-          while (sim.state(0) != Simulation::State::asleep) SimKernel::step();
+          while (sim.state(0) != Simulation::State::asleep) SimKernel::shared_step();
           e->set();
           e->clear();
         });

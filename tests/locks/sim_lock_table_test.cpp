@@ -22,7 +22,7 @@ struct World {
   void write(int row) {
     EXPECT_FALSE(inside[row] && !SimKernel::sim().killed_one()) << "two write row " << row;
     inside[row] = true;
-    SimKernel::step();
+    SimKernel::shared_step();
     inside[row] = false;
   }
   // After all have ended: it is whole, and nobody is in the way.

@@ -63,9 +63,9 @@ os::ChildProcess victim(long step, std::move_only_function<bool()> call) {
   const Shared<std::atomic<bool>> up(std::in_place, false);
   auto child = fork_to([step, up, does = std::move(call)]() mutable {
     *up = true;
-    CrashKernel::steps_left = step;
+    CrashKernel::shared_steps_left = step;
     const bool well = does();
-    CrashKernel::steps_left = -1;
+    CrashKernel::shared_steps_left = -1;
     return well ? 0 : 1;
   });
   EXPECT_TRUE(eventually([&] { return up->load(); }));
@@ -182,9 +182,9 @@ TEST_F(QueueCrash, KilledInTakeNoMessageIsLost) {
         CrashQueue queue({.bytes = 128, .largest = 60});
         const Shared<Done> done;
         const auto note = [&](std::span<const std::byte> bytes) {
-          CrashKernel::step();
+          CrashKernel::shared_step();
           done->set.at(number_of(bytes)) = true;
-          CrashKernel::step();
+          CrashKernel::shared_step();
         };
         EXPECT_TRUE(queue.put(message(0)));
         EXPECT_TRUE(queue.put(message(1)));

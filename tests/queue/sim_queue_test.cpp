@@ -59,7 +59,7 @@ struct Market {
     ASSERT_TRUE(number < 2 && i < each);
     EXPECT_EQ(first.size() + second.size(), i == 1 ? 16 : 8 + i * 4);
     EXPECT_GE(i + 1, next[number]) << "out of order";
-    SimKernel::step();
+    SimKernel::shared_step();
     next[number] = i + 1;
     ++seen[number][i];
   }

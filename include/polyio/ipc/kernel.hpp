@@ -50,15 +50,15 @@ class SharedKernel {
     return __builtin_expect(id != 0, 1) ? id : ask_self();
   }
   // Before every step that another process may see.
-  static void step() noexcept {}
+  static void shared_step() noexcept {}
 
   // From here to settled(): should this thread die, Linux looks at the node's word too, although
   // it may not be on the list (yet, or any more). After self().
-  static void pending(RobustNode& node) noexcept {
+  static void begin_list_op(RobustNode& node) noexcept {
     thread_self.list->pending = entry(node.next);
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
-  static void settled() noexcept {
+  static void end_list_op() noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     thread_self.list->pending = nullptr;
   }
@@ -101,9 +101,9 @@ class SharedKernel {
 class ThreadKernel {
  public:
   static std::uint32_t self() noexcept { return SharedKernel::self(); }
-  static void step() noexcept {}
-  static void pending(RobustNode&) noexcept {}
-  static void settled() noexcept {}
+  static void shared_step() noexcept {}
+  static void begin_list_op(RobustNode&) noexcept {}
+  static void end_list_op() noexcept {}
   static void enlist(RobustNode&) noexcept {}
   static void delist(RobustNode&) noexcept {}
   static bool sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
@@ -120,28 +120,28 @@ class Word {
  public:
   constexpr Word(T value = 0) noexcept : value_(value) {}
   T load(std::memory_order order = std::memory_order_seq_cst) const noexcept {
-    K::step();
+    K::shared_step();
     return value_.load(order);
   }
   void store(T value, std::memory_order order = std::memory_order_seq_cst) noexcept {
-    K::step();
+    K::shared_step();
     value_.store(value, order);
   }
   T exchange(T value, std::memory_order order = std::memory_order_seq_cst) noexcept {
-    K::step();
+    K::shared_step();
     return value_.exchange(value, order);
   }
   T fetch_add(T value, std::memory_order order = std::memory_order_seq_cst) noexcept {
-    K::step();
+    K::shared_step();
     return value_.fetch_add(value, order);
   }
   T fetch_sub(T value, std::memory_order order = std::memory_order_seq_cst) noexcept {
-    K::step();
+    K::shared_step();
     return value_.fetch_sub(value, order);
   }
   bool compare_exchange(T& expected, T desired,
                         std::memory_order order = std::memory_order_seq_cst) noexcept {
-    K::step();
+    K::shared_step();
     return value_.compare_exchange_strong(expected, desired, order, std::memory_order_relaxed);
   }
   // For K's sleep and wake.

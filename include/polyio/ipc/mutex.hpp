@@ -52,10 +52,10 @@ class RobustWord {
   Result<> unlock() noexcept {
     if (__builtin_expect(!mine(), 0)) return fail(EPERM);
     if (__builtin_expect(lock_order::enabled(), 0)) lock_order::detail::unlocking(this);
-    K::pending(node_);
+    K::begin_list_op(node_);
     K::delist(node_);
     if (word_.exchange(0, std::memory_order_release) & waiters) K::wake(word_.futex(), 1);
-    K::settled();
+    K::end_list_op();
     return {};
   }
   bool mine() const noexcept {
@@ -70,13 +70,13 @@ class RobustWord {
 
   Result<Previous> lock_now(Deadline deadline) noexcept {
     const std::uint32_t me = K::self();
-    K::pending(node_);
+    K::begin_list_op(node_);
     std::uint32_t seen = 0;
     if (__builtin_expect(!word_.compare_exchange(seen, me, std::memory_order_acquire), 0)) {
       return lock_contended(me, seen, deadline);
     }
     K::enlist(node_);
-    K::settled();
+    K::end_list_op();
     return Previous::released;
   }
   Result<Previous> lock_contended(std::uint32_t me, std::uint32_t seen, Deadline deadline) noexcept;
@@ -105,7 +105,7 @@ Result<Previous> RobustWord<K>::lock_contended(std::uint32_t me, std::uint32_t s
         continue;
       }
       K::enlist(node_);
-      K::settled();
+      K::end_list_op();
       return seen & owner_died ? Previous::died : Previous::released;
     }
     if ((seen & owner_mask) == me || deadline == Deadline::min()) break;
@@ -122,7 +122,7 @@ Result<Previous> RobustWord<K>::lock_contended(std::uint32_t me, std::uint32_t s
     others = waiters;
     seen = word_.load(std::memory_order_relaxed);
   }
-  K::settled();
+  K::end_list_op();
   if ((seen & owner_mask) == me) return fail(EDEADLK);
   return fail(ETIMEDOUT);
 }
