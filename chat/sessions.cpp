@@ -27,13 +27,13 @@ Task<Sending> send_batch(Stream& stream, Client& client) {
     auto sent = co_await stream.send_all(std::string_view(*pieces[0]));
     if (!sent) co_return Sending::failed;
   } else {
-    std::vector<iovec> parts;
+    std::vector<Part> parts;
     for (std::size_t next = 0; next < pieces.size();) {
       parts.clear();
       for (; next < pieces.size() && parts.size() < 512; ++next) {
-        parts.push_back({const_cast<char*>(pieces[next]->data()), pieces[next]->size()});
+        parts.emplace_back(std::string_view(*pieces[next]));
       }
-      auto sent = co_await stream.send_all(std::span<const iovec>(parts));
+      auto sent = co_await stream.send_all(std::span<const Part>(parts));
       if (!sent) co_return Sending::failed;
     }
   }

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include <polyio/io/pieces.hpp>
+#include "iovec.hpp"
 #include "timekeeper.hpp"
 
 namespace polyio {
@@ -137,11 +138,11 @@ std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call,
     default: break;
   }
   const std::size_t total = total_of(op);
-  std::array<iovec, 64> room;
+  std::array<Part, 64> room;
   while (op.moved < total) {
     const std::int64_t count = until_ended(call, [&] {
       msghdr message{};
-      const std::span<const iovec> rest = rest_of(op, room);
+      const std::span<const iovec> rest = as_iovec(rest_of(op, room));
       message.msg_iov = const_cast<iovec*>(rest.data());
       message.msg_iovlen = rest.size();
       return ::sendmsg(fd, &message, MSG_NOSIGNAL);

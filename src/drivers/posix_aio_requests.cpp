@@ -8,8 +8,10 @@
 #include <cstring>
 #include <polyio/os/socket.hpp>
 
-#include "posix_aio_driver.hpp"
 #include <polyio/io/pieces.hpp>
+
+#include "iovec.hpp"
+#include "posix_aio_driver.hpp"
 
 namespace polyio {
 namespace {
@@ -157,24 +159,24 @@ bool PosixAioDriver::start_send(Slot& slot, Op& op) {
 
 // The bytes of the next request: aio_write(3) takes one piece, so small ones are put together.
 std::span<const std::byte> PosixAioDriver::next_to_write(Slot& slot, const Op& op) {
-  std::array<iovec, 64> room;
-  const std::span<const iovec> rest = rest_of(op, room);
+  std::array<Part, 64> room;
+  const std::span<const Part> rest = rest_of(op, room);
   std::size_t first = 0;
-  while (rest[first].iov_len == 0) ++first;
-  const auto* const data = static_cast<const std::byte*>(rest[first].iov_base);
-  if (rest[first].iov_len >= gather_below || first + 1 == rest.size()) {
-    return {data, std::min(rest[first].iov_len, write_most)};
+  while (rest[first].size == 0) ++first;
+  const std::byte* const data = rest[first].data;
+  if (rest[first].size >= gather_below || first + 1 == rest.size()) {
+    return {data, std::min(rest[first].size, write_most)};
   }
   try {
     slot.write_buffer = buffers_.take();
   } catch (const std::bad_alloc&) {
-    return {data, rest[first].iov_len};  // one by one, then
+    return {data, rest[first].size};  // one by one, then
   }
   std::byte* const gathered = buffers_.data(slot.write_buffer);
   std::size_t size = 0;
-  for (const iovec& part : rest.subspan(first)) {
-    const std::size_t count = std::min(part.iov_len, BufferPool::buffer_size - size);
-    if (count > 0) std::memcpy(gathered + size, part.iov_base, count);
+  for (const Part& part : rest.subspan(first)) {
+    const std::size_t count = std::min(part.size, BufferPool::buffer_size - size);
+    if (count > 0) std::memcpy(gathered + size, part.data, count);
     size += count;
   }
   return {gathered, size};
@@ -206,9 +208,9 @@ bool PosixAioDriver::submit_write(Slot& slot, Op& op) {
 // Where no request can be made, or no helper has time: what send(2) takes at once, again and again.
 bool PosixAioDriver::send_by_hand(Slot& slot, Op& op) {
   const std::size_t total = total_of(op);
-  std::array<iovec, 64> room;
+  std::array<Part, 64> room;
   for (;;) {
-    const std::int64_t count = os::send_now(slot.fd, rest_of(op, room));
+    const std::int64_t count = os::send_now(slot.fd, as_iovec(rest_of(op, room)));
     if (count == -EAGAIN) return wait_for(slot, op, POLLOUT);
     if (count < 0) return finish(slot, op, count);
     op.moved += static_cast<std::size_t>(count);

@@ -7,6 +7,8 @@
 
 #include <polyio/io/pieces.hpp>
 
+#include "iovec.hpp"
+
 namespace polyio {
 namespace {
 
@@ -202,9 +204,9 @@ bool ReadinessDriver::receive(Slot& slot, Op& op) {
 bool ReadinessDriver::send(Slot& slot, Op& op) {
   const std::size_t total = total_of(op);
   if (total == 0) return finish(op, 0);
-  std::array<iovec, 64> room;
+  std::array<Part, 64> room;
   for (;;) {
-    const std::int64_t count = os::send_now(fd_of(op), rest_of(op, room));
+    const std::int64_t count = os::send_now(fd_of(op), as_iovec(rest_of(op, room)));
     if (would_block(count)) return wait_for(slot, op, event_write);
     if (count < 0) return finish(op, count);
     op.moved += static_cast<std::size_t>(count);

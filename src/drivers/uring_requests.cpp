@@ -6,6 +6,8 @@
 #include <new>
 
 #include <polyio/io/pieces.hpp>
+
+#include "iovec.hpp"
 #include "uring_driver.hpp"
 
 namespace polyio {
@@ -69,17 +71,17 @@ void UringDriver::arm_starved() noexcept {
 void UringDriver::submit_send(Slot& slot, Op& op) noexcept {
   const auto index = static_cast<std::uint32_t>(&slot - slots_.data());
   io_uring_sqe* sqe = request(index, Tag::send);
-  std::array<iovec, 64> room;
-  const std::span<const iovec> rest = rest_of(op, room);
+  std::array<Part, 64> room;
+  const std::span<const Part> rest = rest_of(op, room);
   if (op.moved == 0 && rest.size() > 1) {
     msghdr& message = messages_[static_cast<std::size_t>(sqe - ring_.sq.sqes)];
     message = {};
-    message.msg_iov = const_cast<iovec*>(op.parts);
+    message.msg_iov = const_cast<iovec*>(as_iovec({op.parts, op.size}).data());
     message.msg_iovlen = std::min<std::size_t>(op.size, 1024);
     io_uring_prep_sendmsg(sqe, slot.fd, &message, MSG_NOSIGNAL | MSG_WAITALL);
   } else {
     const int flags = MSG_NOSIGNAL | MSG_WAITALL;
-    io_uring_prep_send(sqe, slot.fd, rest[0].iov_base, rest[0].iov_len, flags);
+    io_uring_prep_send(sqe, slot.fd, rest[0].data, rest[0].size, flags);
   }
   ++slot.in_flight;
 }

@@ -12,11 +12,9 @@ namespace {
 // What is left of the piece that a send is in; not empty while anything is left.
 std::span<const std::byte> next_piece(const Op& op) noexcept {
   std::size_t skip = op.moved;
-  for (const iovec& part : std::span(op.parts, op.size)) {
-    if (skip < part.iov_len) {
-      return std::span(static_cast<const std::byte*>(part.iov_base), part.iov_len).subspan(skip);
-    }
-    skip -= part.iov_len;
+  for (const Part& part : std::span(op.parts, op.size)) {
+    if (skip < part.size) return std::span(part.data, part.size).subspan(skip);
+    skip -= part.size;
   }
   return {};
 }

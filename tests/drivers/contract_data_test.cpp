@@ -109,11 +109,11 @@ TEST_P(DataTest, EightMegabytesInBothDirectionsAtOnce) {
   run(body);
 }
 
-std::vector<iovec> cut(const std::string& bytes, const std::vector<std::size_t>& sizes) {
-  std::vector<iovec> parts;
+std::vector<Part> cut(const std::string& bytes, const std::vector<std::size_t>& sizes) {
+  std::vector<Part> parts;
   std::size_t at = 0;
   for (std::size_t size : sizes) {
-    parts.push_back({const_cast<char*>(bytes.data()) + at, size});
+    parts.emplace_back(std::string_view(bytes).substr(at, size));
     at += size;
   }
   return parts;
@@ -142,7 +142,7 @@ TEST_P(DataTest, PiecesAreSentAsOne) {
     for (const auto& sizes : cuts) {
       const std::string bytes =
           pattern(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}), sizes.size());
-      const std::vector<iovec> parts = cut(bytes, sizes);
+      const std::vector<Part> parts = cut(bytes, sizes);
       auto sent = co_await ends.near.send_all(parts);
       EXPECT_TRUE(sent);
       expected += bytes;
@@ -165,7 +165,7 @@ TEST_P(DataTest, LargePiecesThroughASmallSocket) {
   auto body = [&](TaskGroup& group) -> Task<> {
     Pair ends = pair(32 * 1024);
     auto sender = [&]() -> Task<> {
-      const std::vector<iovec> parts = cut(bytes, sizes);
+      const std::vector<Part> parts = cut(bytes, sizes);
       auto sent = co_await ends.near.send_all(parts);
       EXPECT_TRUE(sent);
       EXPECT_TRUE(ends.near.shutdown_send());

@@ -167,13 +167,13 @@ class EchoClient {
       auto sent = co_await stream.send_all(text);
       co_return sent;
     }
-    std::array<iovec, 4> parts{};
-    for (iovec& part : parts) {
+    std::array<Part, 4> parts{};
+    for (Part& part : parts) {
       const auto some = &part == &parts.back() ? text.size() : random_.below(text.size() + 1);
-      part = {const_cast<char*>(text.data()), some};
+      part = text.substr(0, some);
       text.remove_prefix(some);
     }
-    auto sent = co_await stream.send_all(std::span<const iovec>(parts));
+    auto sent = co_await stream.send_all(std::span<const Part>(parts));
     co_return sent;
   }
 

@@ -196,9 +196,9 @@ class IoScenario {
     auto stream = co_await io_.connect(address);
     if (!good("connect", stream)) co_return false;
     std::string text = pattern(3000);
-    const std::array<iovec, 3> parts{
-        {{text.data(), 10}, {text.data() + 10, 0}, {text.data() + 10, text.size() - 10}}};
-    auto sent = co_await stream->send_all(std::span<const iovec>(parts));
+    const std::string_view all = text;
+    const std::array<Part, 3> parts{all.substr(0, 10), all.substr(10, 0), all.substr(10)};
+    auto sent = co_await stream->send_all(std::span<const Part>(parts));
     if (!good("send", sent)) co_return false;
     const bool echoed = co_await hear(*stream, text);
     if (!echoed) co_return false;
@@ -265,10 +265,12 @@ class IoScenario {
   }
 
   Task<> send_pieces(Stream& stream, std::string& text, TaskGroup& group) {
-    std::array<iovec, 5> parts;
+    std::array<Part, 5> parts;
     const std::size_t piece = text.size() / parts.size();
-    for (std::size_t i = 0; i < parts.size(); ++i) parts[i] = {text.data() + i * piece, piece};
-    auto sent = co_await stream.send_all(std::span<const iovec>(parts));
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      parts[i] = std::string_view(text).substr(i * piece, piece);
+    }
+    auto sent = co_await stream.send_all(std::span<const Part>(parts));
     if (!good("send of pieces", sent)) group.cancel();
   }
 

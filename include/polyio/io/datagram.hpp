@@ -4,6 +4,8 @@
 // the tasks of its Io only.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <polyio/io/socket_base.hpp>
 #include <span>

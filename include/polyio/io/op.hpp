@@ -4,13 +4,13 @@
 // for that completion.
 #pragma once
 
-#include <sys/uio.h>
-
 #include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <polyio/base/clock.hpp>
+#include <span>
+#include <string_view>
 
 struct msghdr;
 
@@ -22,6 +22,17 @@ struct Handle {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
   friend bool operator==(Handle, Handle) = default;
+};
+
+// A part of what is sent: bytes of the caller's. Not initialised, because drivers keep an array of
+// them on the stack for every send.
+struct Part {
+  Part() = default;
+  Part(std::span<const std::byte> bytes) noexcept : data(bytes.data()), size(bytes.size()) {}
+  Part(std::string_view text) noexcept : Part(std::as_bytes(std::span(text))) {}
+
+  const std::byte* data;
+  std::size_t size;
 };
 
 enum class OpKind : std::uint8_t {
@@ -55,11 +66,11 @@ struct Op {
   Handle handle;             // the socket
   union {
     std::byte* data = nullptr;  // receive: where to; leased: where the bytes are
-    const iovec* parts;         // send: `size` pieces, which stay valid until the end
+    const Part* parts;          // send: `size` parts, which stay valid until the end
     const void* address;        // connect: an os::Address
     msghdr* message;            // receive_from, send_to; stays valid until the end
   };
-  std::size_t size = 0;     // receive: bytes of room; send: number of pieces; send_to: flags
+  std::size_t size = 0;     // receive: bytes of room; send: number of parts; send_to: flags
   std::size_t moved = 0;    // send: bytes taken by the kernel so far
   std::int64_t result = 0;  // >= 0 bytes or a socket; < 0 a negated errno
   TimePoint started{};      // or the last progress, which the idle timeout counts from

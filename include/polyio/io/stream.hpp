@@ -27,10 +27,8 @@ class Stream : public SocketBase {
   auto send_all(std::string_view text) noexcept {
     return SendAwaiter(*io_, handle_, std::as_bytes(std::span(text)));
   }
-  // Several pieces with one system call where the kernel takes them; at most IOV_MAX (1,024).
-  auto send_all(std::span<const iovec> parts) noexcept {
-    return PartsAwaiter(*io_, handle_, parts);
-  }
+  // Several parts with one system call where the kernel takes them; at most IOV_MAX (1,024).
+  auto send_all(std::span<const Part> parts) noexcept { return PartsAwaiter(*io_, handle_, parts); }
   // True when nothing has arrived that was not received: no byte, no end, no error. Looks without
   // waiting; for a connection that is not in use, where whatever arrives says that it is over.
   bool quiet() const { return io_->driver().quiet(handle_); }
@@ -84,30 +82,30 @@ class Stream : public SocketBase {
 
   class PartsAwaiter : public OpAwaiter {
    public:
-    PartsAwaiter(Io& io, Handle handle, std::span<const iovec> parts) noexcept
+    PartsAwaiter(Io& io, Handle handle, std::span<const Part> parts) noexcept
         : OpAwaiter(io), handle_(handle), parts_(parts) {}
     bool await_ready() { return start(parts_); }
     Result<> await_resume() noexcept { return outcome(); }
 
    protected:
-    bool start(std::span<const iovec> parts) {
+    bool start(std::span<const Part> parts) {
       Op& op = io_->prepare(OpKind::send, handle_);
       op.parts = parts.data();
       op.size = parts.size();
       return io_->begin(op);
     }
     Handle handle_;
-    std::span<const iovec> parts_;
+    std::span<const Part> parts_;
   };
 
   class SendAwaiter : public PartsAwaiter {
    public:
     SendAwaiter(Io& io, Handle handle, std::span<const std::byte> bytes) noexcept
-        : PartsAwaiter(io, handle, {}), part_{const_cast<std::byte*>(bytes.data()), bytes.size()} {}
+        : PartsAwaiter(io, handle, {}), part_(bytes) {}
     bool await_ready() { return start({&part_, 1}); }
 
    private:
-    iovec part_;
+    Part part_;
   };
 };
 
