@@ -26,7 +26,7 @@ class Relay {
       watch(selector_, peer_.fd(), closed_ ? 0 : wanted);
       const auto events = selector_.select();
       if (!events) return give_up(events.error().message());
-      for (const Event& event : *events) {
+      for (const SelectorEvent& event : *events) {
         if (const auto code = handle(event)) return *code;
       }
     }
@@ -38,7 +38,7 @@ class Relay {
   }
 
  private:
-  std::optional<int> handle(const Event& event) {
+  std::optional<int> handle(const SelectorEvent& event) {
     if (event.key.fd == standard_input && input_open_) {
       read_input();
     } else if (event.key.fd == standard_output && !pending_.empty()) {

@@ -30,7 +30,7 @@ class Talk {
       const Deadline next = std::min(show_at_, leave_at_);
       const auto events = selector_.select(timeout_until(next, monotonic_now()));
       if (!events) return give_up(events.error().message());
-      for (const Event& event : *events) handle(event);
+      for (const SelectorEvent& event : *events) handle(event);
       const TimePoint now = monotonic_now();
       if (show_at_ <= now) show_rest();
       if (leave_at_ <= now && !result_) {
@@ -45,7 +45,7 @@ class Talk {
   std::error_code error() const noexcept { return error_; }
 
  private:
-  void handle(const Event& event) {
+  void handle(const SelectorEvent& event) {
     if (result_) return;
     if (event.key.fd == wakeup_.fd()) {
       take_signals();

@@ -266,7 +266,7 @@ void ReadinessDriver::give_back(std::uint32_t buffer) noexcept {
   if (Job* job = starved_.pop_front()) io().make_ready(*job);
 }
 
-void ReadinessDriver::told(const Event& event) {
+void ReadinessDriver::told(const SelectorEvent& event) {
   if (event.key.data == wakeup_data) return wakeup_.drain();
   Slot& slot = slots_[static_cast<std::size_t>(event.key.fd)];
   if (slot.generation != event.key.data) return;  // stale: closed since

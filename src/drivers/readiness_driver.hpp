@@ -59,13 +59,13 @@ class ReadinessDriver final : public SocketDriver {
   bool wait_for(Slot& slot, Op& op, Events direction);
   bool finish(Op& op, std::int64_t result) noexcept;
   int set_interest(int fd, Slot& slot, Events interest) noexcept;
-  void told(const Event& event);
+  void told(const SelectorEvent& event);
   void detach(Handle handle) noexcept;
 
   std::unique_ptr<Selector> selector_;
   const bool edge_;
   os::Wakeup wakeup_;
-  std::array<Event, 256> events_;  // of one wait
+  std::array<SelectorEvent, 256> events_;  // of one wait
   std::vector<Slot> slots_;
   BufferPool buffers_;
   List<Job, ReadyTag> starved_;  // receives that wait for a buffer

@@ -56,7 +56,7 @@ Result<bool> BusySelector::sleep_until_due(const std::timespec* timeout) noexcep
   return true;
 }
 
-Result<std::size_t> BusySelector::wait(std::span<Event> out, const std::timespec* timeout) {
+Result<std::size_t> BusySelector::wait(std::span<SelectorEvent> out, const std::timespec* timeout) {
   if (open_ == 0) {  // nobody's call to make: a wait like any other
     if (int error = sleep_for(timeout)) return fail(error);
     return 0;

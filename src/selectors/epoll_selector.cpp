@@ -70,10 +70,12 @@ int EpollSelector::wait_for(epoll_event* out, int capacity, const std::timespec*
   return -1;
 }
 
-Result<std::size_t> EpollSelector::wait(std::span<Event> out, const std::timespec* timeout) {
+Result<std::size_t> EpollSelector::wait(std::span<SelectorEvent> out,
+                                        const std::timespec* timeout) {
   // The kernel's events, which are smaller, are put into the caller's array and unpacked from the
   // last to the first: no buffer of our own, and none is overwritten before it is read.
-  static_assert(sizeof(epoll_event) <= sizeof(Event) && alignof(epoll_event) <= alignof(Event));
+  static_assert(sizeof(epoll_event) <= sizeof(SelectorEvent) &&
+                alignof(epoll_event) <= alignof(SelectorEvent));
   auto* packed = reinterpret_cast<std::byte*>(out.data());
   const int capacity = static_cast<int>(std::min<std::size_t>(out.size(), 1u << 20));
   const int count = wait_for(reinterpret_cast<epoll_event*>(packed), capacity, timeout);
@@ -85,12 +87,12 @@ Result<std::size_t> EpollSelector::wait(std::span<Event> out, const std::timespe
     const int fd = static_cast<int>(from.data.u64 & UINT32_MAX);
     const Record* record = find(fd);
     const bool current = record && pack(fd, record->mark) == from.data.u64;
-    out[i] = current ? event_of(fd, *record, from_poll(from.events)) : Event{};
+    out[i] = current ? event_of(fd, *record, from_poll(from.events)) : SelectorEvent{};
     stale |= !current;
   }
   if (!stale) return static_cast<std::size_t>(count);
   auto* end = std::remove_if(out.data(), out.data() + count,
-                             [](const Event& event) { return event.key.fd < 0; });
+                             [](const SelectorEvent& event) { return event.key.fd < 0; });
   const auto told = static_cast<std::size_t>(end - out.data());
   if (int error = rebuild(); error != 0 && told == 0) return fail(error);
   if (told == 0) return fail(EAGAIN);

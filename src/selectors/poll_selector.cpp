@@ -27,7 +27,7 @@ void PollSelector::disarm(int, Record& record) noexcept {
   fds_.pop_back();
 }
 
-Result<std::size_t> PollSelector::wait(std::span<Event> out, const std::timespec* timeout) {
+Result<std::size_t> PollSelector::wait(std::span<SelectorEvent> out, const std::timespec* timeout) {
   int ready = ::ppoll(fds_.data(), fds_.size(), timeout, nullptr);
   if (ready < 0) return fail(errno);
   if (ready == 0) return 0;

@@ -51,7 +51,8 @@ void SelectSelector::drop_closed() noexcept {
   }
 }
 
-Result<std::size_t> SelectSelector::wait(std::span<Event> out, const std::timespec* timeout) {
+Result<std::size_t> SelectSelector::wait(std::span<SelectorEvent> out,
+                                         const std::timespec* timeout) {
   fd_set readable = read_, writable = write_;
   int ready = ::pselect(limit_, &readable, &writable, nullptr, timeout, nullptr);
   if (ready < 0 && errno == EBADF) {

@@ -65,7 +65,7 @@ Result<SelectorKey> Selector::unregister(int fd) {
   return key;
 }
 
-Result<std::size_t> Selector::select(std::span<Event> out, Timeout timeout) {
+Result<std::size_t> Selector::select(std::span<SelectorEvent> out, Timeout timeout) {
   if (closed_) return fail(EBADF);
   if (out.empty()) return fail(EINVAL);
   WaitTime time(timeout);
@@ -77,8 +77,8 @@ Result<std::size_t> Selector::select(std::span<Event> out, Timeout timeout) {
   }
 }
 
-Result<std::vector<Event>> Selector::select(Timeout timeout) {
-  std::vector<Event> events(std::max<std::size_t>(size_, 1));
+Result<std::vector<SelectorEvent>> Selector::select(Timeout timeout) {
+  std::vector<SelectorEvent> events(std::max<std::size_t>(size_, 1));
   auto told = select(events, timeout);
   if (!told) return fail(told.error());
   events.resize(*told);

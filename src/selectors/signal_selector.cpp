@@ -172,7 +172,8 @@ int SignalSelector::collect(const std::timespec* timeout, std::size_t most) noex
   return 0;
 }
 
-Result<std::size_t> SignalSelector::wait(std::span<Event> out, const std::timespec* timeout) {
+Result<std::size_t> SignalSelector::wait(std::span<SelectorEvent> out,
+                                         const std::timespec* timeout) {
   enter_thread();
   const bool something = begin_ < look_.size() || overflows_ != overflows_here;
   const int error = collect(something ? &no_time : timeout, std::max(out.size(), signals_per_wait));
@@ -188,7 +189,7 @@ Result<std::size_t> SignalSelector::wait(std::span<Event> out, const std::timesp
 }
 
 // Looks until `out` is full or everything was looked at.
-Result<std::size_t> SignalSelector::tell(std::span<Event> out) noexcept {
+Result<std::size_t> SignalSelector::tell(std::span<SelectorEvent> out) noexcept {
   std::size_t told = 0;
   while (told < out.size() && begin_ < look_.size()) {
     polled_.clear();

@@ -101,7 +101,7 @@ void Supervisor::wait_once() {
   if (accepts_ && !watched_ && rests_until_ > monotonic_now()) {
     until = std::min(until, rests_until_);
   }
-  std::array<Event, 64> events;
+  std::array<SelectorEvent, 64> events;
   const auto count = selector_.select(events, timeout_until(until, monotonic_now()));
   if (!count) {  // the kernel had no memory for this wait: the next one may do better
     POLYIO_ASSERT(count.error() == errno_code(ENOMEM));
@@ -114,7 +114,7 @@ void Supervisor::wait_once() {
 }
 
 // Data of a child: twice its id for the pidfd, one more for the channel.
-void Supervisor::told(const Event& event) {
+void Supervisor::told(const SelectorEvent& event) {
   if (event.key.data == stop_data) {
     wakeup_.drain();
     return apply_stops();

@@ -69,7 +69,7 @@ class Supervisor : public Architecture {
   std::error_code watch(const Child& child);
   void end_children() noexcept;
   void wait_once();
-  void told(const Event& event);
+  void told(const SelectorEvent& event);
   void take_signals(os::SignalQueue& signals);
   void apply_stops();
   void signal(Child& child, int number);

@@ -66,12 +66,12 @@ TEST(BusySelector, TheTimeoutCutsTheInterval) {
 TEST(BusySelector, ARoundOfManyBatchesSleepsOnce) {
   BusySelector selector(1h);
   const auto pairs = registered_pairs(selector, 10);
-  std::array<Event, 4> events;
+  std::array<SelectorEvent, 4> events;
   std::vector<int> told;
   for (std::size_t want : {4u, 4u, 2u, 0u}) {
     auto count = selector.select(events, no_wait);
     ASSERT_EQ(count.value(), want);
-    for (const Event& event : std::span(events).first(want)) told.push_back(event.key.fd);
+    for (const SelectorEvent& event : std::span(events).first(want)) told.push_back(event.key.fd);
   }
   std::ranges::sort(told);
   EXPECT_EQ(std::ranges::adjacent_find(told), told.end());

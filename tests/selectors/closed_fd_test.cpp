@@ -182,11 +182,11 @@ TEST_P(ClosedFdTest, StaleEventsAreTakenOutOfABatch) {
     pairs[i].near.reset();
     ASSERT_TRUE(selector->unregister(fd));
   }
-  std::array<Event, 10> events;
+  std::array<SelectorEvent, 10> events;
   auto count = selector->select(events, no_wait);
   ASSERT_TRUE(count);
   std::vector<std::uint64_t> told;
-  for (const Event& event : std::span(events).first(*count)) told.push_back(event.key.data);
+  for (const SelectorEvent& event : std::span(events).first(*count)) told.push_back(event.key.data);
   std::ranges::sort(told);
   EXPECT_EQ(told, (std::vector<std::uint64_t>{1, 2, 4, 5}));
 }

@@ -96,7 +96,7 @@ TEST_P(SelectorTest, BothDirectionsAreOneEvent) {
   Pair pair;
   pair.send();
   ASSERT_TRUE(selector->register_fd(pair.fd(), both, 5));
-  std::array<Event, 8> events;  // select(2) counts two; there is room to tell it twice
+  std::array<SelectorEvent, 8> events;  // select(2) counts two; there is room to tell it twice
   EXPECT_EQ(selector->select(events).value(), 1u);
   EXPECT_EQ(events[0].key, (SelectorKey{pair.fd(), both, 5}));
   EXPECT_EQ(events[0].mask, both);
@@ -150,7 +150,7 @@ TEST_P(SelectorTest, OnlyTheReadyAreTold) {
     if (i % 3 != 0) expected.push_back(pairs[i].fd());
   }
   const auto events = selector->select().value();
-  for (const Event& event : events) {
+  for (const SelectorEvent& event : events) {
     EXPECT_EQ(event.key.data, static_cast<std::uint64_t>(event.key.fd));
     EXPECT_EQ(event.mask, event_read);
     told.push_back(event.key.fd);
@@ -168,13 +168,13 @@ TEST_P(SelectorTest, ASmallArrayStarvesNoOne) {
     ASSERT_TRUE(selector->register_fd(pair.fd(), event_read));
     expected.push_back(pair.fd());
   }
-  std::array<Event, 4> events;
+  std::array<SelectorEvent, 4> events;
   std::vector<int> told;
   for (std::size_t want : {4u, 4u, edge() || hints() ? 2u : 4u}) {
     auto count = selector->select(events, no_wait);
     ASSERT_TRUE(count);
     EXPECT_EQ(*count, want);
-    for (const Event& event : std::span(events).first(*count)) told.push_back(event.key.fd);
+    for (const SelectorEvent& event : std::span(events).first(*count)) told.push_back(event.key.fd);
   }
   std::ranges::sort(told);
   told.erase(std::unique(told.begin(), told.end()), told.end());
@@ -183,7 +183,7 @@ TEST_P(SelectorTest, ASmallArrayStarvesNoOne) {
 }
 
 TEST_P(SelectorTest, AnEmptyArrayIsRefused) {
-  EXPECT_TRUE(fails_with(selector->select(std::span<Event>(), no_wait), EINVAL));
+  EXPECT_TRUE(fails_with(selector->select(std::span<SelectorEvent>(), no_wait), EINVAL));
 }
 
 TEST_P(SelectorTest, HangUpIsReadAndWrite) {
@@ -222,7 +222,7 @@ TEST_P(SelectorTest, EveryCallAfterCloseFails) {
   ASSERT_TRUE(selector->register_fd(pair.fd(), event_read));
   selector->close();
   selector->close();
-  std::array<Event, 1> events;
+  std::array<SelectorEvent, 1> events;
   EXPECT_TRUE(fails_with(selector->select(no_wait), EBADF));
   EXPECT_TRUE(fails_with(selector->select(events, no_wait), EBADF));
   EXPECT_TRUE(fails_with(selector->register_fd(pair.fd(), event_read), EBADF));
@@ -268,7 +268,7 @@ TEST_P(SelectorTest, FiveThousand) {
   auto events = selector->select().value();
   ASSERT_EQ(events.size(), many);
   std::vector<bool> seen(many);
-  for (const Event& event : events) {
+  for (const SelectorEvent& event : events) {
     EXPECT_EQ(event.key.fd, pairs[event.key.data].fd());
     seen[event.key.data] = true;
   }

@@ -146,7 +146,7 @@ class SelectorTest : public testing::TestWithParam<Kind> {
   Events told(int fd) {
     auto events = selector->select(no_wait);
     EXPECT_TRUE(events.has_value());
-    for (const Event& event : *events) {
+    for (const SelectorEvent& event : *events) {
       if (event.key.fd == fd) return event.mask;
     }
     return 0;

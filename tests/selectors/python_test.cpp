@@ -108,7 +108,7 @@ TEST_P(PythonTest, ManyPairsOneAfterTheOther) {
   while (done.size() < pairs.size()) {
     const Timeout timeout = can_write.empty() ? Timeout() : no_wait;  // edges come once
     const auto events = selector->select(timeout).value();
-    for (const Event& event : events) {
+    for (const SelectorEvent& event : events) {
       if ((event.mask & event_write) != 0) can_write.insert(event.key.data);
     }
     ASSERT_FALSE(can_write.empty());

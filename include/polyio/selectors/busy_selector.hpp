@@ -20,7 +20,7 @@ class BusySelector final : public Selector {
   int arm(int fd, Record& record, Events events) override;
   int rearm(int fd, Record& record, Events events) override;
   void disarm(int fd, Record& record) noexcept override;
-  Result<std::size_t> wait(std::span<Event> out, const std::timespec* timeout) override;
+  Result<std::size_t> wait(std::span<SelectorEvent> out, const std::timespec* timeout) override;
   void release() noexcept override;
   Result<bool> sleep_until_due(const std::timespec* timeout) noexcept;
 

@@ -16,7 +16,7 @@ namespace polyio {
 
 class CallbackSelector {
  public:
-  // `mask` is Event::mask.
+  // `mask` is SelectorEvent::mask.
   using Callback = std::move_only_function<void(int fd, Events mask)>;
 
   explicit CallbackSelector(std::unique_ptr<Selector> selector = default_selector()) noexcept
@@ -39,7 +39,7 @@ class CallbackSelector {
 
  private:
   struct Entry {
-    std::uint64_t token = 0;  // the registration's, never used twice: Event::key.data
+    std::uint64_t token = 0;  // the registration's, never used twice: SelectorEvent::key.data
     std::shared_ptr<Callback> callback;
   };
 

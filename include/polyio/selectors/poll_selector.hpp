@@ -17,7 +17,7 @@ class PollSelector final : public Selector {
   int arm(int fd, Record& record, Events events) override;
   int rearm(int fd, Record& record, Events events) override;
   void disarm(int fd, Record& record) noexcept override;
-  Result<std::size_t> wait(std::span<Event> out, const std::timespec* timeout) override;
+  Result<std::size_t> wait(std::span<SelectorEvent> out, const std::timespec* timeout) override;
   void release() noexcept override;
 
   // Record::mark is the index here. An fd found closed (POLLNVAL) is kept as its complement:

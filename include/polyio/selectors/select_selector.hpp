@@ -19,7 +19,7 @@ class SelectSelector final : public Selector {
   int arm(int fd, Record& record, Events events) override;
   int rearm(int fd, Record& record, Events events) override;
   void disarm(int fd, Record& record) noexcept override;
-  Result<std::size_t> wait(std::span<Event> out, const std::timespec* timeout) override;
+  Result<std::size_t> wait(std::span<SelectorEvent> out, const std::timespec* timeout) override;
   void release() noexcept override;
   void drop_closed() noexcept;
   void drop(int fd) noexcept;

@@ -5,7 +5,7 @@
 //
 //   auto selector = default_selector();
 //   if (auto key = selector->register_fd(fd, event_read, token); !key) return fail(key.error());
-//   std::array<Event, 64> events;
+//   std::array<SelectorEvent, 64> events;
 //   auto told = selector->select(events, 5ms);   // Result<std::size_t>, nothing is allocated
 //
 // What is decided, for every mechanism alike:
@@ -78,7 +78,7 @@ struct SelectorKey {
 };
 
 // What select() tells: the registration, and the bits of it that are ready, plus flags.
-struct Event {
+struct SelectorEvent {
   SelectorKey key;
   Events mask = 0;
 };
@@ -124,10 +124,10 @@ class Selector {
   // ready to the front of `out`; returns how many, 0 when the wait ended without. What does not fit
   // is told by the next calls, each descriptor in its turn. Allocates nothing. Errors: EINVAL `out`
   // is empty; EBADF the selector is closed; those of the system call, EINTR excepted.
-  Result<std::size_t> select(std::span<Event> out, Timeout timeout = std::nullopt);
+  Result<std::size_t> select(std::span<SelectorEvent> out, Timeout timeout = std::nullopt);
 
   // The same, with room for everything registered: Python's select().
-  Result<std::vector<Event>> select(Timeout timeout = std::nullopt);
+  Result<std::vector<SelectorEvent>> select(Timeout timeout = std::nullopt);
 
   // The key of `fd`. O(1). Errors: ENOENT not registered; EBADF the selector is closed.
   Result<SelectorKey> get_key(int fd) const;
@@ -162,7 +162,7 @@ class Selector {
   }
   Record* find(int fd) noexcept { return const_cast<Record*>(std::as_const(*this).find(fd)); }
   // The event to tell for `fd`: hang-up and error become the directions asked for.
-  static Event event_of(int fd, const Record& record, Events ready) noexcept {
+  static SelectorEvent event_of(int fd, const Record& record, Events ready) noexcept {
     const Events troubles = ready & (event_hang_up | event_error);
     const Events told = troubles ? event_read | event_write : ready;
     return {{fd, record.events, record.data}, (told & record.events) | troubles};
@@ -183,7 +183,7 @@ class Selector {
   virtual void disarm(int fd, Record& record) noexcept = 0;
   // One system call; nullptr waits for ever. EAGAIN: closed descriptors came up instead of events
   // and are out of the way now, so the wait goes on.
-  virtual Result<std::size_t> wait(std::span<Event> out, const std::timespec* timeout) = 0;
+  virtual Result<std::size_t> wait(std::span<SelectorEvent> out, const std::timespec* timeout) = 0;
   virtual void release() noexcept = 0;
 
   int enter(int fd, Events events, std::uint64_t data);

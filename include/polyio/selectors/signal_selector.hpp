@@ -43,7 +43,7 @@ class SignalSelector final : public Selector {
   int arm(int fd, Record& record, Events events) override;
   int rearm(int fd, Record& record, Events events) override;
   void disarm(int fd, Record& record) noexcept override;
-  Result<std::size_t> wait(std::span<Event> out, const std::timespec* timeout) override;
+  Result<std::size_t> wait(std::span<SelectorEvent> out, const std::timespec* timeout) override;
   void release() noexcept override;
 
   int own(int fd) noexcept;
@@ -52,7 +52,7 @@ class SignalSelector final : public Selector {
   void look_at(int fd, Record& record) noexcept;
   void look_at_everything() noexcept;
   int collect(const std::timespec* timeout, std::size_t most) noexcept;
-  Result<std::size_t> tell(std::span<Event> out) noexcept;
+  Result<std::size_t> tell(std::span<SelectorEvent> out) noexcept;
 
   // The fds to look at: look_[begin_...]; Record::mark is the index there + 1, 0 when it isn't in.
   // An entry no longer wanted is -1. Room for twice what is registered, so that waits don't
