@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <polyio/exec/thread_pool.hpp>
-#include <polyio/os/signals.hpp>
 #include <system_error>
 #include <thread>
 
 namespace polyio {
 
-ThreadPool::ThreadPool(ThreadPoolOptions options) : options_(std::move(options)) {
+ThreadPool::ThreadPool(ThreadPoolOptions options)
+    : options_(std::move(options)), threads_(options_.stack_bytes) {
   if (!options_.threads) options_.threads = std::max(1u, std::thread::hardware_concurrency());
 }
 
@@ -18,7 +18,7 @@ ThreadPool::~ThreadPool() {
     ending_ = true;
     changed_.notify_all();
   }
-  for (os::Thread& thread : threads_) thread.join();
+  threads_.join_all();
 }
 
 ThreadPool& ThreadPool::shared() {
@@ -35,17 +35,10 @@ ThreadPool& ThreadPool::immortal(ThreadPoolOptions options) {
 // Under the mutex.
 Result<> ThreadPool::add_thread() {
   try {
-    threads_.reserve(threads_.size() + 1);  // nothing may throw once the thread runs
-    os::Thread thread([this] { serve(); }, options_.stack_bytes);
-    ++started_;
-    if (immortal_) {
-      thread.detach();
-    } else {
-      threads_.push_back(std::move(thread));
-    }
+    threads_.start(options_.name, [this] { serve(); });
   } catch (const std::exception&) {  // no thread, or no memory for one
     // Those that run already will come to it; without any it would wait for ever.
-    if (started_ == 0) return fail(EAGAIN);
+    if (threads_.size() == 0) return fail(EAGAIN);
   }
   return {};
 }
@@ -54,7 +47,7 @@ Result<> ThreadPool::queue(Work& work, Job& waiter, std::shared_ptr<Work> self) 
   const std::lock_guard lock(mutex_);
   POLYIO_ASSERT(work.state_ == Work::State::idle);
   if (waiting_ >= options_.queue) return fail(EAGAIN);
-  if (waiting_ >= idle_ && started_ < options_.threads) {
+  if (waiting_ >= idle_ && threads_.size() < options_.threads) {
     if (auto added = add_thread(); !added) return added;
   }
   work.state_ = Work::State::queued;
@@ -67,7 +60,6 @@ Result<> ThreadPool::queue(Work& work, Job& waiter, std::shared_ptr<Work> self) 
 }
 
 void ThreadPool::serve() {
-  os::name_thread(options_.name.c_str());
   std::unique_lock lock(mutex_);
   for (;;) {
     while (Work* work = line_.pop_front()) {
@@ -143,10 +135,7 @@ Task<Result<>> ThreadPool::run_shared(Io& io, std::shared_ptr<Work> work) {
   }
 }
 
-unsigned ThreadPool::threads() const {
-  const std::lock_guard lock(mutex_);
-  return started_;
-}
+unsigned ThreadPool::threads() const { return static_cast<unsigned>(threads_.size()); }
 
 std::size_t ThreadPool::waiting() const {
   const std::lock_guard lock(mutex_);

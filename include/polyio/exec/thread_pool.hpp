@@ -13,9 +13,8 @@
 #include <polyio/base/result.hpp>
 #include <polyio/coro/task.hpp>
 #include <polyio/io/io.hpp>
-#include <polyio/os/thread.hpp>
+#include <polyio/os/thread_set.hpp>
 #include <string>
-#include <vector>
 
 namespace polyio {
 
@@ -85,8 +84,7 @@ class ThreadPool {
   unsigned idle_ = 0;  // threads that will look into the line when they wake up
   bool ending_ = false;
   bool immortal_ = false;
-  unsigned started_ = 0;
-  std::vector<os::Thread> threads_;
+  os::ThreadSet threads_;
 };
 
 }  // namespace polyio
