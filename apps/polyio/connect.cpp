@@ -1,23 +1,20 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <polyio/os/resolve.hpp>
+#include <polyio/client/connect.hpp>
+#include <polyio/drivers/registry.hpp>
 #include <polyio/os/signals.hpp>
 #include <polyio/os/socket.hpp>
-#include <polyio/selectors/poll_selector.hpp>
 
 #include "commands.hpp"
 #include "conversation.hpp"
-#include "terminal.hpp"
 
 namespace polyio::app {
 namespace {
 
-using namespace std::chrono_literals;
-
 struct Settings {
   std::string target;
-  Nanoseconds timeout = 10s;
+  Nanoseconds timeout = std::chrono::seconds(10);
 };
 
 constexpr auto what_to_give =
@@ -25,28 +22,12 @@ constexpr auto what_to_give =
 
 bool is_unix(const std::string& target) { return target.starts_with("unix:"); }
 
-Result<os::UniqueFd> connect_to(const os::Address& address, Nanoseconds timeout) {
-  auto socket = os::stream_socket(address.family(), os::Blocking::no);
-  if (!socket) return socket;
-  const auto begun = os::start_connect(socket->get(), address);
-  if (!begun) return fail(begun.error());
-  PollSelector selector;
-  const auto key = selector.register_fd(socket->get(), event_write);
-  if (!key) return fail(key.error());
-  const Deadline deadline = deadline_after(monotonic_now(), timeout);
-  for (;;) {
-    const auto ready = selector.select(timeout_until(deadline, monotonic_now()));
-    if (!ready) return fail(ready.error());
-    if (!ready->empty()) break;
-    if (monotonic_now() >= deadline) return fail(ETIMEDOUT);
-  }
-  if (const int error = os::pending_error(socket->get())) return fail(error);
-  (void)os::set_no_delay(socket->get());
-  return socket;
-}
-
-// What the last address tried said, as a sentence that says what to do.
+// What went wrong, as a sentence that says what to do.
 std::string explain(std::error_code error, const Settings& settings) {
+  if (error.category() == os::resolve_category()) {
+    return fmt::format("can't find the host '{}': {}; check its name",
+                       os::parse_host_port(settings.target)->host, error.message());
+  }
   const bool no_file = error == std::errc::no_such_file_or_directory;
   if (error == std::errc::connection_refused || (no_file && is_unix(settings.target))) {
     return fmt::format(
@@ -60,45 +41,34 @@ std::string explain(std::error_code error, const Settings& settings) {
   return fmt::format("can't connect to {}: {}", settings.target, error.message());
 }
 
-// The addresses to try, in that order; or what is wrong.
-std::expected<std::vector<os::Address>, std::string> find_addresses(const std::string& text) {
-  if (is_unix(text)) {
-    const auto address = os::Address::parse(text);
-    if (!address) return std::unexpected(what_to_give);
-    return std::vector{*address};
-  }
-  const auto target = os::parse_host_port(text);
-  if (!target) return std::unexpected(what_to_give);  // checked on the command line
-  const auto addresses = os::resolve(target->host, target->port);
-  if (addresses) return *addresses;
-  return std::unexpected(fmt::format("can't find the host '{}': {}; check its name", target->host,
-                                     addresses.error().message()));
+Task<Result<Stream>> open_connection(Io& io, const Settings& settings) {
+  ConnectOptions options;
+  options.attempt_timeout = settings.timeout;
+  if (!is_unix(settings.target)) co_return co_await connect(io, settings.target, never, options);
+  std::vector<os::Address> addresses(1, *os::Address::parse(settings.target));
+  co_return co_await connect(io, std::move(addresses), never, options);
 }
 
-std::expected<os::UniqueFd, std::string> open_connection(const Settings& settings) {
-  const auto addresses = find_addresses(settings.target);
-  if (!addresses) return std::unexpected(addresses.error());
-  std::error_code error;
-  for (const os::Address& address : *addresses) {
-    auto socket = connect_to(address, settings.timeout);
-    if (socket) return std::move(*socket);
-    error = socket.error();
-  }
-  return std::unexpected(explain(error, settings));
-}
-
-int run_connect(const Settings& settings) {
+int run_connect(const Settings& settings) try {
   os::ignore_sigpipe();
-  // Looked at first: a socket would take the number of one that is closed.
-  PollSelector probe;
-  const bool input_open = probe.register_fd(standard_input, event_read).has_value();
-  const bool output_open = probe.register_fd(standard_output, event_write).has_value();
-  auto socket = open_connection(settings);
-  if (!socket) return give_up(socket.error());
-  if (input_open && output_open && Prompt::possible()) {
-    return talk(std::move(*socket), settings.target);
-  }
-  return relay(std::move(*socket), input_open, output_open);
+  auto driver = make_driver("poll");
+  if (!driver) return give_up(driver.error().message());
+  Io io(std::move(*driver));
+  int code = 1;
+  auto main = [&]() -> Task<> {
+    auto stream = co_await open_connection(io, settings);
+    if (!stream) {
+      give_up(explain(stream.error(), settings));
+    } else {
+      (void)os::set_no_delay(stream->descriptor());
+      const int result = co_await converse(std::move(*stream), settings.target);
+      code = result;
+    }
+  };
+  io.run(main());
+  return code;
+} catch (const std::exception& error) {  // no descriptor or thread is left
+  return give_up(error.what());
 }
 
 }  // namespace
@@ -118,11 +88,9 @@ void add_connect(CLI::App& app, Run& run) {
   add_span(*command, "--timeout", settings->timeout,
            "for the server to answer, at each of its addresses [10s]");
   command->footer(
-      "On a terminal: a prompt with line editing; every line is sent, what the server says "
-      "appears\n"
-      "above the prompt; 'quit' or Ctrl-D leaves. In pipes: all of the input is sent, then the end "
-      "is\n"
-      "told, and what the server says is the output until it closes.\n"
+      "On a terminal: a prompt with line editing; each line is sent, and what the server sends\n"
+      "appears above the prompt; 'quit' or Ctrl-D leaves. In pipes: sends all of the input, then\n"
+      "shuts its side down, and prints what the server sends until it closes.\n"
       "Example:\n"
       "  polyio connect 127.0.0.1:8080\n"
       "  echo hi | polyio connect 127.0.0.1:8080");

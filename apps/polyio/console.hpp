@@ -3,7 +3,8 @@
 #pragma once
 
 #include <functional>
-#include <memory>
+#include <polyio/os/wakeup.hpp>
+#include <thread>
 
 namespace polyio::app {
 
@@ -15,8 +16,10 @@ class Console {
   ~Console();
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  void read();
+  std::function<void()> on_quit_;
+  os::Wakeup end_;
+  std::thread thread_;
 };
 
 }  // namespace polyio::app

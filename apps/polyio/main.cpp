@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <polyio/os/file.hpp>
+#include <algorithm>
 #include <polyio/base/text.hpp>
+#include <polyio/os/file.hpp>
 
 #include "commands.hpp"
 
@@ -18,19 +19,15 @@ int main(int argc, char** argv) {
       "  polyio echo --listen 127.0.0.1:8080 --model epoll --architecture loops\n"
       "  polyio connect 127.0.0.1:8080              talk to it\n"
       "  polyio models                              what works on this machine\n"
-      "'polyio COMMAND --help' tells more.");
+      "'polyio COMMAND --help' explains the command.");
   polyio::app::Run run;
   polyio::app::add_chat(app, run);
   polyio::app::add_echo(app, run);
   polyio::app::add_connect(app, run);
   polyio::app::add_models(app, run);
   app.name("polyio");
-  const auto known = [&](const std::string& name) {
-    const auto commands =
-        app.get_subcommands([&](CLI::App* one) { return one->get_name() == name; });
-    return !commands.empty();
-  };
-  if (argc > 1 && argv[1][0] != '-' && !known(argv[1])) {
+  const auto is_it = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && std::ranges::none_of(app.get_subcommands({}), is_it)) {
     fmt::print(stderr, "polyio: there is no command '{}': see polyio --help\n",
                polyio::escape_for_log(argv[1]));
     return 2;

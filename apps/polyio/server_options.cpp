@@ -42,11 +42,9 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
             unsigned mode = 0;
             const char* const end = text.data() + text.size();
             const auto [stop, error] = std::from_chars(text.data(), end, mode, 8);
-            if (error != std::errc{} || stop != end || mode > 0777) {
-              return std::string("give octal digits, such as 0660");
-            }
-            text = std::to_string(mode);
-            return std::string();
+            const bool octal = error == std::errc{} && stop == end && mode <= 0777;
+            if (octal) text = std::to_string(mode);
+            return std::string(octal ? "" : "give octal digits, such as 0660");
           },
           ""))
       ->type_name("MODE");

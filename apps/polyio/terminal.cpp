@@ -2,14 +2,14 @@
 
 #include <fmt/format.h>
 #include <histedit.h>
-#include <locale.h>
 
 #include <algorithm>
 #include <array>
+#include <clocale>
 #include <cstdlib>
 #include <cwchar>
+#include <polyio/base/text.hpp>
 #include <polyio/os/file.hpp>
-#include <polyio/proto/text.hpp>
 #include <polyio/selectors/poll_selector.hpp>
 
 namespace polyio::app {
@@ -17,25 +17,22 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int standard_input = 0;
-constexpr int standard_output = 1;
 constexpr auto sequence_patience = 100ms;  // between the bytes that one key sends
 constexpr int history_size = 1000;
 wchar_t prompt_text[] = L">>> ";
 constexpr int prompt_width = 4;
 
-// How many bytes the UTF-8 character that begins with `lead` has; 1 for what begins none.
-std::size_t length_of(unsigned char lead) noexcept {
-  if (lead < 0xc2 || lead > 0xf4) return 1;
-  return lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+// Whether `text` is the start of a character or of "\r\n" whose rest is still to come.
+bool unfinished(std::string_view text) noexcept {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const bool alone = lead < 0xc2 || lead > 0xf4;
+  const std::size_t length = alone ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) == 0x80u; };
+  return text == "\r" || (text.size() < length && std::ranges::all_of(text.substr(1), continues));
 }
 
-// `bytes` are the start of a character whose other bytes are still to come.
-bool begins_character(std::string_view bytes) noexcept {
-  for (std::size_t i = 1; i < bytes.size(); ++i) {
-    if ((static_cast<unsigned char>(bytes[i]) & 0xc0u) != 0x80u) return false;
-  }
-  return bytes.size() < length_of(static_cast<unsigned char>(bytes[0]));
+bool printable(char32_t c) noexcept {
+  return c == '\n' || !(is_control(c) || is_line_separator(c) || is_direction_control(c));
 }
 
 void append_escaped(std::string& out, std::string_view bytes) {
@@ -62,26 +59,19 @@ int column_after(int column, const wchar_t* text, const wchar_t* end) noexcept {
 std::string Printable::take(std::string_view bytes) {
   rest_ += bytes;
   std::string out;
-  out.reserve(rest_.size());
-  const std::string_view text = rest_;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const char c = text[at];
-    std::string_view piece = text.substr(at, length_of(static_cast<unsigned char>(c)));
-    if (c == '\r' && at + 1 == text.size()) break;
-    if (begins_character(piece)) break;
-    if (!proto::valid_utf8(piece)) piece = piece.substr(0, 1);
-    const bool line_end = c == '\n' || (c == '\r' && text[at + 1] == '\n');
-    const bool plain = c >= 0x20 && c < 0x7f;
-    at += piece.size();
-    if (line_end && c == '\r') continue;
-    if (line_end || plain || proto::check_text(piece)) {
+  std::string_view text = rest_;
+  while (!text.empty() && !unfinished(text)) {
+    if (text.starts_with("\r\n")) text.remove_prefix(1);
+    const CodePoint c = first_code_point(text);
+    const std::string_view piece = text.substr(0, std::max<std::size_t>(c.length, 1));
+    if (c.length > 0 && printable(c.value)) {
       out += piece;
     } else {
       append_escaped(out, piece);
     }
+    text.remove_prefix(piece.size());
   }
-  rest_.erase(0, at);
+  rest_.erase(0, rest_.size() - text.size());
   return out;
 }
 
@@ -95,8 +85,6 @@ std::string Printable::finish() {
 struct Prompt::State {
   EditLine* edit = nullptr;
   History* history = nullptr;
-  locale_t before = nullptr;  // libedit draws what the thread's locale can encode
-  locale_t utf8 = nullptr;
   std::string keys;  // read, not yet taken by libedit
   bool ended = false;
 
@@ -105,12 +93,9 @@ struct Prompt::State {
     std::array<std::byte, 4096> room;
     const auto count = os::read(standard_input, room);
     if (!count && count.error() == std::errc::resource_unavailable_try_again) return true;
-    if (count.value_or(0) == 0) {
-      ended = true;
-      return false;
-    }
-    keys.append(reinterpret_cast<const char*>(room.data()), *count);
-    return true;
+    ended = count.value_or(0) == 0;
+    if (!ended) keys.append(reinterpret_cast<const char*>(room.data()), *count);
+    return !ended;
   }
 
   // The rest of what a key sends comes at once or never.
@@ -125,29 +110,21 @@ struct Prompt::State {
   static int next_character(EditLine* edit, wchar_t* character) {
     void* data = nullptr;
     ::el_get(edit, EL_CLIENTDATA, &data);
-    return static_cast<State*>(data)->next_character(*character);
-  }
-
-  int next_character(wchar_t& character) {
+    State& s = *static_cast<State*>(data);
     for (;;) {
-      if (keys.empty() && !read_soon()) return 0;
+      if (s.keys.empty() && !s.read_soon()) return 0;
       std::mbstate_t state{};
       // NOLINTNEXTLINE(concurrency-mt-unsafe): it is safe, with a state of one's own
-      const std::size_t length = std::mbrtowc(&character, keys.data(), keys.size(), &state);
+      const std::size_t length = std::mbrtowc(character, s.keys.data(), s.keys.size(), &state);
       if (length == static_cast<std::size_t>(-2)) {
-        if (!read_soon()) keys.clear();
+        if (!s.read_soon()) s.keys.clear();
       } else if (length == static_cast<std::size_t>(-1)) {
-        keys.erase(0, 1);
+        s.keys.erase(0, 1);
       } else {
-        keys.erase(0, std::max<std::size_t>(length, 1));
+        s.keys.erase(0, std::max<std::size_t>(length, 1));
         return 1;
       }
     }
-  }
-
-  bool line_empty() const {
-    const LineInfoW* line = ::el_wline(edit);
-    return line->lastchar == line->buffer;
   }
 
   // Hands libedit one key; true: `line` is finished.
@@ -171,15 +148,15 @@ struct Prompt::State {
 };
 
 bool Prompt::possible() {
-  const char* const kind = std::getenv("TERM");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  const char* const kind = std::getenv("TERM");  // NOLINT(concurrency-mt-unsafe): never set
   return os::is_terminal(standard_input) && os::is_terminal(standard_output) && kind &&
          std::string_view(kind) != "" && std::string_view(kind) != "dumb";
 }
 
 Prompt::Prompt() : state_(std::make_unique<State>()) {
   State& s = *state_;
-  s.utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  if (s.utf8) s.before = ::uselocale(s.utf8);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread looks at the locale
+  std::setlocale(LC_CTYPE, "C.UTF-8");  // libedit draws what the locale can encode
   s.edit = ::el_init("polyio", stdin, stdout, stderr);
   s.history = ::history_init();
   HistEvent event;
@@ -204,10 +181,6 @@ Prompt::~Prompt() {
   ::el_set(s.edit, EL_UNBUFFERED, 0);
   ::el_end(s.edit);
   ::history_end(s.history);
-  if (s.utf8) {
-    ::uselocale(s.before);
-    ::freelocale(s.utf8);
-  }
 }
 
 Prompt::Typed Prompt::read() {
@@ -217,7 +190,8 @@ Prompt::Typed Prompt::read() {
   while (!s.keys.empty() && !typed.ended) {
     constexpr char end_key = 4;  // Ctrl-D
     std::string line;
-    if (s.keys.front() == end_key && s.line_empty()) {
+    const LineInfoW* const typing = ::el_wline(s.edit);
+    if (s.keys.front() == end_key && typing->lastchar == typing->buffer) {
       typed.ended = true;
     } else if (s.edit_one(line)) {
       HistEvent event;
@@ -233,7 +207,7 @@ Prompt::Typed Prompt::read() {
 
 void Prompt::print(std::string_view lines) {
   state_->erase();
-  fmt::print("{}{}", lines, lines.ends_with('\n') ? "" : "\n");
+  fmt::print("{}{}", lines, lines.empty() || lines.ends_with('\n') ? "" : "\n");
   ::el_set(state_->edit, EL_REFRESH);
   std::fflush(stdout);
 }
@@ -242,9 +216,7 @@ void Prompt::redraw() {
   ::el_set(state_->edit, EL_PREP_TERM, 0);
   ::el_set(state_->edit, EL_PREP_TERM, 1);
   ::el_resize(state_->edit);
-  state_->erase();
-  ::el_set(state_->edit, EL_REFRESH);
-  std::fflush(stdout);
+  print({});
 }
 
 }  // namespace polyio::app

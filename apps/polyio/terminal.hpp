@@ -1,6 +1,5 @@
-// Terminal: what a person's terminal is shown of a stranger's bytes, and a prompt to type at
-// meanwhile. The rule: of what a server sends, only printable text, tabs and line ends reach the
-// terminal; the rest is shown as \xNN.
+// Terminal: shows what a server sends on a person's terminal, with a prompt to type at meanwhile.
+// The rule: only printable text, tabs and line ends reach the terminal; the rest is shown as \xNN.
 #pragma once
 
 #include <memory>
@@ -10,8 +9,11 @@
 
 namespace polyio::app {
 
-// Makes a byte stream fit for a terminal. UTF-8 passes; control characters, invalid bytes and what
-// turns the direction of text (proto::check_text) become \xNN; a line may end with "\r\n".
+inline constexpr int standard_input = 0;
+inline constexpr int standard_output = 1;
+
+// Makes a byte stream fit for a terminal. UTF-8 passes; control characters, invalid bytes and
+// direction controls (base/text.hpp) become \xNN; a line may end with "\r\n".
 class Printable {
  public:
   // What can be shown of the stream by now; the start of a character that is not whole yet waits.
