@@ -17,3 +17,4 @@ target_link_libraries(polyio_proto
   PUBLIC polyio
   PRIVATE $<BUILD_INTERFACE:polyio_options> wslay simdjson::simdjson PkgConfig::nettle)
 target_include_directories(polyio_proto SYSTEM PRIVATE $<BUILD_INTERFACE:${LLHTTP_INCLUDE}>)
+target_precompile_headers(polyio_proto REUSE_FROM polyio)
