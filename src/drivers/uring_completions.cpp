@@ -132,6 +132,7 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
 void UringDriver::on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe) {
   if (!(cqe.flags & IORING_CQE_F_MORE)) slot.armed = slot.cancelling = false;
   if (slot.closing) return os::UniqueFd(cqe.res).reset();
+  if (slot.retired && cqe.res == -ECANCELED && accept_what_waits(index)) return;
   if (slot.reader && cqe.res != -ECANCELED) {
     return io().complete(*std::exchange(slot.reader, nullptr), cqe.res);
   }

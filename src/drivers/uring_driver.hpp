@@ -95,6 +95,7 @@ class UringDriver final : public SocketDriver {
   void submit_send(Slot& slot, Op& op) noexcept;
   bool start_receive(Slot& slot, Op& op) noexcept;
   bool start_accept(Slot& slot, Op& op) noexcept;
+  bool accept_what_waits(std::uint32_t index) noexcept;
   void submit_message(Slot& slot, Op& op) noexcept;
   std::int64_t deliver(Slot& slot, Op& op) noexcept;
   bool queue_piece(Slot& slot, const Piece& piece) noexcept;

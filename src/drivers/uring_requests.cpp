@@ -167,6 +167,20 @@ bool UringDriver::start_accept(Slot& slot, Op& op) noexcept {
   return false;
 }
 
+// For a connection on a listener that others share, the kernel wakes one request. If that is
+// cancelled before it accepts, the connection stays queued and wakes nobody else. So while one is
+// queued, another request is made, which accepts at once, and cancelled in case others were
+// quicker. False: none is queued.
+bool UringDriver::accept_what_waits(std::uint32_t index) noexcept {
+  Slot& slot = slots_[index];
+  pollfd listener{slot.fd, POLLIN, 0};
+  if (!slot.one_by_one || ::poll(&listener, 1, 0) != 1) return false;
+  arm(index);
+  slot.cancelling = true;
+  request_cancel(index, Tag::accept);
+  return true;
+}
+
 // Hands the first queued piece to a receive; copies where the caller brought its own room.
 std::int64_t UringDriver::deliver(Slot& slot, Op& op) noexcept {
   const std::uint32_t index = slot.first;

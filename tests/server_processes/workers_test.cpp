@@ -223,6 +223,26 @@ TEST_P(Prefork, ReloadLosesNobody) {
   EXPECT_EQ(running.statistics().workers_crashed, 0u);
 }
 
+// With one client at a time nobody else's connection wakes a worker for one that was passed over.
+TEST_P(Prefork, ReloadServesALonelyClient) {
+  auto chosen = options();
+  chosen.workers = 3;
+  chosen.signals = true;
+  Running running(chosen, who);
+  running.start();
+  for (int reload = 0; reload < 10 && !HasFailure(); ++reload) {
+    EXPECT_TRUE(until([&] { return children_of(running.pid()).size() == 3; }));
+    const auto before = children_of(running.pid());
+    running.signal(SIGHUP);
+    EXPECT_TRUE(until([&] {
+      Peer peer = running.connect();
+      EXPECT_NE(ask(peer), 0);
+      return HasFailure() || std::ranges::all_of(before, gone);
+    }));
+  }
+  EXPECT_EQ(running.statistics().workers_crashed, 0u);
+}
+
 TEST(ServerBackOff, DoublesUpToItsLimitAndBeginsAgain) {
   BackOff back_off;
   std::vector<Nanoseconds> delays;
