@@ -112,6 +112,15 @@ class Peer {
     return text + read_to_end();
   }
   std::string read_to_end() { return read(SIZE_MAX); }
+  // How a connection to `address` that is not served ends: 0 end of file, else an errno value. A
+  // reset may come before this thread is back from connect(2), which tells of it then.
+  static int end_of_one(const os::Address& address) {
+    try {
+      return Peer(address).end_reason();
+    } catch (const std::system_error& error) {
+      return error.code().value();
+    }
+  }
   bool anything_there() {
     char byte = 0;
     return ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
