@@ -21,15 +21,20 @@
 namespace polyio::chat {
 
 struct ChatOptions {
-  std::size_t max_line = 8192;                             // bytes of a message's text
-  Nanoseconds silence = std::chrono::milliseconds(300);    // then a silent client is a line client
-  Nanoseconds request_timeout = std::chrono::seconds(10);  // to finish a request's head
-  Nanoseconds answer_timeout = std::chrono::seconds(60);   // to take the answer
-  Nanoseconds line_timeout = std::chrono::minutes(2);      // to finish a line that has begun
-  Nanoseconds ping_interval = std::chrono::seconds(30);    // of silence; twice that: gone
-  Nanoseconds farewell = std::chrono::seconds(2);  // to take what is left when a client leaves
-  std::vector<std::string>
-      host_names;  // by which browsers may know this server, besides IP addresses
+  // Bytes of a message's text.
+  std::size_t max_line = 8192;
+  // A client that has sent nothing for this long is a line client.
+  Nanoseconds silence = std::chrono::milliseconds(300);
+  // A client's time to finish the head of an HTTP request, to take the answer, to finish a line it
+  // has begun, and to take what is left when it leaves.
+  Nanoseconds request_timeout = std::chrono::seconds(10);
+  Nanoseconds answer_timeout = std::chrono::seconds(60);
+  Nanoseconds line_timeout = std::chrono::minutes(2);
+  Nanoseconds farewell = std::chrono::seconds(2);
+  // A page is pinged after this much silence, and gone after twice as much.
+  Nanoseconds ping_interval = std::chrono::seconds(30);
+  // Names by which browsers may know this server, besides IP addresses and localhost.
+  std::vector<std::string> host_names;
   // Joins, leaves and messages, one line each, fit to print. Thread-safe. May be empty.
   std::function<void(const std::string&)> log;
 };
@@ -38,57 +43,56 @@ class Chat {
  public:
   explicit Chat(ChatOptions options);
 
-  // The Ios that rooms live on; before the first connection.
+  // Makes a room for each Io; before the first connection.
   void open(const std::vector<Io*>& homes);
-  // What `home` knows, for tests and statistics: on that home only, or once its run() has ended.
+  // The room of `home`, for tests and statistics: on that Io only, or once its run() has ended.
   const Room& room(const Io& home) const;
-  // The handler.
+  // The connection handler.
   Task<> serve(Io& io, Stream stream);
 
-  // --- for the sessions; each may be called on any Io ---
   const ChatOptions& options() const noexcept { return options_; }
-  ClientPtr make_client(const Stream& stream, Wire wire);
-  // From now on messages come to the client's outbox. Nobody knows of it yet.
-  void listen(Io& io, const ClientPtr& client);
-  // No more comes to the outbox; what is there is still sent.
-  void forget(Io& io, const ClientPtr& client);
-  // Tells everybody that a listening client is here; leave() that it went, and forgets it.
-  void join(Io& io, const ClientPtr& client);
-  void leave(Io& io, const ClientPtr& client);
-  // `text` has passed check_text and the length limit.
-  void say(Io& io, const ClientPtr& client, std::string_view text);
-  // An empty nickname takes it off. The error is a sentence for the client.
-  std::expected<void, std::string> rename(Io& io, const ClientPtr& client,
-                                          std::string_view nickname);
-  // An answer to the client alone, in its place among the messages.
-  void reply(Io& io, const ClientPtr& client, std::string bytes);
-  // The same, and nothing follows it.
-  void reply_last(Io& io, const ClientPtr& client, std::string bytes);
-  void ask_history(Io& io, const ClientPtr& client, std::size_t count);
-  void ask_who(Io& io, const ClientPtr& client);
 
  private:
-  using Work = std::move_only_function<void(Room&)>;
-  void on_home(Io& io, Work work);
-  template <class Tell>
-  void on_every_home(Io& io, const Tell& tell);
-  void log(const std::string& line) const {
-    if (options_.log) options_.log(line);
-  }
-
+  friend class Member;
   struct Home {
     Io* io;
     Room room;
     bool distributes = false;  // before the loop's next turn
   };
+  // Runs `work` with the room that `io`'s connections belong to, on that room's Io.
+  void on_home(Io& io, std::move_only_function<void(Room&)> work);
+  // Runs `work` with every room, each on its own Io. Copied once per room.
+  template <class Work>
+  void on_every_home(Io& io, const Work& work);
   // After something happened in the room, on its Io: what was said goes out once per turn.
   static void distribute_soon(Home& home);
   static void post_distribution(Home& home);
+  // Replaces the nickname `before` by `after`; empty: none. False: another client has `after`.
+  bool take_nickname(std::string_view before, std::string_view after);
+  void log(const std::string& line) const {
+    if (options_.log) options_.log(line);
+  }
+
   ChatOptions options_;
   std::vector<std::unique_ptr<Home>> homes_;
   std::atomic<std::uint64_t> next_id_{1};
   std::mutex nicknames_mutex_;                 // not on the way of a message
   std::unordered_set<std::string> nicknames_;  // in use, in lower case
 };
+
+template <class Work>
+void Chat::on_every_home(Io& io, const Work& work) {
+  for (auto& home : homes_) {
+    auto task = [work, at = home.get()] {
+      work(at->room);
+      distribute_soon(*at);
+    };
+    if (home->io == &io) {
+      task();
+    } else {
+      home->io->post(std::move(task));
+    }
+  }
+}
 
 }  // namespace polyio::chat

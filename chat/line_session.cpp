@@ -5,6 +5,7 @@
 #include <polyio/proto/sniff.hpp>
 #include <polyio/proto/text.hpp>
 
+#include "member.hpp"
 #include "sessions.hpp"
 
 namespace polyio::chat {
@@ -32,22 +33,16 @@ std::optional<std::string_view> argument_of(std::string_view line, std::string_v
 class LineSession {
  public:
   LineSession(Chat& chat, Stream& stream)
-      : chat_(chat),
-        stream_(stream),
-        client_(chat.make_client(stream, Wire::line)),
-        reader_(chat.options().max_line) {
-    chat_.listen(io(), client_);
+      : member_(chat, stream, Wire::line), stream_(stream), reader_(chat.options().max_line) {
+    member_.listen();
   }
 
-  // For find_protocol and whoever turns out to be right: http_session, or run.
+  // Filled by find_protocol; taken by http_session, or by run.
   FirstBytesPtr& first() noexcept { return first_; }
-  // It is no line client.
-  void forget() { chat_.forget(io(), std::exchange(client_, nullptr)); }
-  // It is one.
-  void join() { chat_.join(io(), client_); }
+  Member& member() noexcept { return member_; }
   // Reads until the client leaves, with a writer beside, both in `group`.
   Task<> run(TaskGroup& group) {
-    bool broken = !group.spawn(write_outbox(stream_, *client_, group));
+    bool broken = !group.spawn(write_outbox(stream_, member_.client(), group));
     bool stays = !broken;
     Task<bool> taking = take_first();
     while (stays) {
@@ -76,7 +71,7 @@ class LineSession {
       (void)co_await io().yield();
       if (!io().draining() && !group.cancelled()) finish();
     }
-    chat_.leave(io(), client_);
+    member_.leave();
     if (broken) group.cancel();
     orderly_ = !group.cancelled();
   }
@@ -102,19 +97,19 @@ class LineSession {
       const std::string_view piece = line.empty() ? rest : line;
       if (!feed(piece)) co_return false;
       rest.remove_prefix(piece.size());
-      if (!client_->outbox.replies_full()) continue;
+      if (!member_.client().outbox.replies_full()) continue;
       if (!chunk.empty()) {
         kept = rest;
         rest = kept;
         chunk = {};
       }
-      const bool taken = co_await wait_for_replies(io(), *client_);
+      const bool taken = co_await wait_for_replies(io(), member_.client());
       if (!taken) co_return false;
     }
     co_return true;
   }
 
-  Deadline line_ends_by() const { return line_began_ + chat_.options().line_timeout; }
+  Deadline line_ends_by() const { return line_began_ + member_.options().line_timeout; }
 
   // False: the client leaves.
   bool feed(std::string_view bytes) {
@@ -132,13 +127,13 @@ class LineSession {
     if (auto line = reader_.finish()) (void)take_line(*line);
   }
 
-  void reply(std::string text) { chat_.reply(io(), client_, std::move(text)); }
+  void reply(std::string text) { member_.reply(std::move(text)); }
   void error(std::string_view text) { reply(fmt::format("-- error: {}\n", text)); }
 
   bool take_line(const Result<std::string_view>& line) {
     const bool first = std::exchange(first_line_, false);
     if (!line) {
-      error(fmt::format("line too long: at most {} bytes", chat_.options().max_line));
+      error(fmt::format("line too long: at most {} bytes", member_.options().max_line));
       return true;
     }
     // A browser that opened a connection ahead of time, or a page that makes it speak this
@@ -149,24 +144,24 @@ class LineSession {
       error(fmt::format("{}: nobody got this line", valid.error().message()));
       return true;
     }
-    if (!command(*line)) chat_.say(io(), client_, *line);
+    if (!command(*line)) member_.say(*line);
     return true;
   }
 
   bool command(std::string_view line) {
     if (!line.starts_with('/')) return false;
     if (const auto name = argument_of(line, "/nick")) {
-      const auto renamed = chat_.rename(io(), client_, *name);
+      const auto renamed = member_.rename(*name);
       if (!renamed) {
         error(renamed.error());
       } else {
-        reply(fmt::format("-- you are {} now\n", client_->name()));
+        reply(fmt::format("-- you are {} now\n", member_.client().name()));
       }
       return true;
     }
     if (const auto count = argument_of(line, "/history")) return history(*count);
     if (line == "/who") {
-      chat_.ask_who(io(), client_);
+      member_.ask_who();
       return true;
     }
     if (line == "/help") {
@@ -185,13 +180,12 @@ class LineSession {
       }
       count = count * 10 + static_cast<std::size_t>(digit - '0');
     }
-    chat_.ask_history(io(), client_, argument.empty() ? Room::history_limit : count);
+    member_.ask_history(argument.empty() ? Room::history_limit : count);
     return true;
   }
 
-  Chat& chat_;
+  Member member_;
   Stream& stream_;
-  ClientPtr client_;
   FirstBytesPtr first_ = std::make_unique<FirstBytes>();
   proto::LineReader reader_;
   bool first_line_ = true;
@@ -207,13 +201,13 @@ Task<> serve_connection(Chat& chat, Stream stream) {
   LineSession session(chat, stream);
   const proto::Protocol protocol = co_await find_protocol(chat, stream, *session.first());
   if (protocol != proto::Protocol::line) {
-    session.forget();
+    session.member().forget();
     if (protocol == proto::Protocol::http) {
       co_await http_session(chat, stream.io(), stream, std::move(session.first()));
     }
     co_return;
   }
-  session.join();
+  session.member().join();
   auto both = [&session](TaskGroup& group) { return session.run(group); };
   co_await with_task_group(stream.io(), both);
   if (session.orderly()) co_await say_farewell(chat, stream.io(), stream);

@@ -5,6 +5,7 @@
 #include <polyio/proto/websocket.hpp>
 
 #include "frames.hpp"
+#include "member.hpp"
 #include "sessions.hpp"
 
 namespace polyio::chat {
@@ -16,12 +17,10 @@ constexpr std::size_t json_overhead = 6;
 // One page's connection: what it asks for, one frame at a time.
 class PageTalk {
  public:
-  PageTalk(Chat& chat, Io& io, ClientPtr client)
-      : chat_(chat),
-        io_(io),
-        client_(std::move(client)),
+  explicit PageTalk(Member& member)
+      : member_(member),
         reader_(proto::WebSocketReader::Role::server,
-                chat.options().max_line * json_overhead + 256) {}
+                member.options().max_line * json_overhead + 256) {}
 
   // Takes bytes; false: the conversation is over, the close frame is in the outbox.
   bool feed(std::span<const std::byte> bytes) {
@@ -34,9 +33,9 @@ class PageTalk {
   }
   // Whether a frame arrived since the last call.
   bool heard() noexcept { return std::exchange(heard_, false); }
-  void reply(std::string frame) { chat_.reply(io_, client_, std::move(frame)); }
+  void reply(std::string frame) { member_.reply(std::move(frame)); }
   // After a close frame no other may follow (RFC 6455, 5.5.1).
-  void end(std::string close_frame) { chat_.reply_last(io_, client_, std::move(close_frame)); }
+  void end(std::string close_frame) { member_.reply_last(std::move(close_frame)); }
 
  private:
   using Kind = proto::WebSocketEvent::Kind;
@@ -44,7 +43,7 @@ class PageTalk {
   void take(const proto::WebSocketEvent& event) {
     switch (event.kind) {
       case Kind::message: return request(event.payload);
-      case Kind::ping: return client_->outbox.push_pong(proto::encode_pong(event.payload));
+      case Kind::ping: return member_.client().outbox.push_pong(proto::encode_pong(event.payload));
       case Kind::pong: return;
       case Kind::close: return end(proto::encode_close(event.code));
       case Kind::error: return end(proto::encode_close(event.code, event.payload));
@@ -56,7 +55,7 @@ class PageTalk {
     switch (command.kind) {
       case Command::Kind::say: return say(command.text);
       case Command::Kind::nick:
-        if (auto renamed = chat_.rename(io_, client_, command.text); !renamed) {
+        if (auto renamed = member_.rename(command.text); !renamed) {
           reply(error_frame(renamed.error()));
         }
         return;
@@ -66,30 +65,27 @@ class PageTalk {
   }
 
   void say(std::string_view text) {
-    if (text.size() > chat_.options().max_line) {
-      return reply(
-          error_frame(fmt::format("message too long: at most {} bytes", chat_.options().max_line)));
+    if (text.size() > member_.options().max_line) {
+      return reply(error_frame(
+          fmt::format("message too long: at most {} bytes", member_.options().max_line)));
     }
     if (auto valid = proto::check_text(text); !valid) {
       return reply(error_frame(valid.error().message() + ": nobody got this message"));
     }
-    chat_.say(io_, client_, text);
+    member_.say(text);
   }
 
-  Chat& chat_;
-  Io& io_;
-  ClientPtr client_;
+  Member& member_;
   proto::WebSocketReader reader_;
   bool heard_ = true;
 };
 
 // Reads until the page leaves. True: in an orderly way.
-Task<bool> read_frames(Io& io, Stream& stream, const ClientPtr& client, PageTalk& talk,
-                       std::string rest) {
+Task<bool> read_frames(Io& io, Stream& stream, Client& client, PageTalk& talk, std::string rest) {
   if (!rest.empty() && !talk.feed(std::as_bytes(std::span(rest)))) co_return true;
   for (;;) {
-    if (client->outbox.replies_full()) {
-      const bool taken = co_await wait_for_replies(io, *client);
+    if (client.outbox.replies_full()) {
+      const bool taken = co_await wait_for_replies(io, client);
       if (!taken) co_return false;
     }
     auto chunk = co_await stream.receive();
@@ -133,21 +129,22 @@ Task<> keep_alive(Chat& chat, Io& io, PageTalk& talk, TaskGroup& group, Pinging&
 }  // namespace
 
 Task<> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest) {
-  const ClientPtr client = chat.make_client(stream, Wire::websocket);
-  PageTalk talk(chat, io, client);
-  talk.reply(hello_frame(client->id, client->name(), chat.options().max_line));
-  chat.join(io, client);
-  chat.listen(io, client);
+  Member member(chat, stream, Wire::websocket);
+  Client& client = member.client();
+  PageTalk talk(member);
+  talk.reply(hello_frame(client.id, client.name(), chat.options().max_line));
+  member.join();
+  member.listen();
   Pinging pinging;
   auto all = [&](TaskGroup& group) -> Task<> {
-    auto writer = group.spawn(write_outbox(stream, *client, group));
+    auto writer = group.spawn(write_outbox(stream, client, group));
     auto pinger = group.spawn(keep_alive(chat, io, talk, group, pinging));
     bool orderly = false;
     if (writer && pinger) {
       const bool finished = co_await read_frames(io, stream, client, talk, std::move(rest));
       orderly = finished;
     }
-    chat.leave(io, client);
+    member.leave();
     pinging.stop();
     if (!orderly) group.cancel();
   };

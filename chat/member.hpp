@@ -1,0 +1,50 @@
+// Member: one client of the chat as its session sees it: what the session can do there, in one
+// object that knows the chat, the client and its Io. Used by the session's tasks only; the chat
+// outlives it.
+#pragma once
+
+#include <polyio/io/stream.hpp>
+
+#include "chat.hpp"
+
+namespace polyio::chat {
+
+class Member {
+ public:
+  // The client at the other end of `stream`. No messages come to it and no others see it yet.
+  Member(Chat& chat, const Stream& stream, Wire wire);
+
+  Client& client() const noexcept { return *client_; }
+  const ChatOptions& options() const noexcept { return chat_.options(); }
+
+  // From now on messages come to the client's outbox.
+  void listen();
+  // Announces a listening client to everybody.
+  void join();
+  // Announces that it went. No more comes to the outbox; what is there is still sent.
+  void leave();
+  // Ends listening without a word, for a client that did not join. Nothing may be called after it.
+  void forget();
+
+  // `text` has passed check_text and the length limit.
+  void say(std::string_view text);
+  // An empty nickname takes it off. The error is a sentence for the client.
+  std::expected<void, std::string> rename(std::string_view nickname);
+
+  // An answer to the client alone, in its place among the messages.
+  void reply(std::string bytes);
+  // The same, and nothing follows it.
+  void reply_last(std::string bytes);
+  // The last `count` lines, and who is here, as a reply.
+  void ask_history(std::size_t count);
+  void ask_who();
+
+ private:
+  void remove(ClientPtr client);
+
+  Chat& chat_;
+  Io& io_;
+  ClientPtr client_;
+};
+
+}  // namespace polyio::chat
