@@ -10,6 +10,7 @@
 
 #include "crash_kernel.hpp"
 #include "forms.hpp"
+#include "support/part.hpp"
 
 namespace polyio::ipc::test {
 namespace {
@@ -324,10 +325,15 @@ TEST_F(KillTest, AtRandomInACrowd) {
 class DeepKillTest : public KillTest {};
 
 TEST_F(DeepKillTest, TwelveThousandAtRandom) {
+  const test::Part part = test::part();
+  long kills = 0;
   for (std::uint64_t seed = 100; seed < 130 && !HasFailure(); ++seed) {
+    if (!part.has(seed)) continue;
     kill_at_random(seed, 400, kills_);
+    kills += 400;
   }
-  EXPECT_EQ(kills_, 12'000);
+  EXPECT_EQ(kills_, kills);
+  EXPECT_TRUE(part.of > 1 || kills == 12'000);
 }
 
 }  // namespace

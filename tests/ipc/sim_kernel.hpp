@@ -71,6 +71,12 @@ inline std::uint64_t number_of_seeds(std::uint64_t usual) {
   return text ? std::strtoull(text, nullptr, 10) : usual;
 }
 
+// POLYIO_FIRST_SEED from the environment, else 0.
+inline std::uint64_t first_seed() {
+  const char* const text = std::getenv("POLYIO_FIRST_SEED");
+  return text ? std::strtoull(text, nullptr, 10) : 0;
+}
+
 // Runs `scenario(sim)`, which makes the processes and gives back the check that is made afterwards,
 // on `seeds` seeds without kills and slices, and on each of the first `deaths` of them again and
 // again, with a kill at every step.
@@ -88,10 +94,11 @@ void explore(Scenario scenario, std::uint64_t seeds, std::uint64_t deaths) {
     }
     return sim.steps();
   };
-  for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+  const std::uint64_t first = first_seed();
+  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
     const std::uint64_t steps = run({.seed = seed, .slices = false});
     if (testing::Test::HasFailure()) return;
-    if (seed >= deaths) continue;
+    if (seed >= first + deaths) continue;
     // Slices change nothing before the kill but where time passes: a few steps more for those.
     for (std::uint64_t at = 1; at <= steps + 8; ++at) {
       run({.seed = seed, .kill_at = at});

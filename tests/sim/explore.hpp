@@ -4,7 +4,7 @@
 // by require(), by any exception or by gtest's EXPECT_. The rule: nothing but the seed may
 // influence a run.
 //   POLYIO_SEED=1234   runs that seed alone, with the trace on stderr
-//   POLYIO_SEEDS=1000  overrides how many seeds are run
+//   POLYIO_SEEDS=1000  overrides how many seeds are run, POLYIO_FIRST_SEED=5000 from where on
 #pragma once
 
 #include <fmt/format.h>
@@ -223,6 +223,7 @@ inline void explore(std::string_view name, const Scenario& scenario, std::uint64
     count = 1;
   } else {
     count = number_from_env("POLYIO_SEEDS").value_or(count);
+    first = number_from_env("POLYIO_FIRST_SEED").value_or(first);
   }
   detail::DeathWatch death;
   detail::Progress progress(name, count);

@@ -16,6 +16,8 @@
 #include <set>
 #include <thread>
 
+#include "support/part.hpp"
+
 #if POLYIO_ASAN
 #include <sanitizer/lsan_interface.h>
 #endif
@@ -152,6 +154,7 @@ Report finish(const Child& child, int status) {
 std::vector<Fault> faults_of(const std::vector<unsigned>& counted, const Reach& reach,
                              const Scenario& scenario, std::size_t& sites) {
   std::vector<Fault> all;
+  const test::Part part = test::part();
   for (std::size_t line = 0; line < counted.size(); ++line) {
     const bool memory = lines()[line].name == "_Znwm";
     const unsigned most = memory ? reach.allocations : reach.calls;
@@ -178,6 +181,7 @@ std::vector<Fault> faults_of(const std::vector<unsigned>& counted, const Reach& 
         // To a descriptor that was closed unseen no signal is sent, so nobody asks for one.
         const bool closed = error == EBADF && lines()[line].name == "fcntl";
         if ((no_socket || closed) && scenario.model == "sigio") continue;
+        if (!part.has(line + number + static_cast<unsigned>(error))) continue;
         all.push_back({line, number, error});
       }
     }
