@@ -11,22 +11,33 @@ die() {
   exit 1
 }
 
-# Reads a build's output: keeps all of it in the file $1 and shows only how far it is.
+# Reads a command's output: keeps all of it in the file $1 and shows only how far it is, by ninja's
+# [STEP/STEPS] or else by the time: after 2 seconds, then on a terminal every second, else every 15.
 follow() {
-  local log=$1 what=$2 line last=$SECONDS step=
+  local log=$1 what=$2 line start=$SECONDS next=$((SECONDS + 2)) step='' every=15 status
+  if [[ -t 2 ]]; then every=1; fi
   : >"$log"
-  while IFS= read -r line; do
-    printf '%s\n' "$line" >>"$log"
-    [[ $line =~ ^\[([0-9]+/[0-9]+)\] ]] || continue
-    step=${BASH_REMATCH[1]}
+  while true; do
+    status=0
+    IFS= read -r -t 1 line || status=$?
+    if ((status == 0)); then
+      printf '%s\n' "$line" >>"$log"
+      if [[ $line =~ ^\[\ *([0-9]+/[0-9]+)\] ]]; then step=${BASH_REMATCH[1]}; fi
+    elif ((status <= 128)); then  # the end, not the time limit
+      printf '%s' "$line" >>"$log"
+      break
+    else  # the time limit; what there is of a line
+      printf '%s' "$line" >>"$log"
+    fi
+    if ((SECONDS < next)); then continue; fi
+    next=$((SECONDS + every))
     if [[ -t 2 ]]; then
-      printf '\r\033[Kpolyio: %s %s' "$what" "$step" >&2
-    elif ((SECONDS - last >= 15)); then
-      last=$SECONDS
-      say "$what $step"
+      printf '\r\033[Kpolyio: %s %s' "$what" "${step:-$((SECONDS - start)) s}" >&2
+    else
+      say "$what ${step:-$((SECONDS - start)) s}"
     fi
   done
-  if [[ -t 2 && -n $step ]]; then printf '\r\033[K' >&2; fi
+  if [[ -t 2 ]]; then printf '\r\033[K' >&2; fi
 }
 
 # quietly WHAT LOG COMMAND...: runs it away from our stdin; shows its output only when it fails.
@@ -80,33 +91,62 @@ unlock_build() {
   BUILD_LOCK=
 }
 
-# Counts of everything that was checked, and the line that closes ./test and .ci/run.
+# Counts of everything that was checked, and what closes ./test and .ci/run: a table of the stages
+# and the line with the counts.
 PASSED=0
 FAILED=0
+STAGES=()
 count() {
   PASSED=$((PASSED + $1))
   FAILED=$((FAILED + $2))
 }
 finish() {
+  local row name seconds passed failed state
+  if ((${#STAGES[@]})); then printf '\n%-48s %8s %7s %7s\n' stage seconds passed failed; fi
+  for row in "${STAGES[@]}"; do
+    IFS=$'\t' read -r name seconds passed failed state <<<"$row"
+    printf '%-48s %8s %7d %7d%s\n' "$name" "$seconds" "$passed" "$failed" "$state"
+  done
   printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
   ((FAILED == 0 && PASSED > 0))
 }
 
 # stage NAME COMMAND...: runs it, prints what it took. The answer is the command's.
 stage() {
-  local name=$1 start=${EPOCHREALTIME/[.,]/} end status=0
+  local name=$1 start=${EPOCHREALTIME/[.,]/} passed=$PASSED failed=$FAILED seconds state='' status=0
   shift
   printf '== %s\n' "$name"
   "$@" || status=$?
-  end=${EPOCHREALTIME/[.,]/}
-  printf '== %s: %s, %d.%d s\n' "$name" "$( ((status)) && echo FAILED || echo ok)" \
-    $(((end - start) / 1000000)) $(((end - start) / 100000 % 10))
+  seconds=$(((${EPOCHREALTIME/[.,]/} - start) / 100000))
+  seconds=$((seconds / 10)).$((seconds % 10))
+  if ((status)); then state=' FAILED'; fi
+  printf '== %s: %s, %s s\n' "$name" "$([[ $state ]] && echo FAILED || echo ok)" "$seconds"
+  STAGES+=("$name"$'\t'"$seconds"$'\t'"$((PASSED - passed))"$'\t'"$((FAILED - failed))"$'\t'"$state")
   return "$status"
 }
 
 # check NAME COMMAND...: a stage that counts as one test.
-check() {
-  if stage "$@"; then count 1 0; else count 0 1; fi
+check() { stage "$1" as_one_test "${@:2}" || true; }
+as_one_test() {
+  if "$@"; then
+    count 1 0
+  else
+    count 0 1
+    return 1
+  fi
+}
+
+# part_of_commit PARTS: the part of what is sampled that this commit takes, 0 to PARTS - 1, from its
+# hash. Without a commit, as in an archive, it is part 0.
+part_of_commit() {
+  local commit
+  if [[ $(git -C "$POLYIO_ROOT" rev-parse --show-toplevel 2>/dev/null) == "$POLYIO_ROOT" ]] &&
+    commit=$(git -C "$POLYIO_ROOT" rev-parse --verify --quiet HEAD); then
+    echo $((16#${commit:0:12} % $1))
+  else
+    say "this is no git clone: of what is sampled, part 0 is taken"
+    echo 0
+  fi
 }
 
 # run_ctest PRESET NAME [ctest arguments]: runs tests and counts every case in them.
