@@ -3,6 +3,7 @@
 The program is the one that the environment variable POLYIO names. Nothing here sleeps to let
 something happen: every wait looks for a condition, and fails after DEADLINE seconds.
 """
+import concurrent.futures
 import fcntl
 import json
 import os
@@ -93,6 +94,20 @@ def receive_exactly(sock, count):
     return b"".join(chunks)
 
 
+def listening_ports():
+    """TCP's. The kernel lists the sockets that listen first: the others need not be read."""
+    ports = set()
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(path, encoding="ascii") as file:
+            next(file)  # the heading
+            for line in file:
+                _, address, _, state, _ = line.split(None, 4)
+                if state != "0A":
+                    break
+                ports.add(int(address.rpartition(":")[2], 16))
+    return ports
+
+
 class Server:
     """A polyio server on a free port. As a context it is stopped at the end and must end with 0."""
 
@@ -166,11 +181,7 @@ class Server:
 
     def listens(self):
         if self.host != "unix":  # without a connection, which would be one more that is served
-            with open("/proc/net/tcp", encoding="ascii") as tcp, \
-                    open("/proc/net/tcp6", encoding="ascii") as tcp6:
-                sockets = [line.split() for line in tcp.readlines()[1:] + tcp6.readlines()[1:]]
-            return any(each[3] == "0A" and each[1].endswith(f":{self.port:04X}")
-                       for each in sockets)
+            return self.port in listening_ports()
         try:
             self.connect().close()
         except OSError:
@@ -341,13 +352,18 @@ class LineClient:
 class TestCase(unittest.TestCase):
     maxDiff = 2000
 
+    def on_all(self, check, all_options):
+        """Calls `check(options)` for each, four at a time: most of a check is waiting."""
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            checks = [(options, pool.submit(check, options)) for options in all_options]
+            for options, result in checks:
+                with self.subTest(options=options):
+                    result.result()
+
     def on_every_position(self, check, architectures=None):
         """Calls `check(options)` for every model and architecture that works here."""
-        for model, architecture in positions():
-            if architectures and architecture not in architectures:
-                continue
-            with self.subTest(model=model, architecture=architecture):
-                check(options_of(model, architecture))
+        self.on_all(check, [options_of(model, architecture) for model, architecture in positions()
+                            if not architectures or architecture in architectures])
 
 
 def main():

@@ -48,19 +48,21 @@ class Netcat:
 
 
 class EveryPosition(TestCase):
-    def on_a_chat(self, check):
-        def run_one(options):
+    def test_all(self):
+        """All that follows, in this order, with one server for each position."""
+        checks = (self.nc, self.lines, self.silent_client, self.order, self.reset_storm,
+                  self.slow_reader, self.stop)
+
+        def on_one(options):
             with Server("chat", *options) as server:
-                check(server)
-        self.on_every_position(run_one, TOGETHER)
+                for check in checks:
+                    check(server)
+        self.on_every_position(on_one, TOGETHER)
 
     def everybody_gets(self, clients, *lines):
         for client in clients:
             for line in lines:
                 self.assertEqual(client.read_line(), line)
-
-    def test_nc(self):
-        self.on_a_chat(self.nc)
 
     def nc(self, server):
         first = Netcat(server, b"hello\n")
@@ -82,9 +84,6 @@ class EveryPosition(TestCase):
                       f"[{first.name}] hello", f"[{second.name}] Grüße, 世界", f"[{first.name}] "):
             self.assertRegex(server.log(), LOGGED + quoted(event) + "$")
 
-    def test_lines(self):
-        self.on_a_chat(self.lines)
-
     def lines(self, server):
         with LineClient(server) as a, LineClient(server) as b, LineClient(server) as c:
             everybody = (a, b, c)
@@ -104,9 +103,6 @@ class EveryPosition(TestCase):
             a.send(b"alone\n")
             self.everybody_gets((a,), a.said(b"alone"))
 
-    def test_silent_client(self):
-        self.on_a_chat(self.silent_client)
-
     def silent_client(self, server):
         """Without a word it is a line client after 300 ms; a browser that comes late is not."""
         with LineClient(server) as a, LineClient(server, ready=False) as silent, \
@@ -119,9 +115,6 @@ class EveryPosition(TestCase):
             self.assertEqual(browser.read_line(), b"")
             silent.send(b"awake\n")  # the next thing that anybody hears
             self.everybody_gets((a, silent), silent.said(b"awake"))
-
-    def test_order(self):
-        self.on_a_chat(self.order)
 
     def order(self, server):
         """20 senders, 50 lines each: everyone gets all of them, each sender's in their order."""
@@ -141,9 +134,6 @@ class EveryPosition(TestCase):
             for sender in senders:
                 self.assertEqual(heard[client][sender.name], list(range(50)))
             client.close()
-
-    def test_reset_storm(self):
-        self.on_a_chat(self.reset_storm)
 
     def reset_storm(self, server):
         """200 clients reset while others talk: nobody else notices, nothing is left over."""
@@ -177,9 +167,6 @@ class EveryPosition(TestCase):
             client.send(b"/who\n")
         return count
 
-    def test_slow_reader(self):
-        self.on_a_chat(self.slow_reader)
-
     def slow_reader(self, server):
         """Who does not read misses messages and is told how many; the sender never waits."""
         text = b"%06d " + b"x" * 8000
@@ -203,9 +190,6 @@ class EveryPosition(TestCase):
             a.send(b"all again\n")
             self.assertEqual(slow.read_line(), a.said(b"all again"))
             self.assertEqual(a.read_line(), a.said(b"all again"))
-
-    def test_stop(self):
-        self.on_a_chat(self.stop)
 
     def stop(self, server):
         """What was said before is heard; then all connections end."""

@@ -1,8 +1,7 @@
 """The chat's other two protocols on the same port: HTTP and WebSocket."""
 import json
 
-from harness import (TOGETHER, LineClient, Server, TestCase, main, options_of, positions,
-                     receive_all)
+from harness import TOGETHER, LineClient, Server, TestCase, main, options_of, receive_all
 from websocket import BINARY, PING, PONG, TEXT, WebSocket, http
 
 POSITION = options_of("epoll", "loops")
@@ -216,23 +215,21 @@ class Conversation(Web):
 class EveryPosition(TestCase):
     def test_stop(self):
         """A page and a line client talk; when the server stops the page is told so."""
-        for model, architecture in positions():
-            if architecture not in TOGETHER:
-                continue
-            with self.subTest(model=model, architecture=architecture), \
-                    Server("chat", *options_of(model, architecture)) as server, \
-                    LineClient(server) as a, WebSocket(server) as page:
-                page.next_of("who")
-                page.send(type="say", text="hi")
-                self.assertEqual(a.read_line(), a.said(b"hi", page.name))
-                a.send(b"hello\n")
-                self.assertEqual(a.read_line(), a.said(b"hello"))
-                self.assertEqual([page.next_of("message")["text"] for _ in range(2)],
-                                 ["hi", "hello"])
-                server.signal()
-                self.assertEqual(page.closed(), 1001)
-                self.assertEqual(a.read_line(), b"")
-                self.assertEqual(server.wait(), 0)
+        self.on_every_position(self.stops, TOGETHER)
+
+    def stops(self, options):
+        with Server("chat", *options) as server, LineClient(server) as a, \
+                WebSocket(server) as page:
+            page.next_of("who")
+            page.send(type="say", text="hi")
+            self.assertEqual(a.read_line(), a.said(b"hi", page.name))
+            a.send(b"hello\n")
+            self.assertEqual(a.read_line(), a.said(b"hello"))
+            self.assertEqual([page.next_of("message")["text"] for _ in range(2)], ["hi", "hello"])
+            server.signal()
+            self.assertEqual(page.closed(), 1001)
+            self.assertEqual(a.read_line(), b"")
+            self.assertEqual(server.wait(), 0)
 
 
 if __name__ == "__main__":

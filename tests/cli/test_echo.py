@@ -135,6 +135,8 @@ class EveryPosition(TestCase):
     def is_cut(self, options):
         with Server("echo", *options, "--drain-timeout", "10min") as server:
             with server.connect() as deaf:
+                deaf.sendall(b"x")  # served: it is not only the kernel that has taken it
+                self.assertEqual(deaf.recv(1), b"X")
                 deaf.settimeout(0.2)
                 with self.assertRaises(TimeoutError):
                     while True:
@@ -161,10 +163,11 @@ class ReadyLine(TestCase):
                 self.assertEqual(client.recv(9), b"SIX")
 
     def test_a_models_first_architecture(self):
-        for model, architecture in reversed(positions()):
+        works = positions()
+        for model in dict(works):
             with Server("echo", "--model", model) as server:
                 self.assertEqual(server.model, model)
-                if architecture == "loop":
+                if (model, "loop") in works:
                     self.assertEqual(server.architecture, "loop")
 
 

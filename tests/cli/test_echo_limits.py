@@ -35,29 +35,31 @@ def answered(clients, seconds):
 
 class Limits(TestCase):
     def test_max_connections(self):
-        for options in one_per_model():
-            with self.subTest(options=options), \
-                    Server("echo", *options, "--max-connections", "2") as server:
-                first, second, third = (server.connect() for _ in range(3))
-                for client in (first, second, third):
-                    client.sendall(b"x")
-                self.assertEqual((first.recv(9), second.recv(9)), (b"X", b"X"))
-                self.assertFalse(select.select([third], [], [], 0.2)[0], "a third one was served")
-                second.close()
-                self.assertEqual(third.recv(9), b"X")
-                first.close()
-                third.close()
+        self.on_all(self.two_at_most, one_per_model())
+
+    def two_at_most(self, options):
+        with Server("echo", *options, "--max-connections", "2") as server:
+            first, second, third = (server.connect() for _ in range(3))
+            for client in (first, second, third):
+                client.sendall(b"x")
+            self.assertEqual((first.recv(9), second.recv(9)), (b"X", b"X"))
+            self.assertFalse(select.select([third], [], [], 0.2)[0], "a third one was served")
+            second.close()
+            self.assertEqual(third.recv(9), b"X")
+            first.close()
+            third.close()
 
     def test_idle_timeout(self):
-        for options in one_per_model():
-            with self.subTest(options=options), \
-                    Server("echo", *options, "--idle-timeout", "300ms") as server:
-                with server.connect() as client:
-                    client.sendall(b"x")
-                    self.assertEqual(client.recv(9), b"X")
-                    start = time.monotonic()
-                    self.assertEqual(client.recv(9), b"")
-                    self.assertGreater(time.monotonic() - start, 0.25)
+        self.on_all(self.idle_ends, one_per_model())
+
+    def idle_ends(self, options):
+        with Server("echo", *options, "--idle-timeout", "300ms") as server:
+            with server.connect() as client:
+                client.sendall(b"x")
+                self.assertEqual(client.recv(9), b"X")
+                start = time.monotonic()
+                self.assertEqual(client.recv(9), b"")
+                self.assertGreater(time.monotonic() - start, 0.25)
 
     def test_spin(self):
         """It answers, and a loop that has nothing to do sleeps all the same."""
