@@ -23,7 +23,7 @@ SelectSelector::SelectSelector() noexcept : Selector("select", Trigger::level) {
 }
 
 int SelectSelector::arm(int fd, Record& record, Events events) {
-  if (fd >= FD_SETSIZE) return EOVERFLOW;
+  if (fd > max_descriptor()) return EOVERFLOW;
   return rearm(fd, record, events);
 }
 

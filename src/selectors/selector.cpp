@@ -19,16 +19,25 @@ bool valid(Events events) noexcept { return events != 0 && (events & ~directions
 Result<SelectorKey> Selector::register_fd(int fd, Events events, std::uint64_t data) {
   if (closed_) return fail(EBADF);
   if (!valid(events)) return fail(EINVAL);
+  return enter(fd, events, data, false);
+}
+
+Result<SelectorKey> Selector::register_shared(int fd, std::uint64_t data) {
+  if (closed_) return fail(EBADF);
+  return enter(fd, event_read, data, true);
+}
+
+Result<SelectorKey> Selector::enter(int fd, Events events, std::uint64_t data, bool shared) {
   if (find(fd)) return fail(EEXIST);
   try {
-    if (int error = enter(fd, events, data)) return fail(error);
+    if (int error = put_in(fd, events, data, shared)) return fail(error);
   } catch (const std::bad_alloc&) {
     return fail(ENOMEM);
   }
   return SelectorKey{fd, events, data};
 }
 
-int Selector::enter(int fd, Events events, std::uint64_t data) {
+int Selector::put_in(int fd, Events events, std::uint64_t data, bool shared) {
   if (fd < 0) return EBADF;
   const auto index = static_cast<std::size_t>(fd);
   if (index >= table_.size()) {
@@ -37,7 +46,7 @@ int Selector::enter(int fd, Events events, std::uint64_t data) {
     table_.resize(index + 1);
   }
   Record& record = table_[index];
-  if (int error = arm(fd, record, events)) return error;
+  if (int error = shared ? arm_shared(fd, record) : arm(fd, record, events)) return error;
   record.events = events;
   record.data = data;
   ++size_;

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -68,12 +69,28 @@ SignalSelector::SignalSelector()
                           "SignalSelector: every real-time signal is in use");
 }
 
-int SignalSelector::arm(int fd, Record& record, Events) {
-  if (look_.capacity() < 2 * (size() + 1)) {
-    const std::size_t room = std::max<std::size_t>(64, 4 * (size() + 1));
-    polled_.reserve(room);
-    look_.reserve(room);
+void SignalSelector::make_room() {
+  if (look_.capacity() >= 2 * (size() + 1)) return;
+  const std::size_t room = std::max<std::size_t>(64, 4 * (size() + 1));
+  polled_.reserve(room);
+  look_.reserve(room);
+}
+
+int SignalSelector::arm_shared(int fd, Record&) {
+  if (::fcntl(fd, F_GETFD) < 0) return EBADF;
+  make_room();
+  if (!signals_) {
+    const sigset_t set = set_of(signal_);
+    signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signals_) return errno;
+    shared_.push_back({signals_.get(), POLLIN, 0});
   }
+  shared_.push_back({fd, POLLIN, 0});
+  return 0;
+}
+
+int SignalSelector::arm(int fd, Record& record, Events) {
+  make_room();
   enter_thread();
   if (int error = own(fd)) return error;
   look_at(fd, record);
@@ -90,7 +107,11 @@ int SignalSelector::rearm(int fd, Record& record, Events) {
 void SignalSelector::disarm(int fd, Record& record) noexcept {
   if (record.mark != 0) look_[record.mark - 1] = -1;
   record.mark = 0;
-  disown(fd);
+  const auto shared = std::ranges::find_if(
+      shared_, [fd](const pollfd& entry) { return entry.fd == fd || entry.fd == ~fd; });
+  if (shared == shared_.end()) return disown(fd);
+  *shared = shared_.back();
+  shared_.pop_back();
 }
 
 // 0 or an errno value.
@@ -155,6 +176,20 @@ void SignalSelector::look_at_everything() noexcept {
   for_each([this](int fd, Record& record) { look_at(fd, record); });
 }
 
+// Waits for a signal or for a shared file, and looks at those that are ready; 0 or an errno value.
+int SignalSelector::look_at_shared(const std::timespec* timeout) noexcept {
+  if (::ppoll(shared_.data(), shared_.size(), timeout, nullptr) < 0) return errno;
+  for (pollfd& entry : std::span(shared_).subspan(1)) {
+    if (entry.revents == 0) continue;
+    if (entry.revents & POLLNVAL) {
+      entry.fd = ~entry.fd;  // closed: or every wait would end at once
+    } else {
+      look_at(entry.fd, *find(entry.fd));
+    }
+  }
+  return 0;
+}
+
 // Takes at most `most` of what is queued, waiting for the first as long as `timeout`; 0 or an errno
 // value.
 int SignalSelector::collect(const std::timespec* timeout, std::size_t most) noexcept {
@@ -175,7 +210,13 @@ int SignalSelector::collect(const std::timespec* timeout, std::size_t most) noex
 Result<std::size_t> SignalSelector::wait(std::span<SelectorEvent> out,
                                          const std::timespec* timeout) {
   enter_thread();
-  const bool something = begin_ < look_.size() || overflows_ != overflows_here;
+  bool something = begin_ < look_.size() || overflows_ != overflows_here;
+  if (shared_.size() > 1) {
+    const int failed = look_at_shared(something ? &no_time : timeout);
+    if (failed != 0 && !something) return fail(failed);
+    timeout = &no_time;
+    something = something || begin_ < look_.size();
+  }
   const int error = collect(something ? &no_time : timeout, std::max(out.size(), signals_per_wait));
   if (error != 0 && !something) {
     if (error == EAGAIN) return 0;  // the time is over
@@ -235,6 +276,8 @@ void SignalSelector::release() noexcept {
   signal_ = 0;
   look_ = {};
   polled_ = {};
+  shared_ = {};
+  signals_.reset();
 }
 
 }  // namespace polyio

@@ -14,6 +14,7 @@ namespace polyio {
 class SelectSelector final : public Selector {
  public:
   SelectSelector() noexcept;
+  int max_descriptor() const noexcept override { return FD_SETSIZE - 1; }
 
  private:
   int arm(int fd, Record& record, Events events) override;

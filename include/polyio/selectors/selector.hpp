@@ -48,6 +48,7 @@
 // selector has set on the files: make a new one there, and don't touch the old.
 #pragma once
 
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
@@ -111,6 +112,12 @@ class Selector {
   // watches.
   Result<SelectorKey> register_fd(int fd, Events events, std::uint64_t data = 0);
 
+  // The same for reading from a file that belongs to others too, so that its flags must stay as
+  // they are: signal-driven I/O would set O_ASYNC and the signal, of which an open file has one
+  // each. sigio waits for it by poll(2), level-triggered, whatever kind of file it is, and for any
+  // number of duplicates of it. For the other mechanisms there is no difference. Not for modify().
+  Result<SelectorKey> register_shared(int fd, std::uint64_t data = 0);
+
   // Sets what is waited for and the data of a registered fd; returns the new key. Always asks the
   // kernel, so edge-triggered it also tells again what is ready. On an error nothing has changed.
   // Errors: ENOENT not registered; EINVAL, EBADF, EPERM, ENOMEM, ENOSPC as above.
@@ -135,6 +142,9 @@ class Selector {
   // Every key, by ascending fd: a copy, which later calls don't change. O(largest fd ever
   // registered). Errors: EBADF the selector is closed.
   Result<std::vector<SelectorKey>> get_map() const;
+
+  // The largest descriptor that register_fd() takes: select(2) has a limit.
+  virtual int max_descriptor() const noexcept { return INT_MAX; }
 
   // How many are registered.
   std::size_t size() const noexcept { return size_; }
@@ -176,9 +186,10 @@ class Selector {
   }
 
  private:
-  // The mechanism. The first three answer 0 or an errno value and leave data and events to the
+  // The mechanism. The first four answer 0 or an errno value and leave data and events to the
   // caller; disarm() is also called for an fd that is closed by now.
   virtual int arm(int fd, Record& record, Events events) = 0;
+  virtual int arm_shared(int fd, Record& record) { return arm(fd, record, event_read); }
   virtual int rearm(int fd, Record& record, Events events) = 0;
   virtual void disarm(int fd, Record& record) noexcept = 0;
   // One system call; nullptr waits for ever. EAGAIN: closed descriptors came up instead of events
@@ -186,7 +197,8 @@ class Selector {
   virtual Result<std::size_t> wait(std::span<SelectorEvent> out, const std::timespec* timeout) = 0;
   virtual void release() noexcept = 0;
 
-  int enter(int fd, Events events, std::uint64_t data);
+  Result<SelectorKey> enter(int fd, Events events, std::uint64_t data, bool shared);
+  int put_in(int fd, Events events, std::uint64_t data, bool shared);
 
   std::vector<Record> table_;
   std::size_t size_ = 0;

@@ -20,12 +20,15 @@
 // - The owner and the signal belong to the open file, not to the fd: a file can be in one
 //   SignalSelector only and is told under the fd registered last. unregister() of an fd that was
 //   closed while a duplicate lives can't stop the signals, which are then dropped here.
+// - What register_shared() was given is waited for by ppoll(2), beside a signalfd(2) for the
+//   signals: one system call more per wait while there is any.
 // - No signal tells of one's own shutdown(2): modify() after it, which looks again.
 #pragma once
 
 #include <poll.h>
 #include <sys/types.h>
 
+#include <polyio/os/unique_fd.hpp>
 #include <polyio/selectors/selector.hpp>
 
 namespace polyio {
@@ -41,6 +44,7 @@ class SignalSelector final : public Selector {
 
  private:
   int arm(int fd, Record& record, Events events) override;
+  int arm_shared(int fd, Record& record) override;
   int rearm(int fd, Record& record, Events events) override;
   void disarm(int fd, Record& record) noexcept override;
   Result<std::size_t> wait(std::span<SelectorEvent> out, const std::timespec* timeout) override;
@@ -51,6 +55,8 @@ class SignalSelector final : public Selector {
   void enter_thread() noexcept;
   void look_at(int fd, Record& record) noexcept;
   void look_at_everything() noexcept;
+  void make_room();
+  int look_at_shared(const std::timespec* timeout) noexcept;
   int collect(const std::timespec* timeout, std::size_t most) noexcept;
   Result<std::size_t> tell(std::span<SelectorEvent> out) noexcept;
 
@@ -60,6 +66,10 @@ class SignalSelector final : public Selector {
   std::vector<int> look_;
   std::size_t begin_ = 0;
   std::vector<pollfd> polled_;
+  // Of register_shared(), behind a signalfd that ends the poll(2) when a signal has come. It takes
+  // none: that is sigtimedwait's.
+  std::vector<pollfd> shared_;
+  os::UniqueFd signals_;
   int signal_ = 0;
   pid_t thread_ = 0;             // who gets the signals; 0: nobody yet
   std::uint32_t overflows_ = 0;  // of that thread, those seen
