@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <polyio/os/socket.hpp>
@@ -31,14 +32,18 @@ std::int64_t until_ended(const BlockedCall& blocked, Call call) noexcept {
   }
 }
 
+std::int64_t wait_until_ready(int fd, short events, const BlockedCall& blocked) noexcept {
+  return until_ended(blocked, [&] {
+    pollfd entry{fd, events, 0};
+    return static_cast<std::int64_t>(::poll(&entry, 1, -1));
+  });
+}
+
 // connect(2) goes on when a signal interrupts it, so the rest is waited for with poll(2).
 std::int64_t connect_blocking(int fd, const os::Address& address, const BlockedCall& blocked) {
   if (::connect(fd, address.data(), address.size()) == 0) return 0;
   if (errno != EINTR) return -errno;
-  const std::int64_t waited = until_ended(blocked, [&] {
-    pollfd writable{fd, POLLOUT, 0};
-    return static_cast<std::int64_t>(::poll(&writable, 1, -1));
-  });
+  const std::int64_t waited = wait_until_ready(fd, POLLOUT, blocked);
   return waited < 0 ? waited : -os::pending_error(fd);
 }
 
@@ -69,6 +74,16 @@ int BlockingDriver::descriptor(Handle handle) const noexcept {
 Result<Handle> BlockingDriver::adopt(int socket) {
   os::UniqueFd fd(socket);
   if (auto set = os::set_nonblocking(socket, false); !set) return fail(set.error());
+  return open_slot(std::move(fd));
+}
+
+Result<Handle> BlockingDriver::watch(int fd) {
+  auto copy = duplicate(fd);
+  if (!copy) return fail(copy.error());
+  return open_slot(std::move(*copy));
+}
+
+Handle BlockingDriver::open_slot(os::UniqueFd fd) {
   if (free_slots_.empty()) {
     slots_.emplace_back();
     free_slots_.reserve(slots_.capacity());  // so that a release can't fail
@@ -77,7 +92,7 @@ Result<Handle> BlockingDriver::adopt(int socket) {
   const std::uint32_t index = free_slots_.back();
   free_slots_.pop_back();
   slots_[index].fd = fd.release();
-  return Handle{index, slots_[index].generation};
+  return {index, slots_[index].generation};
 }
 
 Result<os::UniqueFd> BlockingDriver::release(Handle handle) {
@@ -135,6 +150,7 @@ std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call,
       const int flags = static_cast<int>(op.size) | MSG_NOSIGNAL;
       return until_ended(call, [&] { return ::sendmsg(fd, op.message, flags); });
     }
+    case OpKind::ready: return std::min<std::int64_t>(wait_until_ready(fd, POLLIN, call), 0);
     default: break;
   }
   const std::size_t total = total_of(op);

@@ -42,6 +42,7 @@ class BlockingDriver final : public SocketDriver {
 
   std::string_view name() const noexcept override { return "blocking"; }
   Result<Handle> adopt(int socket) override;
+  Result<Handle> watch(int fd) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override { (void)release(handle); }
   int descriptor(Handle handle) const noexcept override;
@@ -72,6 +73,7 @@ class BlockingDriver final : public SocketDriver {
     std::atomic<bool> ended{false};
   };
 
+  Handle open_slot(os::UniqueFd fd);
   std::int64_t perform(Op& op, int fd, const BlockedCall& call, bool draining) noexcept;
   void reap_threads();
 

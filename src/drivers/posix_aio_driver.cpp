@@ -98,6 +98,12 @@ Result<Handle> PosixAioDriver::adopt_listener(int socket, bool) {
   return open_slot(std::move(owned));
 }
 
+Result<Handle> PosixAioDriver::watch(int fd) {
+  auto copy = duplicate(fd);
+  if (!copy) return fail(copy.error());
+  return open_slot(std::move(*copy));
+}
+
 Result<Handle> PosixAioDriver::adopt(int socket) {
   os::UniqueFd owned(socket);
   if (auto set = os::set_nonblocking(socket, false); !set) return fail(set.error());

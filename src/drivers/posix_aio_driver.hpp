@@ -33,6 +33,7 @@ class PosixAioDriver final : public SocketDriver {
   // Errors: EUSERS, the process has as many connections as it may have helper threads.
   Result<Handle> adopt(int socket) override;
   Result<Handle> adopt_listener(int socket, bool shared) override;
+  Result<Handle> watch(int fd) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
   int descriptor(Handle handle) const noexcept override { return slot_of(handle).fd; }
@@ -56,7 +57,7 @@ class PosixAioDriver final : public SocketDriver {
     int second_fd = -1;  // a duplicate: requests on one descriptor wait for each other
     std::uint32_t generation = 0;
     std::uint32_t permit = none;
-    Op* reader = nullptr;                           // receive, receive_from, accept
+    Op* reader = nullptr;                           // receive, receive_from, accept, ready
     Op* writer = nullptr;                           // send, send_to, connect
     std::uint32_t read_buffer = BufferPool::none;   // of the read in flight, or of what it brought
     std::uint32_t write_buffer = BufferPool::none;  // of the write in flight, if it gathers
@@ -98,6 +99,7 @@ class PosixAioDriver final : public SocketDriver {
   bool connect(Slot& slot, Op& op);
   bool receive_from(Slot& slot, Op& op);
   bool send_to(Slot& slot, Op& op);
+  bool ready(Slot& slot, Op& op);
   bool wait_for(Slot& slot, Op& op, short direction);
   void set_polled(std::uint32_t index, short events);
   void stop_waiting(Slot& slot, short direction);

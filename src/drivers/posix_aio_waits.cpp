@@ -23,6 +23,7 @@ bool PosixAioDriver::perform(Slot& slot, Op& op) {
     case OpKind::connect: return connect(slot, op);
     case OpKind::receive_from: return receive_from(slot, op);
     case OpKind::send_to: return send_to(slot, op);
+    case OpKind::ready: return ready(slot, op);
     default: return finish(slot, op, -EOPNOTSUPP);
   }
 }
@@ -67,6 +68,11 @@ bool PosixAioDriver::send_to(Slot& slot, Op& op) {
   const std::int64_t count = os::send_message_now(slot.fd, *op.message);
   if (count == -EAGAIN && !(op.size & MSG_DONTWAIT)) return wait_for(slot, op, POLLOUT);
   return finish(slot, op, count);
+}
+
+bool PosixAioDriver::ready(Slot& slot, Op& op) {
+  pollfd look{slot.fd, POLLIN, 0};
+  return ::poll(&look, 1, 0) > 0 ? finish(slot, op, 0) : wait_for(slot, op, POLLIN);
 }
 
 // --- who is waited for ---

@@ -1,5 +1,7 @@
 #include "readiness_driver.hpp"
 
+#include <poll.h>
+
 #include <cerrno>
 #include <polyio/os/socket.hpp>
 #include <system_error>
@@ -65,24 +67,24 @@ Result<Handle> ReadinessDriver::adopt_listener(int socket, bool) {
   return adopt(socket);
 }
 
-Result<Handle> ReadinessDriver::adopt(int socket) {
-  os::UniqueFd owned(socket);
-  const auto index = static_cast<std::size_t>(socket);
+Result<Handle> ReadinessDriver::watch(int fd) {
+  auto copy = duplicate(fd);
+  if (!copy) return fail(copy.error());
+  return open_slot(std::move(*copy));
+}
+
+Result<Handle> ReadinessDriver::adopt(int socket) { return open_slot(os::UniqueFd(socket)); }
+
+Result<Handle> ReadinessDriver::open_slot(os::UniqueFd fd) {
+  // What the selector can't take is refused here, not in the middle of a handler.
+  if (fd.get() > selector_->max_descriptor()) return fail(EOVERFLOW);
+  const auto index = static_cast<std::size_t>(fd.get());
   if (slots_.size() <= index) slots_.resize(index + 1);
   Slot& slot = slots_[index];
   POLYIO_ASSERT(!slot.open);
   const std::uint32_t generation = slot.generation;
   slot = Slot{.generation = generation, .open = true};
-  // What a level-triggered selector can't take is refused here, not in the middle of a handler.
-  if (selector_->name() == std::string_view("select")) {
-    if (const int error = set_interest(socket, slot, event_read)) {
-      slot.open = false;
-      ++slot.generation;
-      return fail(error);
-    }
-  }
-  (void)owned.release();
-  return Handle{static_cast<std::uint32_t>(socket), generation};
+  return Handle{static_cast<std::uint32_t>(fd.release()), generation};
 }
 
 void ReadinessDriver::detach(Handle handle) noexcept {
@@ -164,6 +166,7 @@ bool ReadinessDriver::perform(Slot& slot, Op& op) {
     case OpKind::connect: return connect(slot, op);
     case OpKind::receive_from: return receive_from(slot, op);
     case OpKind::send_to: return send_to(slot, op);
+    case OpKind::ready: return ready(slot, op);
     default: return finish(op, -EOPNOTSUPP);
   }
 }
@@ -251,6 +254,20 @@ bool ReadinessDriver::send_to(Slot& slot, Op& op) {
   const std::int64_t count = os::send_message_now(fd_of(op), *op.message);
   if (would_block(count) && !(op.size & MSG_DONTWAIT)) return wait_for(slot, op, event_write);
   return finish(op, count);
+}
+
+bool ReadinessDriver::ready(Slot& slot, Op& op) {
+  pollfd look{fd_of(op), POLLIN, 0};
+  const int found = ::poll(&look, 1, 0);
+  if (found > 0) return finish(op, 0);
+  if (found < 0 && errno != EINTR) return finish(op, -errno);
+  if (!slot.interest) {
+    const auto key = selector_->register_shared(fd_of(op), slot.generation);
+    if (!key) return finish(op, -key.error().value());
+    slot.interest = event_read;
+  }
+  slot.reader = &op;
+  return false;
 }
 
 void ReadinessDriver::cancel(Op& op) {

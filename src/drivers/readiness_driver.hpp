@@ -25,6 +25,7 @@ class ReadinessDriver final : public SocketDriver {
   std::string_view name() const noexcept override { return selector_->name(); }
   Result<Handle> adopt(int socket) override;
   Result<Handle> adopt_listener(int socket, bool shared) override;
+  Result<Handle> watch(int fd) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
   Result<> shutdown(Handle handle, int how) override;
@@ -39,7 +40,7 @@ class ReadinessDriver final : public SocketDriver {
  private:
   // One per descriptor number: slot and descriptor are the same.
   struct Slot {
-    Op* reader = nullptr;  // waits for readability: receive, accept
+    Op* reader = nullptr;  // waits for readability: receive, accept, ready
     Op* writer = nullptr;  // waits for writability: send, connect
     std::uint32_t generation = 0;
     Events interest = 0;
@@ -48,6 +49,7 @@ class ReadinessDriver final : public SocketDriver {
   };
 
   Slot& slot_of(Handle handle) noexcept;
+  Result<Handle> open_slot(os::UniqueFd fd);
   static int fd_of(const Op& op) noexcept { return static_cast<int>(op.handle.slot); }
   bool perform(Slot& slot, Op& op);
   bool receive(Slot& slot, Op& op);
@@ -56,6 +58,7 @@ class ReadinessDriver final : public SocketDriver {
   bool connect(Slot& slot, Op& op);
   bool receive_from(Slot& slot, Op& op);
   bool send_to(Slot& slot, Op& op);
+  bool ready(Slot& slot, Op& op);
   bool wait_for(Slot& slot, Op& op, Events direction);
   bool finish(Op& op, std::int64_t result) noexcept;
   int set_interest(int fd, Slot& slot, Events interest) noexcept;

@@ -1,5 +1,7 @@
 #include "socket_driver.hpp"
 
+#include <fcntl.h>
+
 namespace polyio {
 
 Result<Handle> SocketDriver::listen(const os::Address& address, int backlog) {
@@ -18,6 +20,12 @@ Result<Handle> SocketDriver::bind(const os::Address& address) {
   auto fd = os::bind_datagram(address, mode_);
   if (!fd) return fail(fd.error());
   return adopt(fd->release());
+}
+
+Result<os::UniqueFd> SocketDriver::duplicate(int fd) {
+  os::UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) return fail(errno);
+  return copy;
 }
 
 Result<> SocketDriver::shutdown(Handle handle, int how) {

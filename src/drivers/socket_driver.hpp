@@ -19,6 +19,8 @@ class SocketDriver : public Driver {
 
  protected:
   explicit SocketDriver(os::Blocking mode) noexcept : mode_(mode) {}
+  // What watch() waits with. Errors: EBADF, EMFILE.
+  static Result<os::UniqueFd> duplicate(int fd);
 
  private:
   const os::Blocking mode_;

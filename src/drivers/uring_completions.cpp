@@ -77,6 +77,7 @@ void UringDriver::handle(const io_uring_cqe& cqe) {
     case Tag::send: on_send(slot, cqe.res); break;
     case Tag::datagram_in: on_message(slot, slot.reader, cqe.res); break;
     case Tag::datagram_out: on_message(slot, slot.writer, cqe.res); break;
+    case Tag::ready: on_ready(slot, cqe.res); break;
     default:
       if (slot.writer) io().complete(*std::exchange(slot.writer, nullptr), cqe.res);
   }
@@ -183,6 +184,16 @@ void UringDriver::on_message(Slot& slot, Op*& place, int result) {
   }
   place = nullptr;
   io().complete(op, result);
+}
+
+void UringDriver::on_ready(Slot& slot, int result) {
+  Op& op = *slot.reader;
+  if (result == -EINTR || result == -EAGAIN) {
+    if (!op.cancel_requested) return submit_ready(slot, op);
+    result = -ECANCELED;
+  }
+  slot.reader = nullptr;
+  io().complete(op, std::min(result, 0));  // the events that poll(2) would give are no result
 }
 
 }  // namespace polyio

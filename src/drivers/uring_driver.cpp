@@ -84,6 +84,16 @@ bool UringDriver::stop_accepting(Handle handle) noexcept {
 Result<Handle> UringDriver::adopt(int socket) {
   os::UniqueFd owned(socket);
   if (auto set = os::set_nonblocking(socket, false); !set) return fail(set.error());
+  return open_slot(std::move(owned));
+}
+
+Result<Handle> UringDriver::watch(int fd) {
+  auto copy = duplicate(fd);
+  if (!copy) return fail(copy.error());
+  return open_slot(std::move(*copy));
+}
+
+Handle UringDriver::open_slot(os::UniqueFd fd) {
   if (free_slots_.empty()) {
     slots_.emplace_back();
     free_slots_.reserve(slots_.capacity());  // so that a close can't fail
@@ -92,8 +102,8 @@ Result<Handle> UringDriver::adopt(int socket) {
   }
   const std::uint32_t index = free_slots_.back();
   free_slots_.pop_back();
-  slots_[index].fd = owned.release();
-  return Handle{index, slots_[index].generation};
+  slots_[index].fd = fd.release();
+  return {index, slots_[index].generation};
 }
 
 Result<os::UniqueFd> UringDriver::release(Handle handle) {

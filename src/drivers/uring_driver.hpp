@@ -29,6 +29,7 @@ class UringDriver final : public SocketDriver {
   std::string_view name() const noexcept override { return "io_uring"; }
   Result<Handle> adopt(int socket) override;
   Result<Handle> adopt_listener(int socket, bool shared) override;
+  Result<Handle> watch(int fd) override;
   bool stop_accepting(Handle handle) noexcept override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
@@ -52,7 +53,7 @@ class UringDriver final : public SocketDriver {
   struct Slot {
     int fd = -1;
     std::uint32_t generation = 0;
-    Op* reader = nullptr;                             // receive, receive_from or accept
+    Op* reader = nullptr;                             // receive, receive_from, accept or ready
     Op* writer = nullptr;                             // send, send_to or connect
     std::uint32_t first = no_piece, last = no_piece;  // received, not yet asked for
     std::uint32_t queued = 0;                         // bytes of them
@@ -81,9 +82,11 @@ class UringDriver final : public SocketDriver {
     connect,
     datagram_in,
     datagram_out,
+    ready,
     cancel
   };
 
+  Handle open_slot(os::UniqueFd fd);
   Slot& slot_of(Handle handle) noexcept;
   const Slot& slot_of(Handle handle) const noexcept;
   std::uint64_t user_data(std::uint32_t index, Tag tag) const noexcept;
@@ -97,6 +100,7 @@ class UringDriver final : public SocketDriver {
   bool start_accept(Slot& slot, Op& op) noexcept;
   bool accept_what_waits(std::uint32_t index) noexcept;
   void submit_message(Slot& slot, Op& op) noexcept;
+  void submit_ready(Slot& slot, Op& op) noexcept;
   std::int64_t deliver(Slot& slot, Op& op) noexcept;
   bool queue_piece(Slot& slot, const Piece& piece) noexcept;
   std::size_t queue_accepted(std::uint32_t listener, os::UniqueFd socket) noexcept;
@@ -106,6 +110,7 @@ class UringDriver final : public SocketDriver {
   void on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
   void on_send(Slot& slot, int result);
   void on_message(Slot& slot, Op*& place, int result);
+  void on_ready(Slot& slot, int result);
   void pause_if_flooded(std::uint32_t index, Slot& slot, std::size_t queued,
                         std::size_t limit) noexcept;
   void finish_close(std::uint32_t index) noexcept;

@@ -99,6 +99,12 @@ void UringDriver::submit_message(Slot& slot, Op& op) noexcept {
   ++slot.in_flight;
 }
 
+void UringDriver::submit_ready(Slot& slot, Op& op) noexcept {
+  io_uring_sqe* sqe = request(op.handle.slot, Tag::ready);
+  io_uring_prep_poll_add(sqe, slot.fd, POLLIN);
+  ++slot.in_flight;
+}
+
 bool UringDriver::start(Op& op) {
   Slot& slot = slot_of(op.handle);
   switch (op.kind) {
@@ -117,6 +123,11 @@ bool UringDriver::start(Op& op) {
     case OpKind::send_to:
       (op.kind == OpKind::receive_from ? slot.reader : slot.writer) = &op;
       submit_message(slot, op);
+      return false;
+    case OpKind::ready:
+      POLYIO_ASSERT(!slot.reader);
+      slot.reader = &op;
+      submit_ready(slot, op);
       return false;
     default: break;
   }
@@ -253,6 +264,7 @@ void UringDriver::cancel(Op& op) {
     case OpKind::receive_from: return request_cancel(op.handle.slot, Tag::datagram_in);
     case OpKind::send_to: return request_cancel(op.handle.slot, Tag::datagram_out);
     case OpKind::send: return request_cancel(op.handle.slot, Tag::send);
+    case OpKind::ready: return request_cancel(op.handle.slot, Tag::ready);
     default: return request_cancel(op.handle.slot, Tag::connect);
   }
 }

@@ -1,38 +1,35 @@
+#include <new>
 #include <polyio/exec/join.hpp>
 #include <polyio/exec/readable.hpp>
-#include <polyio/linux/fd_watcher.hpp>
+#include <polyio/io/socket_base.hpp>
 
 namespace polyio {
 namespace {
 
-class Waiting final : public os::FdWatch {
+class ReadyAwaiter : public OpAwaiter {
  public:
-  explicit Waiting(Job& job) noexcept : job_(job) {}
-  ~Waiting() override { os::unwatch(*this); }
+  ReadyAwaiter(Io& io, Handle handle) noexcept : OpAwaiter(io), handle_(handle) {}
+  bool await_ready() { return io_->begin(io_->prepare(OpKind::ready, handle_)); }
+  Result<> await_resume() noexcept { return outcome(); }
 
  private:
-  // Under the watcher's lock, which the job takes before it goes.
-  void on_ready() noexcept override { job_.io.unpark(job_); }
-  Job& job_;
+  Handle handle_;
 };
+
+Result<Handle> watch(Io& io, int fd) try {
+  return io.driver().watch(fd);
+} catch (const std::bad_alloc&) {
+  return fail(ENOMEM);
+}
 
 }  // namespace
 
 Task<Result<>> readable(Io& io, int fd) {
-  Job& job = io.current();
-  while (job.scope->cancelled()) {  // park() tells with which error
-    auto refused = co_await io.park();
-    if (!refused) co_return refused;
-  }
-  Waiting waiting(job);
-  if (auto begun = os::watch_readable(waiting, fd); !begun) co_return begun;
-  for (;;) {
-    auto parked = co_await io.park();
-    if (!os::is_watched(waiting)) co_return Result<>();  // what arrived wins over a cancellation
-    if (parked) continue;
-    if (!os::unwatch(waiting)) co_return Result<>();
-    co_return parked;
-  }
+  const auto handle = watch(io, fd);
+  if (!handle) co_return fail(handle.error());
+  const SocketBase watched(io, *handle);  // closes it
+  ReadyAwaiter waiting(io, *handle);
+  co_return co_await waiting;
 }
 
 Task<Result<>> process::join(Io& io, Process& process) {

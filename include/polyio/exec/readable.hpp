@@ -1,6 +1,6 @@
 // Awaits a descriptor of any kind from a task, on every I/O model: a pidfd, a pipe, an eventfd, a
-// signalfd, whatever poll(2) knows. A thread of the program waits for all of them (os/fd_watcher),
-// so this costs a wake-up of two threads: for sockets that carry much, use Stream.
+// signalfd, whatever poll(2) knows. The model itself waits for it, so no thread is needed. For
+// sockets that carry much, use Stream.
 #pragma once
 
 #include <polyio/coro/task.hpp>
@@ -8,9 +8,10 @@
 
 namespace polyio {
 
-// `Result<> r = co_await readable(io, fd);` - until `fd` is readable or its peer is gone. It stays
-// open meanwhile, and is not read. Errors: operation_canceled and timed_out of the scope; those of
-// os::watch_readable().
+// `Result<> r = co_await readable(io, fd);` - until `fd` is readable or its peer is gone. It is not
+// read. Several tasks may wait for the same one; each wait holds a duplicate of it until it ends.
+// Errors: operation_canceled and timed_out of the scope; EBADF; EMFILE; ENOMEM; EOVERFLOW under
+// select, past 1,023 descriptors; EOPNOTSUPP in a simulated network.
 Task<Result<>> readable(Io& io, int fd);
 
 }  // namespace polyio

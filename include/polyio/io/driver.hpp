@@ -47,6 +47,12 @@ class Driver {
   virtual Result<Handle> bind(const os::Address&) { return fail(EOPNOTSUPP); }
   // Takes over a connected socket: what accept's result holds. On error the socket is closed.
   virtual Result<Handle> adopt(int socket) = 0;
+  // A handle to wait with, by OpKind::ready, until `fd` is readable, as poll(2) means it: what
+  // arrives, the peer's end and errors all count. Any kind of descriptor, pidfds too. It stays the
+  // caller's and its flags as they are: the handle has a duplicate. One operation at a time; for
+  // several tasks that wait for one descriptor, a handle each. Errors: EBADF, EMFILE; EOPNOTSUPP, a
+  // simulated network.
+  virtual Result<Handle> watch(int) { return fail(EOPNOTSUPP); }
   // Gives the socket away again, for another Io; the handle ends. No operation may be in flight.
   virtual Result<os::UniqueFd> release(Handle handle) = 0;
   // Closes; the handle ends. No operation of a job may be in flight on it.
@@ -61,8 +67,7 @@ class Driver {
   virtual bool quiet(Handle handle);
 
   // --- operations ---
-  // Begins `op` (accept, connect, receive, send, receive_from, send_to). True: it has ended,
-  // op.result holds.
+  // Begins `op`, of a kind before OpKind::sleep. True: it has ended, op.result holds.
   virtual bool start(Op& op) = 0;
   // For an op in state retry: tries again. False: it is pending once more.
   virtual bool retry(Op&) { return true; }

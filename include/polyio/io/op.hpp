@@ -43,6 +43,7 @@ enum class OpKind : std::uint8_t {
   send,
   receive_from,
   send_to,
+  ready,  // what Driver::watch() gave a handle for is readable
   sleep,  // this and what follows are not the driver's
   park,
   shielded_park,
