@@ -1,4 +1,3 @@
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -18,25 +17,22 @@ std::string problem(const char* what, int error) {
   return std::string(what) + ": " + std::generic_category().message(error);
 }
 
-// Sleeps until the request is in the mailbox. The signal may be taken by any thread, this one too.
+// Waits until the request is in the mailbox. The signal may be taken by any thread, this one too.
 bool comes_back(aio::Mailbox& mailbox, aio::Request& request) {
-  sigset_t ours, before;
-  sigemptyset(&ours);
-  sigaddset(&ours, aio::completion_signal());
+  const sigset_t ours = aio::completion_signals();
+  sigset_t before;
   ::pthread_sigmask(SIG_BLOCK, &ours, &before);
-  sigset_t waiting = before;
-  sigdelset(&waiting, aio::completion_signal());
   const TimePoint end = monotonic_now() + std::chrono::milliseconds(patience_ms);
-  const timespec moment{.tv_sec = 0, .tv_nsec = 100'000'000};
-  while (mailbox.empty() && monotonic_now() < end) {
-    mailbox.sleeps();
-    pollfd wakeup{mailbox.fd(), POLLIN, 0};
-    if (mailbox.empty()) (void)::ppoll(&wakeup, 1, &moment, &waiting);
-    mailbox.is_awake();
+  constexpr timespec moment{.tv_sec = 0, .tv_nsec = 20'000'000};
+  bool came = mailbox.take() != nullptr;
+  while (!came && monotonic_now() < end) {
+    siginfo_t info;
+    if (::sigtimedwait(&ours, &info, &moment) > 0) aio::take_signal(info);
+    if (mailbox.should_look()) request.collect();
+    came = mailbox.take() != nullptr;
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (mailbox.should_look()) request.collect();
-  return mailbox.take() != nullptr;
+  return came;
 }
 
 std::string probe_read() {
@@ -48,8 +44,9 @@ std::string probe_read() {
   aio::Connections& connections = aio::Connections::instance();
   const auto permit = connections.take();
   if (!permit) return {};  // as many are in use already: it works
-  aio::Request& request = connections.reader(*permit);
-  aio::Mailbox mailbox;
+  aio::Request& request = connections.request(*permit);
+  os::Wakeup wakeup;
+  aio::Mailbox mailbox(wakeup);
   char byte = 0;
   if (const int error = request.read(mailbox, ours.get(), &byte, 1)) {
     connections.give_back(*permit);
@@ -63,7 +60,7 @@ std::string probe_read() {
     while (!request.over()) ::shutdown(ours.get(), SHUT_RDWR);
     request.collect();
     (void)mailbox.take();
-    why = "no signal told of the end of an aio_read";
+    why = "no signal announced the end of an aio_read";
   }
   const std::int64_t result = request.result();
   if (why.empty() && result < 0) why = problem("aio_read", static_cast<int>(-result));

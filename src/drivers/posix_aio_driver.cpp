@@ -1,26 +1,30 @@
 #include "posix_aio_driver.hpp"
 
+#include <poll.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <polyio/base/sanitizers.hpp>
 #include <polyio/os/socket.hpp>
+#include <polyio/selectors/poll_selector.hpp>
 #include <system_error>
 #include <utility>
 
 namespace polyio {
 namespace {
 
+using namespace std::chrono_literals;
+
 // How long an idle helper thread stays: glibc's own choice. Where one has to start another it calls
 // malloc, which ThreadSanitizer can't bear from a thread that it does not know; but if none is ever
 // idle, our thread starts them all.
 constexpr int idle_seconds = POLYIO_TSAN ? -1 : 1;
-
-void set_send_limit(int fd, timeval limit) noexcept {
-  (void)::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-}
+// Buffers that leases hold at most: handlers that hold one each and wait for another can go on.
+constexpr std::size_t max_lent = aio::max_connections + 64;
+constexpr Nanoseconds look_interval = 1s;
 
 Result<int> type_of(int fd) {
   int type = 0;
@@ -31,171 +35,293 @@ Result<int> type_of(int fd) {
 
 }  // namespace
 
-PosixAioDriver::PosixAioDriver() : SocketDriver(os::Blocking::yes) {
+PosixAioDriver::PosixAioDriver()
+    : ReadinessDriver(std::make_unique<PollSelector>(), os::Blocking::yes), mailbox_(wakeup()) {
   if (!signal_.problem().empty()) {
     throw std::system_error(EBUSY, std::generic_category(), signal_.problem());
   }
   aio::keep_idle_helpers(idle_seconds);
-  polled_.push_back({mailbox_.fd(), POLLIN, 0});
-  polled_slots_.push_back(none);
+  const sigset_t ours = aio::completion_signals();
+  signals_.reset(::signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals_) throw std::system_error(errno, std::generic_category(), "signalfd");
+  add_wakeup(signals_.get());
 }
 
 PosixAioDriver::~PosixAioDriver() {
-  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
-    Slot& slot = slots_[i];
-    if (slot.fd >= 0 && !slot.closing) close({i, slot.generation});
+  for (std::size_t fd = 0; fd < readers_.size(); ++fd) {
+    if (readers_[fd].permit != none && !readers_[fd].closing)
+      close(handle_of(static_cast<int>(fd)));
   }
-  if (in_flight_ == 0) return;
+  if (closing_ == 0) return;
   enter();
   leave();
-  POLYIO_ASSERT(in_flight_ == 0);
 }
 
 void PosixAioDriver::enter() {
-  sigset_t ours;
-  sigemptyset(&ours);
-  sigaddset(&ours, aio::completion_signal());
+  const sigset_t ours = aio::completion_signals();
   ::pthread_sigmask(SIG_BLOCK, &ours, &outside_);
-  while_waiting_ = outside_;
-  sigdelset(&while_waiting_, aio::completion_signal());
 }
 
 void PosixAioDriver::leave() noexcept {
-  const auto closing = [](const Slot& slot) { return slot.closing; };
-  while (std::ranges::any_of(slots_, closing)) wait(never);
+  while (closing_ > 0) poll(never);
   ::pthread_sigmask(SIG_SETMASK, &outside_, nullptr);
 }
 
-PosixAioDriver::Slot& PosixAioDriver::slot_of(Handle handle) noexcept {
-  POLYIO_ASSERT(handle.slot < slots_.size());
-  Slot& slot = slots_[handle.slot];
-  POLYIO_ASSERT(slot.fd >= 0 && !slot.closing && slot.generation == handle.generation);
-  return slot;
+// --- connections ---
+
+PosixAioDriver::Reader* PosixAioDriver::find(Handle handle) noexcept {
+  const auto fd = static_cast<std::size_t>(descriptor(handle));
+  return fd < readers_.size() && readers_[fd].permit != none ? &readers_[fd] : nullptr;
 }
 
-const PosixAioDriver::Slot& PosixAioDriver::slot_of(Handle handle) const noexcept {
-  return const_cast<PosixAioDriver&>(*this).slot_of(handle);
-}
-
-// What a slot may need later is asked for here, so that neither a wait nor a close can fail.
-Handle PosixAioDriver::open_slot(os::UniqueFd fd) {
-  if (free_slots_.empty()) {
-    slots_.emplace_back();
-    free_slots_.reserve(slots_.capacity());
-    polled_.reserve(slots_.capacity() + 1);
-    polled_slots_.reserve(slots_.capacity() + 1);
-    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
-  }
-  const std::uint32_t index = free_slots_.back();
-  free_slots_.pop_back();
-  slots_[index].fd = fd.release();
-  return {index, slots_[index].generation};
-}
-
-Result<Handle> PosixAioDriver::adopt_listener(int socket, bool) {
-  os::UniqueFd owned(socket);
-  if (auto set = os::set_nonblocking(socket, true); !set) return fail(set.error());
-  return open_slot(std::move(owned));
-}
-
-Result<Handle> PosixAioDriver::watch(int fd) {
-  auto copy = duplicate(fd);
-  if (!copy) return fail(copy.error());
-  return open_slot(std::move(*copy));
-}
-
+// Helpers need blocking sockets.
 Result<Handle> PosixAioDriver::adopt(int socket) {
   os::UniqueFd owned(socket);
   if (auto set = os::set_nonblocking(socket, false); !set) return fail(set.error());
   const auto type = type_of(socket);
   if (!type) return fail(type.error());
-  const Handle handle = open_slot(std::move(owned));
-  if (*type == SOCK_DGRAM) return handle;
-  const auto permit = take_permit();
+  const auto index = static_cast<std::size_t>(socket);
+  if (readers_.size() <= index) readers_.resize(index + 1);
+  auto handle = open_slot(std::move(owned));
+  if (!handle || *type == SOCK_DGRAM) return handle;
+  const auto permit = connections_.take();
   if (!permit) {
-    finish_close(handle.slot);
+    ReadinessDriver::close(*handle);
     return fail(permit.error());
   }
-  slots_[handle.slot].permit = *permit;
+  readers_[index].permit = *permit;
   return handle;
 }
 
-Result<std::uint32_t> PosixAioDriver::take_permit() noexcept {
-  try {
-    if (const auto permit = connections_.take()) return *permit;
-    return fail(EUSERS);
-  } catch (const std::bad_alloc&) {
-    return fail(ENOMEM);
-  }
+void PosixAioDriver::forget(Reader& reader) noexcept {
+  connections_.give_back(reader.permit);
+  reader = Reader{};
 }
 
 Result<os::UniqueFd> PosixAioDriver::release(Handle handle) {
-  Slot& slot = slot_of(handle);
-  if (slot.reading || slot.writing || slot.piece_size > 0) {
+  Reader* const reader = find(handle);
+  if (reader && (reader->reading || reader->size > 0)) {
     close(handle);
     return fail(EBUSY);
   }
-  if (slot.limited) set_send_limit(slot.fd, {});
-  os::UniqueFd fd(std::exchange(slot.fd, -1));
-  finish_close(handle.slot);
-  return fd;
+  if (reader) forget(*reader);
+  return ReadinessDriver::release(handle);
 }
 
 void PosixAioDriver::close(Handle handle) noexcept {
-  Slot& slot = slot_of(handle);
-  POLYIO_ASSERT(!slot.reader && !slot.writer && !slot.writing);
-  drop_piece(slot);
-  if (!slot.reading) return finish_close(handle.slot);
-  slot.closing = true;
-  (void)os::shutdown(slot.fd, SHUT_RDWR);  // ends the read that a helper is in
-  request_of(slot, false).cancel();        // or that none has begun
+  Reader* const reader = find(handle);
+  if (!reader) return ReadinessDriver::close(handle);
+  POLYIO_ASSERT(!reader->op);
+  drop(*reader);
+  if (!reader->reading) {
+    forget(*reader);
+    return ReadinessDriver::close(handle);
+  }
+  reader->closing = true;
+  ++closing_;
+  const int fd = detach(handle).release();        // open until the read's end
+  (void)os::shutdown(fd, SHUT_RDWR);              // ends the read that a helper is in
+  connections_.request(reader->permit).cancel();  // or that none has begun
 }
 
-void PosixAioDriver::finish_close(std::uint32_t index) noexcept {
-  Slot& slot = slots_[index];
-  set_polled(index, 0);
-  os::UniqueFd(slot.second_fd).reset();
-  os::UniqueFd(slot.fd).reset();
-  if (slot.permit != none) connections_.give_back(slot.permit);
-  const std::uint32_t generation = slot.generation + 1;
-  slot = Slot{};
-  slot.generation = generation;
-  free_slots_.push_back(index);
+// A read that was left in flight, by a receive that ended first, may have taken what arrived.
+bool PosixAioDriver::quiet(Handle handle) {
+  const Reader* const reader = find(handle);
+  if (reader && (reader->reading || reader->size > 0 || reader->ended || reader->error))
+    return false;
+  return Driver::quiet(handle);
 }
+
+// --- operations ---
 
 bool PosixAioDriver::start(Op& op) {
-  Slot& slot = slot_of(op.handle);
-  switch (op.kind) {
-    case OpKind::receive: return start_receive(slot, op);
-    case OpKind::send: return start_send(slot, op);
-    default: return perform(slot, op);
+  if (op.kind == OpKind::receive) return start_receive(op);
+  if (op.kind == OpKind::connect) {
+    const auto set = os::set_nonblocking(descriptor(op.handle), true);
+    if (!set) return finish(op, -set.error().value());
   }
+  return settle(op, ReadinessDriver::start(op));
 }
 
 bool PosixAioDriver::retry(Op& op) {
-  Slot& slot = slot_of(op.handle);
-  if (slot.reader == &op) slot.reader = nullptr;
-  if (slot.writer == &op) slot.writer = nullptr;
-  if (op.kind == OpKind::receive) return start_receive(slot, op);
-  if (op.kind == OpKind::send) return submit_write(slot, op);
-  return perform(slot, op);
+  if (op.kind != OpKind::receive) return settle(op, ReadinessDriver::retry(op));
+  find(op.handle)->op = nullptr;
+  return start_receive(op);
+}
+
+// Non-blocking while it connects, blocking from then on.
+bool PosixAioDriver::settle(Op& op, bool ended) noexcept {
+  if (!ended || op.kind != OpKind::connect || op.result < 0) return ended;
+  const auto set = os::set_nonblocking(descriptor(op.handle), false);
+  return set ? true : finish(op, -set.error().value());
 }
 
 void PosixAioDriver::cancel(Op& op) {
-  Slot& slot = slot_of(op.handle);
-  POLYIO_ASSERT(slot.reader == &op || slot.writer == &op);
-  if (op.kind == OpKind::receive) return cancel_receive(slot, op);
-  if (op.kind == OpKind::send && slot.writing) return;  // ends by itself, in bounded time
-  stop_waiting(slot, slot.reader == &op ? POLLIN : POLLOUT);
-  (slot.reader == &op ? slot.reader : slot.writer) = nullptr;
+  if (op.kind == OpKind::receive) return cancel_receive(op);
+  ReadinessDriver::cancel(op);
+}
+
+// --- receiving ---
+
+bool PosixAioDriver::start_receive(Op& op) {
+  Reader& reader = *find(op.handle);
+  if (reader.size > 0) return finish(op, deliver(reader, op));
+  if (reader.ended || reader.error) return finish(op, -reader.error);
+  POLYIO_ASSERT(!reader.op);
+  reader.op = &op;
+  if (reader.reading) return false;  // that of a receive that was cancelled
+  if (op.leases && lent_ >= max_lent) {
+    starved_.push_back(job_of(op));
+    return false;
+  }
+  const int error = submit(descriptor(op.handle), reader);
+  if (error == 0) return false;
+  reader.op = nullptr;
+  return finish(op, error);
+}
+
+// Not thrown: completions call this too.
+int PosixAioDriver::submit(int fd, Reader& reader) noexcept {
+  try {
+    reader.buffer = pool_.take();
+  } catch (const std::bad_alloc&) {
+    return -ENOMEM;
+  }
+  const int error = connections_.request(reader.permit)
+                        .read(mailbox_, fd, pool_.data(reader.buffer), BufferPool::buffer_size);
+  if (error) {
+    drop(reader);
+    return error;
+  }
+  reader.reading = true;
+  ++in_flight_;
+  return 0;
+}
+
+// Hands what a read brought to a receive; copies where the caller brought its own room.
+std::int64_t PosixAioDriver::deliver(Reader& reader, Op& op) noexcept {
+  std::byte* const data = pool_.data(reader.buffer) + reader.at;
+  if (op.leases) {
+    op.data = data;
+    op.buffer = std::exchange(reader.buffer, none);
+    ++lent_;
+    return std::exchange(reader.size, 0);
+  }
+  const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(op.size, reader.size));
+  std::memcpy(op.data, data, count);
+  reader.at += count;
+  reader.size -= count;
+  if (reader.size == 0) drop(reader);
+  return count;
+}
+
+void PosixAioDriver::drop(Reader& reader) noexcept {
+  if (reader.reading || reader.buffer == none) return;
+  pool_.give_back(std::exchange(reader.buffer, none));
+  reader.size = 0;
+}
+
+void PosixAioDriver::give_back(std::uint32_t buffer) noexcept {
+  pool_.give_back(buffer);
+  --lent_;
+  if (Job* job = starved_.pop_front()) io().make_ready(*job);
+}
+
+void PosixAioDriver::cancel_receive(Op& op) {
+  Reader& reader = *find(op.handle);
+  static_cast<ListNode<ReadyTag>&>(job_of(op)).unlink();  // from starved_
+  if (reader.reading) {
+    // Draining, the read is ended too: with what has arrived, if something has, which is delivered.
+    if (io().draining()) return (void)os::shutdown(descriptor(op.handle), SHUT_RD);
+    if (connections_.request(reader.permit).over()) return;  // its success is on its way here
+  }
+  reader.op = nullptr;
   io().complete(op, -ECANCELED);
 }
 
-bool PosixAioDriver::finish(Slot& slot, Op& op, std::int64_t result) noexcept {
-  if (slot.reader == &op) slot.reader = nullptr;
-  if (slot.writer == &op) slot.writer = nullptr;
-  op.result = result;
-  return true;
+// --- what comes back ---
+
+void PosixAioDriver::poll(Deadline deadline) {
+  if (in_flight_ > 0 && deadline != TimePoint::min()) deadline = std::min(deadline, next_look_);
+  ReadinessDriver::poll(deadline);
+  if (in_flight_ > 0) look_after();
+  collect();
+}
+
+void PosixAioDriver::on_wakeup(int fd) noexcept {
+  if (fd != signals_.get()) return ReadinessDriver::on_wakeup(fd);
+  aio::take_signals(fd, mailbox_);
+}
+
+void PosixAioDriver::collect() noexcept {
+  if (mailbox_.should_look()) {
+    for (Reader& reader : readers_) {
+      if (reader.reading) connections_.request(reader.permit).collect();
+    }
+  }
+  aio::Request* request = mailbox_.take();
+  while (request) {
+    aio::Request& mine = *request;
+    request = aio::Mailbox::next(mine);  // it may be used again at once
+    completed(mine);
+  }
+}
+
+void PosixAioDriver::completed(aio::Request& request) noexcept {
+  --in_flight_;
+  const int fd = request.fd();
+  Reader& reader = readers_[static_cast<std::size_t>(fd)];
+  const std::int64_t result = request.result();
+  reader.reading = false;
+  if (!reader.closing) return on_read(fd, reader, result);
+  drop(reader);
+  forget(reader);
+  --closing_;
+  os::UniqueFd(fd).reset();
+}
+
+void PosixAioDriver::on_read(int fd, Reader& reader, std::int64_t result) noexcept {
+  if (result == -ECANCELED) {  // no helper had time for it (look_after): by hand
+    result = os::receive_now(fd, {pool_.data(reader.buffer), BufferPool::buffer_size});
+    if (result == -EAGAIN) {
+      drop(reader);
+      const int error = submit(fd, reader);
+      if (!error) return;
+      result = error;
+    }
+  }
+  if (result > 0) {
+    reader.at = 0;
+    reader.size = static_cast<std::uint32_t>(result);
+  } else {
+    drop(reader);
+    reader.ended = result == 0;
+    reader.error = static_cast<int>(-result);
+  }
+  if (!reader.op) return;
+  Op& op = *std::exchange(reader.op, nullptr);
+  io().complete(op, result > 0 ? deliver(reader, op) : result);
+}
+
+// Once a second while something is in flight, for what should not happen but would be a wait
+// without end. Either a notification was lost, because glibc drops it when no signal can be queued.
+// Or no helper has time for a read though there is something to read: a thread could not be
+// started, which glibc does not report, or something else in the process uses POSIX AIO. To look at
+// a read that is only just ending does no harm.
+void PosixAioDriver::look_after() noexcept {
+  const TimePoint now = monotonic_now();
+  if (now < next_look_) return;
+  next_look_ = now + look_interval;
+  for (Reader& reader : readers_) {
+    if (!reader.reading) continue;
+    aio::Request& request = connections_.request(reader.permit);
+    pollfd one{request.fd(), POLLIN, 0};
+    if (request.over()) {
+      request.collect();
+    } else if (::poll(&one, 1, 0) == 1) {
+      request.cancel();
+    }
+  }
 }
 
 }  // namespace polyio

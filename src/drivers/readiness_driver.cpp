@@ -28,8 +28,8 @@ bool exhausted(std::error_code error) noexcept {
 
 }  // namespace
 
-ReadinessDriver::ReadinessDriver(std::unique_ptr<Selector> selector)
-    : SocketDriver(os::Blocking::no),
+ReadinessDriver::ReadinessDriver(std::unique_ptr<Selector> selector, os::Blocking mode)
+    : SocketDriver(mode),
       selector_(std::move(selector)),
       edge_(selector_->trigger() == Trigger::edge) {
   auto key = selector_->register_fd(wakeup_.fd(), event_read, wakeup_data);
@@ -45,6 +45,13 @@ ReadinessDriver::~ReadinessDriver() {
     if (slots_[fd].open) os::UniqueFd(static_cast<int>(fd)).reset();
   }
 }
+
+void ReadinessDriver::add_wakeup(int fd) {
+  const auto key = selector_->register_fd(fd, event_read, wakeup_data);
+  if (!key) throw std::system_error(key.error(), "cannot wait with " + std::string(name()));
+}
+
+void ReadinessDriver::on_wakeup(int) noexcept { wakeup_.drain(); }
 
 ReadinessDriver::Slot& ReadinessDriver::slot_of(Handle handle) noexcept {
   POLYIO_ASSERT(handle.slot < slots_.size());
@@ -64,7 +71,7 @@ Result<Handle> ReadinessDriver::adopt_listener(int socket, bool) {
     os::UniqueFd(socket).reset();
     return fail(set.error());
   }
-  return adopt(socket);
+  return open_slot(os::UniqueFd(socket));
 }
 
 Result<Handle> ReadinessDriver::watch(int fd) {
@@ -87,33 +94,33 @@ Result<Handle> ReadinessDriver::open_slot(os::UniqueFd fd) {
   return Handle{static_cast<std::uint32_t>(fd.release()), generation};
 }
 
-void ReadinessDriver::detach(Handle handle) noexcept {
+Handle ReadinessDriver::handle_of(int fd) const noexcept {
+  const auto index = static_cast<std::uint32_t>(fd);
+  return {index, slots_[index].generation};
+}
+
+os::UniqueFd ReadinessDriver::detach(Handle handle) noexcept {
   Slot& slot = slot_of(handle);
   POLYIO_ASSERT(!slot.reader && !slot.writer);
   if (slot.interest) (void)selector_->unregister(static_cast<int>(handle.slot));
   slot.interest = 0;
   slot.open = false;
   ++slot.generation;  // what still has the handle, or an event of it, is stale
-}
-
-Result<os::UniqueFd> ReadinessDriver::release(Handle handle) {
-  detach(handle);
   return os::UniqueFd(static_cast<int>(handle.slot));
 }
 
-void ReadinessDriver::close(Handle handle) noexcept {
-  detach(handle);
-  os::UniqueFd(static_cast<int>(handle.slot)).reset();
-}
+Result<os::UniqueFd> ReadinessDriver::release(Handle handle) { return detach(handle); }
+
+void ReadinessDriver::close(Handle handle) noexcept { detach(handle).reset(); }
 
 Result<> ReadinessDriver::shutdown(Handle handle, int how) {
   Slot& slot = slot_of(handle);
   const int fd = static_cast<int>(handle.slot);
   auto done = SocketDriver::shutdown(handle, how);
-  // Edges need not tell of one's own shutdown (sigio): asks again for who waits.
+  // One's own shutdown need not be an edge (sigio): asks again for what waits.
   if (!edge_ || !slot.interest) return done;
   if (selector_->modify(fd, slot.interest, slot.generation)) return done;
-  // Not registered any more, perhaps: who waits looks, and registers anew or is told the error.
+  // Not registered any more, perhaps: each operation tries again, and registers anew or fails.
   (void)selector_->unregister(fd);
   slot.interest = 0;
   for (Op* const op : {slot.reader, slot.writer}) {
@@ -195,7 +202,7 @@ bool ReadinessDriver::receive(Slot& slot, Op& op) {
   }
   const std::int64_t count = os::receive_now(fd_of(op), {op.data, op.size});
   if (count > 0) {
-    // Not at an edge: the one that told of these bytes may have told of the peer's end too.
+    // Not at an edge: that of these bytes may have been that of the peer's end too.
     if (static_cast<std::size_t>(count) < op.size && !edge_) slot.may_read = false;
     return finish(op, count);
   }
@@ -220,7 +227,7 @@ bool ReadinessDriver::send(Slot& slot, Op& op) {
 
 bool ReadinessDriver::accept(Slot& slot, Op& op) {
   for (;;) {
-    auto fd = os::accept(fd_of(op), os::Blocking::no);
+    auto fd = os::accept(fd_of(op), mode());
     if (fd) return finish(op, fd->release());
     const int error = fd.error().value();
     if (error == EINTR) continue;
@@ -283,8 +290,8 @@ void ReadinessDriver::give_back(std::uint32_t buffer) noexcept {
   if (Job* job = starved_.pop_front()) io().make_ready(*job);
 }
 
-void ReadinessDriver::told(const SelectorEvent& event) {
-  if (event.key.data == wakeup_data) return wakeup_.drain();
+void ReadinessDriver::on_event(const SelectorEvent& event) {
+  if (event.key.data == wakeup_data) return on_wakeup(event.key.fd);
   Slot& slot = slots_[static_cast<std::size_t>(event.key.fd)];
   if (slot.generation != event.key.data) return;  // stale: closed since
   if (event.mask & event_read) {
@@ -298,7 +305,7 @@ void ReadinessDriver::told(const SelectorEvent& event) {
     io().make_ready(*slot.writer);
   }
   if (edge_) return;
-  // A level that nobody waits for would be told for ever.
+  // Drop the interest that no operation has, or every wait would end at once with it.
   Events wanted = slot.interest;
   if ((event.mask & event_read) && !slot.reader) wanted &= ~event_read;
   if ((event.mask & event_write) && !slot.writer) wanted &= ~event_write;
@@ -314,7 +321,7 @@ void ReadinessDriver::poll(Deadline deadline) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return;
   }
-  for (std::size_t i = 0; i < *count; ++i) told(events_[i]);
+  for (std::size_t i = 0; i < *count; ++i) on_event(events_[i]);
 }
 
 }  // namespace polyio

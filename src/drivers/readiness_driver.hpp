@@ -1,8 +1,8 @@
-// ReadinessDriver: the I/O models that wait until a call would not block and then make it (select,
-// poll, epoll), over any Selector. The rule: try first, and ask the selector only after EAGAIN.
-// System calls of an echo, per turn: 1 wait for all, then recv and send per message; the interest
-// of a descriptor is changed only when it changes. A short read means drained: the next receive
-// waits without trying.
+// ReadinessDriver: the I/O models that wait until a call would not block and then make it, over any
+// Selector; posix-aio does so for all but its receives. The rule: try first, and ask the selector
+// only after EAGAIN. System calls of an echo, per turn: 1 wait for all, then recv and send per
+// message; the interest of a descriptor is changed only when it changes. A short read means
+// drained: the next receive waits without trying.
 #pragma once
 
 #include <array>
@@ -16,10 +16,11 @@
 
 namespace polyio {
 
-class ReadinessDriver final : public SocketDriver {
+class ReadinessDriver : public SocketDriver {
  public:
-  // Throws std::system_error when no descriptor is left.
-  explicit ReadinessDriver(std::unique_ptr<Selector> selector);
+  // `mode` is how its connections are. Throws std::system_error when no descriptor is left.
+  explicit ReadinessDriver(std::unique_ptr<Selector> selector,
+                           os::Blocking mode = os::Blocking::no);
   ~ReadinessDriver() override;
 
   std::string_view name() const noexcept override { return selector_->name(); }
@@ -37,6 +38,19 @@ class ReadinessDriver final : public SocketDriver {
   void wake() noexcept override { wakeup_.signal(); }
   void give_back(std::uint32_t buffer) noexcept override;
 
+ protected:
+  // The slot of a descriptor, taken over as it is. Errors: EOVERFLOW, too large for the selector;
+  // it is closed then.
+  Result<Handle> open_slot(os::UniqueFd fd);
+  Handle handle_of(int fd) const noexcept;
+  // Ends the handle.
+  os::UniqueFd detach(Handle handle) noexcept;
+  static bool finish(Op& op, std::int64_t result) noexcept;
+  // Calls on_wakeup() when `fd` is readable, from now on.
+  void add_wakeup(int fd);
+  virtual void on_wakeup(int fd) noexcept;
+  os::Wakeup& wakeup() noexcept { return wakeup_; }
+
  private:
   // One per descriptor number: slot and descriptor are the same.
   struct Slot {
@@ -49,7 +63,6 @@ class ReadinessDriver final : public SocketDriver {
   };
 
   Slot& slot_of(Handle handle) noexcept;
-  Result<Handle> open_slot(os::UniqueFd fd);
   static int fd_of(const Op& op) noexcept { return static_cast<int>(op.handle.slot); }
   bool perform(Slot& slot, Op& op);
   bool receive(Slot& slot, Op& op);
@@ -60,10 +73,8 @@ class ReadinessDriver final : public SocketDriver {
   bool send_to(Slot& slot, Op& op);
   bool ready(Slot& slot, Op& op);
   bool wait_for(Slot& slot, Op& op, Events direction);
-  bool finish(Op& op, std::int64_t result) noexcept;
   int set_interest(int fd, Slot& slot, Events interest) noexcept;
-  void told(const SelectorEvent& event);
-  void detach(Handle handle) noexcept;
+  void on_event(const SelectorEvent& event);
 
   std::unique_ptr<Selector> selector_;
   const bool edge_;

@@ -19,6 +19,7 @@ class SocketDriver : public Driver {
 
  protected:
   explicit SocketDriver(os::Blocking mode) noexcept : mode_(mode) {}
+  os::Blocking mode() const noexcept { return mode_; }
   // What watch() waits with. Errors: EBADF, EMFILE.
   static Result<os::UniqueFd> duplicate(int fd);
 

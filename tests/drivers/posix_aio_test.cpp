@@ -1,4 +1,4 @@
-// posix-aio, what only it has: helper threads that can run out, a signal that can be lost or taken,
+// What only posix-aio has: helper threads that can run out, a signal that can be lost or taken, and
 // reads that outlive their receive.
 #include <aio.h>
 #include <sys/eventfd.h>
@@ -7,7 +7,6 @@
 
 #include <csignal>
 #include <fstream>
-#include <polyio/sync/event.hpp>
 
 #include "contract.hpp"
 #include "drivers/aio_requests.hpp"
@@ -27,7 +26,7 @@ std::pair<Raw, Raw> unix_pair() {
   return {Raw(os::UniqueFd(pair[0])), Raw(os::UniqueFd(pair[1]))};
 }
 
-// Each holds a helper thread; the last is served like the first, and sends go past them.
+// Each holds a helper thread; the last is served like the first.
 TEST_P(PosixAioTest, AsManyConnectionsAsItSaysWaitAtOnce) {
   const unsigned limit = aio::Connections::instance().limit();
   std::vector<std::pair<Stream, Raw>> all;
@@ -88,7 +87,7 @@ TEST_P(PosixAioTest, ASendGoesPastAWaitingReceive) {
     const int before = open_fds();
     auto sent = co_await stream.send_all("ping");
     EXPECT_TRUE(sent);
-    EXPECT_EQ(open_fds(), before + 1) << "on a descriptor of its own, not after look_after()";
+    EXPECT_EQ(open_fds(), before) << "on the same descriptor";
     EXPECT_EQ(raw.read(4), "ping");
     raw.send("pong");
     co_await until([&] { return group.running() == 0; });
@@ -97,7 +96,7 @@ TEST_P(PosixAioTest, ASendGoesPastAWaitingReceive) {
   run(body);
 }
 
-TEST_P(PosixAioTest, SendsWithoutASecondDescriptor) {
+TEST_P(PosixAioTest, SendsWhenNoDescriptorIsLeft) {
   const std::string bytes = pattern(1 << 20);
   auto body = [&](TaskGroup& group) -> Task<> {
     auto [stream, raw] = half(32 * 1024);
@@ -194,11 +193,11 @@ TEST(PosixAioSignal, TellsOfTheCompletion) {
   aio::Connections& connections = aio::Connections::instance();
   const auto permit = connections.take();
   ASSERT_TRUE(permit);
-  aio::Request& request = connections.reader(*permit);
-  aio::Mailbox mailbox;
-  sigset_t ours, before;
-  sigemptyset(&ours);
-  sigaddset(&ours, aio::completion_signal());
+  aio::Request& request = connections.request(*permit);
+  os::Wakeup wakeup;
+  aio::Mailbox mailbox(wakeup);
+  const sigset_t ours = aio::completion_signals();
+  sigset_t before;
   ::pthread_sigmask(SIG_BLOCK, &ours, &before);
   char room[8] = {};
   ASSERT_EQ(request.read(mailbox, mine.fd(), room, sizeof room), 0);
@@ -213,7 +212,7 @@ TEST(PosixAioSignal, TellsOfTheCompletion) {
   EXPECT_EQ(number, aio::completion_signal());
   EXPECT_EQ(told.si_code, SI_ASYNCIO);
   EXPECT_TRUE(request.over());
-  EXPECT_TRUE(mailbox.empty()) << "this test took the signal";
+  EXPECT_EQ(mailbox.take(), nullptr) << "this test took the signal";
   request.collect();
   EXPECT_EQ(mailbox.take(), &request);
   EXPECT_EQ(request.result(), 4);
@@ -248,14 +247,14 @@ TEST_P(PosixAioTest, ALostNotificationIsAnError) {
   run(body);
 }
 
-// Somebody else in the process keeps every helper thread busy: what is ready is done by hand.
+// Something else in the process keeps every helper thread busy: what is ready is done by hand.
 TEST_P(PosixAioTest, GoesOnWithoutAHelper) {
   struct Busy {
     aiocb block{};
     std::uint64_t room = 0;
     os::UniqueFd event{::eventfd(0, EFD_CLOEXEC)};
   };
-  std::vector<Busy> others(aio::most_connections + aio::helpers_for_writes);
+  std::vector<Busy> others(aio::max_connections);
   for (Busy& other : others) {
     other.block.aio_fildes = other.event.get();
     other.block.aio_buf = &other.room;
