@@ -104,7 +104,7 @@ finish() {
   local row name seconds passed failed state
   if ((${#STAGES[@]})); then printf '\n%-48s %8s %7s %7s\n' stage seconds passed failed; fi
   for row in "${STAGES[@]}"; do
-    IFS=$'\t' read -r name seconds passed failed state <<<"$row"
+    IFS='|' read -r name seconds passed failed state <<<"$row"
     printf '%-48s %8s %7d %7d%s\n' "$name" "$seconds" "$passed" "$failed" "$state"
   done
   printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
@@ -121,7 +121,7 @@ stage() {
   seconds=$((seconds / 10)).$((seconds % 10))
   if ((status)); then state=' FAILED'; fi
   printf '== %s: %s, %s s\n' "$name" "$([[ $state ]] && echo FAILED || echo ok)" "$seconds"
-  STAGES+=("$name"$'\t'"$seconds"$'\t'"$((PASSED - passed))"$'\t'"$((FAILED - failed))"$'\t'"$state")
+  STAGES+=("$name|$seconds|$((PASSED - passed))|$((FAILED - failed))|$state")
   return "$status"
 }
 
