@@ -325,7 +325,7 @@ TEST_F(KillTest, AtRandomInACrowd) {
 class DeepKillTest : public KillTest {};
 
 TEST_F(DeepKillTest, TwelveThousandAtRandom) {
-  const test::Part part = test::part();
+  const polyio::test::Part part = polyio::test::part();
   long kills = 0;
   for (std::uint64_t seed = 100; seed < 130 && !HasFailure(); ++seed) {
     if (!part.has(seed)) continue;
