@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <functional>
 #include <polyio/base/random.hpp>
 #include <polyio/drivers/registry.hpp>
@@ -17,23 +16,19 @@
 #include <semaphore>
 #include <string>
 #include <thread>
-#include <vector>
+
+#include "support/left_over.hpp"
+#include "support/models.hpp"
+#include "support/results.hpp"
 
 namespace polyio::exec_test {
 
 using namespace std::chrono_literals;
 
-// ASSERT_TRUE for coroutines.
-#define POLYIO_REQUIRE(condition)       \
-  if (!(condition)) {                   \
-    ADD_FAILURE() << "not " #condition; \
-    co_return;                          \
-  }
-
-inline std::size_t open_fds() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
-}
+using test::cancelled;
+using test::failed_with;
+using test::open_fds;
+using test::timed_out;
 
 class IoTest : public testing::TestWithParam<std::string> {
  protected:
@@ -73,20 +68,8 @@ class IoTest : public testing::TestWithParam<std::string> {
   std::unique_ptr<Io> io_;
 };
 
-inline auto models() {
-  std::vector<std::string> names;
-  for (const ModelInfo& info : list_models()) {
-    if (info.available) names.push_back(info.model);
-  }
-  return testing::ValuesIn(names);
-}
-inline std::string model_name(const testing::TestParamInfo<std::string>& info) {
-  std::string name = info.param;
-  std::ranges::replace(name, '-', '_');
-  return name;
-}
 #define POLYIO_ON_EVERY_MODEL(fixture) \
-  INSTANTIATE_TEST_SUITE_P(Every, fixture, models(), model_name)
+  INSTANTIATE_TEST_SUITE_P(Every, fixture, test::models(), test::model_name)
 
 // Holds threads of a pool until it is opened; every wait ends after 20 s.
 class Gate {
@@ -101,18 +84,5 @@ class Gate {
  private:
   std::counting_semaphore<> door_{0};
 };
-
-template <class T>
-bool failed_with(const Result<T>& result, std::errc code) {
-  return !result && result.error() == code;
-}
-template <class T>
-bool cancelled(const Result<T>& result) {
-  return failed_with(result, std::errc::operation_canceled);
-}
-template <class T>
-bool timed_out(const Result<T>& result) {
-  return failed_with(result, std::errc::timed_out);
-}
 
 }  // namespace polyio::exec_test

@@ -7,13 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
-#include <polyio/base/clock.hpp>
 #include <polyio/linux/process.hpp>
 #include <set>
 #include <sstream>
 #include <string>
+
+#include "support/eventually.hpp"
+#include "support/left_over.hpp"
 
 namespace polyio::ipc {
 
@@ -33,39 +34,23 @@ inline std::multiset<pid_t> segment_makers() {
   return makers;
 }
 
-inline std::size_t open_descriptors() {
-  std::size_t count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-    count += !entry.path().empty();
-  }
-  return count;
-}
-
 class NothingLeft : public testing::Test {
  protected:
   void TearDown() override {
-    EXPECT_EQ(open_descriptors(), descriptors_);
+    EXPECT_EQ(polyio::test::open_fds(), descriptors_);
     EXPECT_EQ(segment_makers().count(::getpid()), segments_);
     EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a child is left";
   }
 
  private:
-  std::size_t descriptors_ = open_descriptors();
+  std::size_t descriptors_ = polyio::test::open_fds();
   std::size_t segments_ = segment_makers().count(::getpid());
 };
 
-// Far away: whoever waits so long hangs.
-inline Deadline soon_enough() { return deadline_after(monotonic_now(), std::chrono::seconds(60)); }
+using polyio::test::eventually;
 
-template <class Condition>
-bool eventually(Condition holds) {
-  const Deadline until = soon_enough();
-  while (!holds()) {
-    if (monotonic_now() > until) return false;
-    ::usleep(1000);
-  }
-  return true;
-}
+// Far away: whoever waits so long hangs.
+inline Deadline soon_enough() { return polyio::test::far_away(); }
 
 // A child that runs `body`, which must fork from a process without threads.
 inline os::ChildProcess fork_to(std::move_only_function<int()> body) {

@@ -7,20 +7,20 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <polyio/linux/process.hpp>
 #include <polyio/process/pipe.hpp>
 #include <polyio/process/process.hpp>
 #include <string>
 
+#include "support/eventually.hpp"
+#include "support/left_over.hpp"
+
 namespace polyio::process {
 
 using namespace std::chrono_literals;
 
-inline std::size_t open_fds() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
-}
+using test::eventually;
+using test::open_fds;
 
 // A deadline against a hang.
 inline Deadline soon() { return monotonic_now() + 60s; }
@@ -29,14 +29,6 @@ inline Deadline soon() { return monotonic_now() + 60s; }
 inline bool childless() {
   siginfo_t info{};
   return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD;
-}
-// For what happens by itself a moment later.
-template <class Condition>
-bool comes_true(Condition condition) {
-  for (const Deadline until = soon(); monotonic_now() < until; ::usleep(200)) {
-    if (condition()) return true;
-  }
-  return false;
 }
 
 inline void idle() {}
@@ -54,7 +46,7 @@ class ProcessTest : public testing::TestWithParam<Method> {
     fds_ = open_fds();
   }
   void TearDown() override {
-    EXPECT_TRUE(comes_true(childless));
+    EXPECT_TRUE(eventually(childless));
     EXPECT_TRUE(active_children().empty());
     EXPECT_EQ(open_fds(), fds_);
     EXPECT_EQ(os::count_threads(), 1u);

@@ -210,7 +210,7 @@ TEST_P(ProcessTest, OneWhoseObjectIsDestroyedGoesOnAndIsReaped) {
   ASSERT_EQ(active_children().size(), 1u);
   EXPECT_EQ(active_children()[0].name, "left alone");
   ASSERT_TRUE(pipe.first.send(0));
-  EXPECT_TRUE(comes_true(childless));  // nobody has called anything that reaps
+  EXPECT_TRUE(eventually(childless));  // nobody has called anything that reaps
 }
 
 TEST_P(ProcessTest, WithoutADescriptorStartIsAnErrorAndLaterWorks) {

@@ -31,8 +31,8 @@ void run_jobs(Method method, int count, std::size_t at_once) {
     }
     if (kept.size() >= at_once) kept.clear();
   }
-  for (Process& job : kept) ASSERT_TRUE(comes_true([&] { return !job.is_alive(); }));
-  EXPECT_TRUE(comes_true(childless));
+  for (Process& job : kept) ASSERT_TRUE(eventually([&] { return !job.is_alive(); }));
+  EXPECT_TRUE(eventually(childless));
 }
 
 TEST_P(ReapingTest, AThousandShortJobsLeaveNoZombie) {
@@ -77,7 +77,7 @@ TEST_P(ReapingTest, NobodyElsesChildIsReaped) {
   ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(stranger), &info, WEXITED | WNOWAIT), 0);
   ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(supervised->pid()), &info, WEXITED | WNOWAIT), 0);
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(Process(options(), answer, i).start());
-  EXPECT_TRUE(comes_true([] {
+  EXPECT_TRUE(eventually([] {
     // Ours are gone from the kernel's list, without a call of ours that reaps.
     std::size_t zombies = 0;
     for (const auto& task : std::filesystem::directory_iterator("/proc")) {
@@ -107,7 +107,7 @@ int count_signals() {
   ::sigaction(SIGCHLD, &own, nullptr);
   Process job(answer, 5);
   if (!job.start() || !job.join(soon()) || job.exitcode() != 5) return 100;
-  return comes_true([] { return handled > 0; }) ? 0 : 101;
+  return eventually([] { return handled > 0; }) ? 0 : 101;
 }
 
 TEST_P(ReapingTest, TheHandlerThatWasThereIsCalledToo) {

@@ -49,7 +49,7 @@ void wait_often(Connection connection) {
 // What an observer sees from now on until `wanted` is seen, each step checked.
 std::optional<Status> watch(Process& process, State wanted) {
   std::optional<Status> seen;
-  const bool came = comes_true([&] {
+  const bool came = eventually([&] {
     const auto now = state_of(*process.pid());
     if (!now) return wanted == State::terminated;
     if (seen) {
@@ -109,7 +109,7 @@ TEST_P(StateTest, AComputingProcessIsReadyOrRunningAndTheCpuIsTakenFromIt) {
     watch(b, State::running);
   }
   watch(b, State::ready);
-  ASSERT_TRUE(comes_true([&] {
+  ASSERT_TRUE(eventually([&] {
     const auto now = state_of(*a.pid());
     return now && now->involuntary > early->involuntary + 5 && now->waiting > early->waiting;
   }));

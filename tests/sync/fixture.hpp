@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "support/results.hpp"
+
 namespace polyio {
 
 using namespace std::chrono_literals;
@@ -67,9 +69,6 @@ Task<> until(Io& io, Condition condition) {
   }
 }
 
-template <class T>
-bool failed_with(const Result<T>& result, std::errc code) {
-  return !result && result.error() == code;
-}
+using test::failed_with;
 
 }  // namespace polyio
