@@ -151,7 +151,7 @@ class Shared {
   T& operator*() const noexcept { return *static_cast<T*>(memory_.data()); }
 
  private:
-  os::SharedMemory memory_;
+  os::SharedPages memory_;
 };
 
 // For a handler: comes back once `flag` is set, by whichever process.
