@@ -54,7 +54,7 @@ class NothingLeft : public testing::Test {
   std::size_t segments_ = segment_makers().count(::getpid());
 };
 
-// Far away: whoever waits so long hangs.
+// Far away: a wait that long is a hang.
 inline Deadline soon_enough() { return deadline_after(monotonic_now(), std::chrono::seconds(60)); }
 
 template <class Condition>
