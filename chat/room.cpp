@@ -79,9 +79,9 @@ void Room::gather() {
     for (const MessagePtr& message : waiting_) all += *encoded(message);
     return Piece(std::make_shared<const std::string>(std::move(all)));
   };
-  given_.lines = together(line_of);
-  if (!pages_.empty()) given_.pages = together(frame_of);
-  given_.count = static_cast<std::uint16_t>(waiting_.size());
+  batch_.lines = together(line_of);
+  if (!pages_.empty()) batch_.pages = together(frame_of);
+  batch_.count = static_cast<std::uint16_t>(waiting_.size());
   waiting_.clear();
   waiting_bytes_ = 0;
 }
@@ -92,16 +92,16 @@ void Room::give(const std::vector<ClientPtr>& clients, std::size_t& given, const
     // Of thousands of clients each is in no cache.
     if (given + 16 < clients.size()) clients[given + 16]->outbox.prefetch();
     if (given + 8 < clients.size()) clients[given + 8]->outbox.prefetch_writer();
-    clients[given]->outbox.push_message(piece, given_.count);
+    clients[given]->outbox.push_message(piece, batch_.count);
   }
 }
 
 bool Room::distribute_to(std::size_t most) {
   while (most > 0 && undistributed()) {
-    if (given_.count == 0) gather();
-    give(lines_, given_.to_lines, given_.lines, most);
-    give(pages_, given_.to_pages, given_.pages, most);
-    if (given_.to_lines == lines_.size() && given_.to_pages == pages_.size()) given_ = {};
+    if (batch_.count == 0) gather();
+    give(lines_, batch_.to_lines, batch_.lines, most);
+    give(pages_, batch_.to_pages, batch_.pages, most);
+    if (batch_.to_lines == lines_.size() && batch_.to_pages == pages_.size()) batch_ = {};
   }
   return undistributed();
 }

@@ -49,7 +49,7 @@ class Room {
   // The same for the next `most` clients; true: there are more. What a client's writer touches is
   // still in the cache when it runs after a few dozen, and others have their turn between.
   bool distribute_to(std::size_t most);
-  bool undistributed() const noexcept { return given_.count > 0 || !waiting_.empty(); }
+  bool undistributed() const noexcept { return batch_.count > 0 || !waiting_.empty(); }
 
   // --- this home's clients ---
   void add(const ClientPtr& client);
@@ -73,8 +73,8 @@ class Room {
   std::vector<ClientPtr>& clients(Wire wire) noexcept {
     return wire == Wire::line ? lines_ : pages_;
   }
-  // What is being given out, and how many have it.
-  struct Given {
+  // The messages being distributed, and to how many clients they went.
+  struct Batch {
     Piece lines, pages;
     std::uint16_t count = 0;  // messages
     std::size_t to_lines = 0, to_pages = 0;
@@ -88,7 +88,7 @@ class Room {
   std::vector<ClientPtr> pages_;
   std::map<std::uint64_t, Name> names_;  // everybody's, by id
   std::deque<MessagePtr> history_;
-  Given given_;
+  Batch batch_;
   std::vector<MessagePtr> waiting_;
   std::size_t waiting_bytes_ = 0;
 };

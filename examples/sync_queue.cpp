@@ -9,8 +9,8 @@ using namespace polyio;
 // A task: waits without holding up the other tasks of its Io.
 Task<> add_up(Io& io, Queue<int>& queue, long& sum) {
   for (;;) {
-    auto value = co_await queue.pop(io);
-    if (!value) co_return;  // Errc::end_of_file: closed, and all of it popped
+    auto value = co_await queue.get(io);
+    if (!value) co_return;  // Errc::end_of_file: closed, and empty
     sum += *value;
   }
 }
@@ -19,7 +19,7 @@ long add_up_what_a_thread_sends() {
   Queue<int> queue(16);  // the producer can be 16 values ahead, then it waits
   std::jthread producer([&] {
     for (int i = 1; i <= 100; ++i) {
-      if (!queue.push(i)) return;  // a plain thread: blocks it
+      if (!queue.put(i)) return;  // a plain thread: blocks it
     }
     queue.close();
   });

@@ -15,7 +15,7 @@ Task<Result<>> wait_for_watch(Io& io, QueueWatch& watch) {
       watch.end();
       co_return parked;
     }
-    if (watch.told()) co_return Result<>();
+    if (watch.was_woken()) co_return Result<>();
   }
 }
 

@@ -13,7 +13,7 @@
 namespace polyio::ipc {
 namespace {
 
-// Absolute, on CLOCK_MONOTONIC: a FUTEX_WAIT's span would start anew at every EINTR.
+// An absolute time on CLOCK_MONOTONIC: a FUTEX_WAIT's span would start anew at every EINTR.
 bool wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected, Deadline deadline,
              int flags) noexcept {
   timespec until{};
@@ -36,13 +36,13 @@ void wake_on(const std::atomic<std::uint32_t>& word, int count, int flags) noexc
 constinit thread_local ThreadSelf thread_self;
 
 std::uint32_t SharedKernel::ask_self() noexcept {
-  // The child's only thread has a number of its own; its robust list is at the same place.
+  // A forked child's only thread has a new number; its robust list is at the same place.
   [[maybe_unused]] static const int registered =
       ::pthread_atfork(nullptr, nullptr, [] { thread_self.id = 0; });
   RobustList* list = nullptr;
   std::size_t size = 0;
   const long result = ::syscall(SYS_get_robust_list, 0, &list, &size);
-  // glibc's, with its distance from an entry to its word: RobustWord's layout relies on it.
+  // This is glibc's list, and RobustWord's layout relies on its distance from an entry to its word.
   POLYIO_ASSERT(result == 0 && list && size == sizeof *list && list->offset == -32);
   thread_self.list = list;
   thread_self.id = static_cast<std::uint32_t>(::syscall(SYS_gettid));

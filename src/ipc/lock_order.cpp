@@ -27,14 +27,14 @@ struct Seen {
   std::vector<void*> stack;
 };
 
-// What is known of all locks. Its mutex is not one of ours, and is the last that anybody takes.
+// What is known of all locks. Its mutex is not one of ours and is always the last to be taken.
 struct Graph {
   std::mutex mutex;
   std::map<Lock, std::map<Lock, Seen>> after;  // by the lock held, by the lock wanted
   std::map<Lock, std::string> names;
   std::shared_ptr<Handler> handler;
 
-  // The way from one lock to another, both included; empty: there is none.
+  // The path from one lock to another, both included; empty: there is none.
   std::vector<Lock> way(Lock from, Lock to) const {
     std::map<Lock, Lock> reached_from{{from, nullptr}};
     std::vector<Lock> open{from};
@@ -66,7 +66,7 @@ Graph& graph() {
   return *only;
 }
 
-// How often it was enabled: what was held before, and perhaps let go unseen, counts no more.
+// How often it was enabled: locks held before that, and perhaps let go unseen, no longer count.
 constinit std::atomic<std::uint32_t> times_enabled{0};
 
 // What the calling thread holds, and whether it is in here already.
@@ -90,8 +90,8 @@ struct Busy {
   ~Busy() { mine.busy = false; }
 };
 
-// The calls that led to the one which returns to `caller`, innermost first: what is above it is
-// ours, or a sanitizer's.
+// The calls that led here, innermost first, from the one that returns to `caller`: those above it
+// are ours, or a sanitizer's.
 std::vector<void*> stack_of(void* caller) {
   std::array<void*, 16> all{};
   const auto* const end = all.data() + ::backtrace(all.data(), static_cast<int>(all.size()));
@@ -99,7 +99,8 @@ std::vector<void*> stack_of(void* caller) {
   return std::vector<void*>(begin == end ? all.data() : begin, end);
 }
 
-// Notes that the calling thread, holding one, asks for another. Answers the cycle that this closes.
+// Notes that the calling thread, holding `held`, asks for `wanted`. Returns the cycle that this
+// closes.
 Cycle note(Graph& all, Lock held, Lock wanted, void* caller) {
   Cycle cycle;
   auto& after = all.after[held];
@@ -142,7 +143,7 @@ void before_wait(const void* lock) noexcept {
     {
       const std::lock_guard guard(graph().mutex);
       for (std::size_t i = 0; i < mine.count; ++i) {
-        if (mine.held[i] == lock) return;  // it will be told EDEADLK
+        if (mine.held[i] == lock) return;  // it will get EDEADLK
       }
       for (std::size_t i = 0; i < mine.count; ++i) {
         Cycle cycle = note(graph(), mine.held[i], lock, caller);
@@ -152,7 +153,7 @@ void before_wait(const void* lock) noexcept {
       handler = graph().handler;
     }
     for (const Cycle& cycle : cycles) report(cycle, handler);
-  } catch (const std::exception&) {  // no memory: it is not watched this time
+  } catch (const std::exception&) {  // no memory: this time it is not watched
     return;
   }
 }
@@ -192,7 +193,7 @@ std::string Edge::where() const {
     const os::Symbol symbol = symbolizer.at(address, true);
     const std::string& function = symbol.within.empty() ? symbol.function : symbol.within;
     if (of_locks(function)) continue;
-    // The line may be one of a lock that was inlined: the function tells more then.
+    // The line may be that of an inlined lock function: then the caller's name says more.
     return symbol.file.ends_with("polyio/ipc/mutex.hpp") ? function : symbol.text;
   }
   return "an unknown place";

@@ -35,10 +35,10 @@ os::UniqueFd make_socket() noexcept {
   return os::UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-// Until whoever has it lets go, or for a moment. A connection that nobody accepts ends with the
-// socket it is for, so its end tells that the lock is free.
+// Waits until the owner lets go, or for a moment. A connection that is never accepted ends with its
+// listening socket, so its end means that the lock is free.
 Result<> wait_for_owner(const Name& name) noexcept {
-  constexpr int moment = 20;  // ms: nobody listens there yet, or too many wait
+  constexpr int moment = 20;  // ms: the owner does not listen yet, or too many wait
   const os::UniqueFd waiter = make_socket();
   if (!waiter) return fail(errno);
   if (::connect(waiter.get(), name.get(), name.size) != 0) {
@@ -64,7 +64,7 @@ Result<NameLock> NameLock::take(std::string_view name, Deadline deadline) {
   const Name address = address_of(name);
   for (;;) {
     if (::bind(socket.get(), address.get(), address.size) == 0) {
-      // Only for those who wait: without it they look again after a while.
+      // Only wakes waiters at once: without it they look again after a while.
       (void)::listen(socket.get(), 64);
       return NameLock(std::move(socket));
     }

@@ -1,6 +1,6 @@
-// NameLock: one process at a time makes or opens what has this name. It is the right to an abstract
-// Unix socket's name, which Linux takes back from a process however it ends and which leaves no
-// file (unix(7)). Names are those of the user and of the network namespace.
+// NameLock: one process at a time makes or opens what has this name. Owning the lock is owning an
+// abstract Unix socket's name, which Linux takes back however the process ends and which leaves no
+// file (unix(7)). Names are per user and per network namespace.
 #pragma once
 
 #include <polyio/base/clock.hpp>

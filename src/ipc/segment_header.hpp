@@ -1,7 +1,7 @@
-// The head of every segment of shared memory that polyio makes: what it is, so that whoever
-// attaches it later believes nothing. Written once, by the maker; `ready` comes last. The rule: the
-// kernel's word for the size is the truth, every field is checked against it and against what the
-// reader expects.
+// The head of every segment of shared memory that polyio makes. It says what the segment is, so
+// that a process that attaches it need not trust it. Written once, by the maker; `ready` comes
+// last. The rule: the size is what the kernel says, and every field is checked against it and
+// against what the reader expects.
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ struct SegmentHeader {
   std::uint64_t sum() const noexcept {
     return hash_of({reinterpret_cast<const char*>(this), offsetof(SegmentHeader, checksum)});
   }
-  // Two of three are enough, so that damage to one makes it no stranger.
+  // Two of three must match, so that a segment with one damaged field is still recognised.
   bool is_about(std::string_view wanted) const noexcept {
     SegmentHeader other;
     wanted.copy(other.name.data(), other.name.size());

@@ -15,8 +15,8 @@
 namespace polyio::ipc {
 namespace {
 
-constexpr auto opening_takes = std::chrono::seconds(10);  // at most
-constexpr key_t key_of_ours = 0x706f0000;                 // and 16 bits drawn at random
+constexpr auto longest_opening = std::chrono::seconds(10);
+constexpr key_t key_of_ours = 0x706f0000;  // and 16 bits drawn at random
 constexpr key_t key_mask = 0x7fff0000;
 
 bool is_ours(const shmid_ds& segment) noexcept {
@@ -38,10 +38,10 @@ void for_each_segment(Visit visit) {
   }
 }
 
-// Whether the maker was killed before it could mark the segment: nobody has it, nobody will.
+// Whether the maker was killed before it could mark the segment: no process has it or will.
 bool is_left_over(const shmid_ds& segment) noexcept {
   if ((segment.shm_perm.__key & key_mask) != key_of_ours || segment.shm_nattch > 0) return false;
-  if (segment.shm_cpid <= 0) return false;  // of another pid namespace: whether it lives, who knows
+  if (segment.shm_cpid <= 0) return false;  // of another pid namespace: it may be alive
   return !os::is_running(segment.shm_cpid);
 }
 
@@ -54,7 +54,7 @@ bool can_be_name(std::string_view name) noexcept {
          std::ranges::all_of(name, allowed);
 }
 
-// Attached; the destructor detaches it.
+// An attached segment; the destructor detaches it.
 class Attachment {
  public:
   Attachment() = default;
@@ -146,7 +146,7 @@ Result<SharedMemory> SharedMemory::Segment::find(std::string_view name, std::siz
     auto attached = Attachment::of(number);
     if (!attached) return false;  // its last user has gone meanwhile
     const SegmentHeader header = attached->header();
-    // Not ready, although nobody makes one now: whoever did was killed.
+    // Not ready although this process has the name's lock: its maker was killed.
     if (!header.is_about(name) || !is_ready(attached->header())) return false;
     if (auto checked = header.check(segment.shm_segsz, size, layout); !checked) {
       found = fail(checked.error());
@@ -168,7 +168,7 @@ Result<SharedMemory> SharedMemory::create(std::size_t size, const Layout& layout
 Result<SharedMemory> SharedMemory::open(std::string_view name, std::size_t size,
                                         const Layout& layout, SegmentMaker maker) {
   if (!can_be_name(name)) return fail(EINVAL);
-  auto lock = NameLock::take(name, deadline_after(monotonic_now(), opening_takes));
+  auto lock = NameLock::take(name, deadline_after(monotonic_now(), longest_opening));
   if (!lock) return fail(lock.error());
   auto found = Segment::find(name, size, layout);
   if (!found || *found) return found;
@@ -200,7 +200,9 @@ std::system_error SharedMemory::explain(std::error_code code, std::string_view n
     case EEXIST: text += ": the name is in use with another type, size or version"; break;
     case EBADMSG: text += ": what is there is damaged; end the processes that have it"; break;
     case EACCES: text += ": another user's process keeps the name's lock"; break;
-    case EBUSY: text += ": others are opening it, for too long; see who in /proc/net/unix"; break;
+    case EBUSY:
+      text += ": others are opening it, for too long; /proc/net/unix shows by whom";
+      break;
     case ENOSPC: text += ": the system allows no more of it (kernel.shmmni, kernel.shmall)"; break;
     case EINVAL:
       text += ": a name has 1 to 63 letters, digits, '.', '_' or '-', a size is 1 to kernel.shmmax";

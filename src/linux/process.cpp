@@ -65,7 +65,7 @@ bool harmless(const char* task) noexcept {
 std::size_t count_tasks() noexcept {
   std::size_t count = 0;
   DIR* const tasks = ::opendir("/proc/self/task");
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this stream
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is ours alone
   while (const dirent* const entry = tasks ? ::readdir(tasks) : nullptr) {
     if (entry->d_name[0] == '.') continue;
     // The first one is ours; what the others are is asked only when there are any.
@@ -92,7 +92,7 @@ ExitStatus ChildProcess::wait() {
   siginfo_t info{};
   while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_.get()), &info,
                   WEXITED) != 0) {
-    if (errno != EINTR) return {};  // ECHILD: somebody else has reaped it
+    if (errno != EINTR) return {};  // ECHILD: other code has reaped it
   }
   if (info.si_code == CLD_EXITED) return {info.si_status, 0};
   return {0, info.si_status};
@@ -107,7 +107,7 @@ Result<ChildProcess> fork_child(std::move_only_function<int()> body) {
 
 Result<ChildProcess> fork_plain(std::move_only_function<int(const sigset_t&)> body) {
   if (count_threads() > 1) return fail(EBUSY);
-  struct sigaction children{};  // ignored, they would be reaped without us and could not be told
+  struct sigaction children{};  // if ignored, they would be reaped unseen
   ::sigaction(SIGCHLD, nullptr, &children);
   if (children.sa_handler == SIG_IGN) ::signal(SIGCHLD, SIG_DFL);
   pid_t pid;
@@ -140,13 +140,13 @@ std::size_t count_threads() noexcept {
   return count;
 }
 
-SharedMemory::SharedMemory(std::size_t size)
+SharedPages::SharedPages(std::size_t size)
     : data_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)),
       size_(size) {
   if (data_ == MAP_FAILED) throw last_error("mmap");
 }
 
-SharedMemory::~SharedMemory() { ::munmap(data_, size_); }
+SharedPages::~SharedPages() { ::munmap(data_, size_); }
 
 SignalQueue::SignalQueue(std::initializer_list<int> numbers) {
   sigset_t set;

@@ -30,7 +30,7 @@ struct Question {
   sem_t answered{};
 };
 Question question;
-std::mutex mutex;  // of those who ask, and of what follows
+std::mutex mutex;  // held while sampling; guards what follows
 int samplers = 0;
 std::uint64_t number = 0;  // of the question
 struct sigaction before;

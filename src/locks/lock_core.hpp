@@ -1,7 +1,7 @@
 // LockCore: a LockTable on given memory, for any kernel: the calls of a session. Each call enters,
-// looks, and either is done or sleeps outside on its session's word until somebody wakes it; every
-// recheck_every it looks again by itself, because whoever should have woken it, or holds what it
-// waits for, may have been killed.
+// looks, and either is done or sleeps outside on its session's word until it is woken. Every
+// recheck_every it looks again by itself, because the process that should have woken it, or that
+// holds what it waits for, may have been killed.
 #pragma once
 
 #include "lock_cycle.hpp"
@@ -40,8 +40,8 @@ class LockCore {
     if (!session) return fail(EAGAIN);
     return Id{slots_.number(*session), session->begun.load(relaxed)};
   }
-  // `told`: where the cycle goes if the error is EDEADLK.
-  Result<> lock(Id id, const Resource& what, LockMode mode, Deadline deadline, Deadlock* told) {
+  // `deadlock` receives the cycle if the error is EDEADLK.
+  Result<> lock(Id id, const Resource& what, LockMode mode, Deadline deadline, Deadlock* deadlock) {
     const bool known = what.is_row() ? mode == LockMode::S || mode == LockMode::X
                                      : mode != LockMode::none && mode <= LockMode::X;
     if (!known || !what.valid()) return fail(EINVAL);
@@ -55,7 +55,7 @@ class LockCore {
         auto mine = own(entry, id);
         if (!mine) return fail(mine.error());
         session = *mine;
-        auto done = advance(entry, *session, call, late, told);
+        auto done = advance(entry, *session, call, late, deadlock);
         if (!done) return fail(done.error());
         if (*done) return {};
         seen = session->wake.load();
@@ -63,12 +63,12 @@ class LockCore {
       late = K::sleep(session->wake.futex(), seen, deadline);
     }
   }
-  // One look of lock(): true, it has all of it; false, it waits. `late`: it will not.
-  Result<bool> advance(Id id, Call& call, bool late, Deadlock* told) {
+  // One look of lock(): true, it has all of it; false, it must wait, which it does not if `late`.
+  Result<bool> advance(Id id, Call& call, bool late, Deadlock* deadlock) {
     Entry entry(slots_);
     auto session = own(entry, id);
     if (!session) return fail(session.error());
-    return advance(entry, **session, call, late, told);
+    return advance(entry, **session, call, late, deadlock);
   }
   Result<> unlock(Id id, const Resource& what) noexcept {
     Entry entry(slots_);
@@ -126,19 +126,19 @@ class LockCore {
     if (!entry.whole()) return fail(ENOTRECOVERABLE);
     return {};
   }
-  // Who has let go of everything has given way.
+  // A session that has let go of everything has given way.
   static void forgive(Session& session) noexcept {
     if (session.doomed.load(relaxed) && !session.first.load(relaxed)) session.doomed.store(0);
   }
 
-  Result<bool> advance(Entry& entry, Session& session, Call& call, bool late, Deadlock* told) {
+  Result<bool> advance(Entry& entry, Session& session, Call& call, bool late, Deadlock* deadlock) {
     auto done = go_on(entry, session, call, late);
     if (done) return done;
     if (done.error() == errno_code(ENOTRECOVERABLE)) return done;
     entry.withdraw(session);
     if (call.what.is_row()) entry.settle(session, call.what.whole_table());
     if (done.error() == errno_code(EDEADLK)) {
-      if (told) *told = cycle_of(session);
+      if (deadlock) *deadlock = cycle_of(session);
       forgive(session);
     }
     return done;
@@ -146,7 +146,7 @@ class LockCore {
   Result<bool> go_on(Entry& entry, Session& session, Call& call, bool late) noexcept {
     LockCycle<K> cycle(slots_, entry);
     bool looked = false;
-    // Every turn has a table granted, a dead session ended or a place in the queue taken.
+    // Every turn grants a table, ends a dead session or takes a place in the queue.
     for (std::uint32_t n = 0; n < slots_.limits().sessions + 4 && entry.whole(); ++n) {
       if (session.doomed.load(relaxed)) return fail(EDEADLK);
       const Resource what = call.on_table ? call.what.whole_table() : call.what;

@@ -1,7 +1,7 @@
-// Deadlocks of a LockTable: who waits for whom, and who gives way. A session waits for those whose
-// locks conflict with what it wants, and for those that asked for something conflicting earlier. A
-// cycle can only come about when somebody begins to wait, and goes through that one: it is looked
-// for there, breadth first, so that the shortest is found and named.
+// Deadlocks of a LockTable: which sessions wait for which, and which gives way. A session waits for
+// those whose locks conflict with what it wants, and for those that asked earlier for something
+// conflicting. A cycle can arise only when a session begins to wait, and goes through that one: it
+// is searched from there, breadth first, so that the shortest is found and named.
 #pragma once
 
 #include <array>
@@ -19,8 +19,8 @@ class LockCycle {
 
   LockCycle(const LockSlots<K>& slots, Entry& entry) noexcept : slots_(slots), entry_(entry) {}
 
-  // Visits the sessions that `session` would wait for on `what`, asking for `wanted` in the place
-  // `order` of the queue; until `visit` says false.
+  // Visits the sessions that `session` would wait for on `what`, asking for `wanted` at the place
+  // `order` of the queue, until `visit` returns false.
   template <class Visit>
   void each_blocker(const Session& session, const Resource& what, LockMode wanted,
                     std::uint64_t order, Visit visit) noexcept {
@@ -32,7 +32,7 @@ class LockCycle {
       return blocker && visit(*blocker);
     });
   }
-  // Ends those in the way whose process has died. True: there was one.
+  // Ends the sessions in the way whose process has died. True: there was one.
   bool reap_in_the_way(const Session& session, const Resource& what, LockMode wanted,
                        std::uint64_t order) noexcept {
     std::size_t count = 0;
@@ -44,13 +44,13 @@ class LockCycle {
     for (std::size_t i = 0; i < count; ++i) any |= entry_.reap(*slots_.session(sessions_[i]));
     return any;
   }
-  bool in_cycle(const Session& session) noexcept { return find(session, anybody) != 0; }
-  // For a session that waits. Until it is in no cycle any more, one of them is told to give way.
+  bool in_cycle(const Session& session) noexcept { return find(session, any_age) != 0; }
+  // For a session that waits: makes sessions give way until it is in no cycle any more.
   void resolve(Session& session) noexcept {
     for (std::uint32_t n = 0; n <= slots_.limits().sessions && entry_.whole(); ++n) {
-      // All cycles go through this one: where it is the youngest, no other need give way.
+      // All cycles go through this session: where it is the youngest, it alone gives way.
       std::size_t length = find(session, session.begun.load(relaxed));
-      if (length == 0) length = find(session, anybody);
+      if (length == 0) length = find(session, any_age);
       if (length == 0) return;
       bool dead = false;
       for (std::size_t i = 0; i < length; ++i) dead |= entry_.reap(*slots_.session(sessions_[i]));
@@ -64,7 +64,7 @@ class LockCycle {
   }
 
  private:
-  static constexpr std::uint64_t anybody = ~std::uint64_t{0};
+  static constexpr std::uint64_t any_age = ~std::uint64_t{0};
 
   bool blocks(const Request& request, LockMode wanted, std::uint64_t order) noexcept {
     const LockState state = entry_.state_of(request);
@@ -78,7 +78,7 @@ class LockCycle {
     return slots_.request(session.waiting.load(relaxed));
   }
   // A cycle through `start` and others no younger than `youngest`, in sessions_: each waits for the
-  // next. Answers its length, 0: there is none.
+  // next. Returns its length, 0: there is none.
   std::size_t find(const Session& start, std::uint64_t youngest) noexcept {
     const auto first = static_cast<std::uint16_t>(slots_.number(start));
     std::array<std::uint16_t, LockTableLimits::max_sessions + 1> reached_from{};
@@ -113,8 +113,8 @@ class LockCycle {
     std::reverse(sessions_.begin(), sessions_.begin() + static_cast<std::ptrdiff_t>(length));
     return length;
   }
-  // Tells the one at `victim` to give way. It waits no more from now on; what it holds it lets go
-  // of itself, because only it knows what is half done.
+  // Makes the session at `victim` give way. It no longer waits; it lets go of its locks itself,
+  // because only it knows what is half done.
   void doom(std::size_t victim, std::size_t length) noexcept {
     std::rotate(sessions_.begin(), sessions_.begin() + static_cast<std::ptrdiff_t>(victim),
                 sessions_.begin() + static_cast<std::ptrdiff_t>(length));

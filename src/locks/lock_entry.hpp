@@ -1,9 +1,8 @@
 // LockEntry: one stay inside a LockTable, with its mutex held: what is done to sessions, requests
 // and queues. The rules: a request waits as long as it conflicts with what another session holds on
-// the resource or with one that asked earlier, upgrades being earlier than all others; nothing
-// leaves here with a request waiting that could have what it wants. Whoever was killed in here has
-// left true slots and perhaps false chains: the next makes the chains anew, and grants what was
-// about to be granted.
+// the resource or with one that asked earlier, upgrades being earlier than all others; no stay ends
+// with a request waiting that could be granted. A process killed in here leaves true slots and
+// perhaps false chains: the next one rebuilds the chains, and grants what was about to be granted.
 #pragma once
 
 #include <algorithm>
@@ -26,14 +25,14 @@ class LockEntry {
   }
   LockEntry(const LockEntry&) = delete;
   LockEntry& operator=(const LockEntry&) = delete;
-  // Those who may go on are woken when they find the mutex free.
+  // Wakes sleepers only once they find the mutex free.
   ~LockEntry() {
     if (!held_) return;
     held_->unlock();
     for (std::size_t i = 0; i < woken_; ++i) K::wake(wakes_[i]->futex(), 1);
   }
 
-  // Not when the memory was found to hold nonsense, now or ever.
+  // False: the memory was found damaged, now or earlier.
   bool whole() const noexcept { return held_ && header_.broken.load(relaxed) == 0; }
 
   // --- sessions ---
@@ -61,7 +60,7 @@ class LockEntry {
     session->begun.store(number);
     return session;
   }
-  // Lets go of all that it has and wants.
+  // Lets go of all that it holds and wants.
   void release_all(Session& session) noexcept {
     each_of(session, [&](Request& request) {
       const Resource what = take_out(request);
@@ -115,13 +114,13 @@ class LockEntry {
     return view;
   }
   void set(Request& request, LockState state) noexcept { request.state.store(state.packed()); }
-  // The session has it; `own`: what it has of it already. False: there is no room.
+  // Grants it to the session; `own`: its request on it so far. False: there is no room.
   bool have(Session& session, Request* own, const Resource& what, LockState state) noexcept {
     if (!own) return make(session, what, state) != nullptr;
     if (own->state.load(relaxed) != state.packed()) set(*own, state);
     return true;
   }
-  // The session waits for it from now on. False: there is no room.
+  // Puts the session into the queue. False: there is no room.
   bool wait(Session& session, Request* own, const Resource& what, LockState state) noexcept {
     if (own) {
       own->ticket.store(next_ticket(), relaxed);
@@ -133,7 +132,7 @@ class LockEntry {
     session.waiting.store(slots_.number(*own), relaxed);
     return true;
   }
-  // The session no longer waits; what it had it keeps.
+  // The session no longer waits; it keeps what it holds.
   void withdraw(Session& session) noexcept {
     const std::uint32_t number = session.waiting.load(relaxed);
     if (!number) return;
@@ -162,7 +161,7 @@ class LockEntry {
     state.granted = enough;
     put_down(*own, state);
   }
-  // Weaker than it was, or gone: others may go on.
+  // Makes it weaker, or removes it, and grants what others may have now.
   void put_down(Request& request, LockState state) noexcept {
     const Resource what = request.what;
     if (state.granted == LockMode::none) {
@@ -172,7 +171,7 @@ class LockEntry {
     }
     grant(what);
   }
-  // Gives the resource to those who may have it by now, first come first served.
+  // Grants the resource to those that may have it now, first come, first served.
   void grant(const Resource& what) noexcept {
     std::uint32_t ahead = 0;
     std::uint64_t last = 0;
@@ -200,14 +199,14 @@ class LockEntry {
         give(*first, state);
       } else {
         ahead |= lock_mode::bit(state.wanted);
-        if (state.wanted == LockMode::X) return;  // nobody gets past that
+        if (state.wanted == LockMode::X) return;  // no request gets past that
       }
     }
   }
 
   // --- walks ---
 
-  // Visits the requests on a resource until `visit` says false. It may take out the visited one.
+  // Visits the requests on a resource until `visit` returns false. It may take out the visited one.
   template <class Visit>
   void each_on(const Resource& what, Visit visit) noexcept {
     each(slots_.bucket(what).load(relaxed), &Request::next,
@@ -217,12 +216,12 @@ class LockEntry {
   void each_of(Session& session, Visit visit) noexcept {
     each(session.first.load(relaxed), &Request::next_of_session, visit);
   }
-  // Who comes first among those that wait for one resource has the smaller one.
+  // Requests that wait for one resource are served in this order, smallest first.
   std::uint64_t order(const Request& request) noexcept {
     const std::uint64_t ticket = request.ticket.load(relaxed);
     return state_of(request).granted == LockMode::none ? ticket | newcomer : ticket;
   }
-  // That of one who joins the queue now.
+  // The order of a request that joins the queue now.
   std::uint64_t place(LockState state) const noexcept {
     return state.granted == LockMode::none ? ~std::uint64_t{0} : newcomer - 1;
   }
@@ -232,13 +231,13 @@ class LockEntry {
     damaged();
     return {};
   }
-  // nullptr: nonsense.
+  // nullptr: the memory is damaged.
   Session* session_of(const Request& request) noexcept {
     Session* const session = slots_.session(request.session.load(relaxed));
     if (!session) damaged();
     return session;
   }
-  // The session has something to look at. Its sleep ends once the mutex is free.
+  // Makes the session look again, once the mutex is free.
   void wake(Session& session) noexcept {
     session.wake.fetch_add(1);
     if (woken_ == wakes_.size()) {
@@ -261,7 +260,7 @@ class LockEntry {
       if (!visit(*request)) return;
     }
   }
-  // A request that isn't there yet. nullptr: the table is full.
+  // A new request. nullptr: the table is full.
   Request* make(Session& session, const Resource& what, LockState state) noexcept {
     if (!header_.free.load(relaxed)) reap_all();
     const std::uint32_t number = header_.free.load(relaxed);
@@ -341,7 +340,7 @@ class LockEntry {
     (ahead ? ahead->*next : head).store(after, relaxed);
   }
 
-  // Somebody was killed in here.
+  // Rebuilds what a process killed in here may have left false.
   void recover() noexcept {
     for (std::uint32_t i = 0; i < slots_.buckets(); ++i) slots_.bucket(i).store(0, relaxed);
     for (std::uint32_t i = 1; i <= slots_.limits().sessions; ++i) {

@@ -1,23 +1,24 @@
 // What a LockTable keeps in shared memory: a header, and flat arrays of sessions, requests and hash
 // buckets. The truth is in the slots: a session is there while `begun` is not 0, a request while
 // its `state` is not 0, and each changes by one store, the last. Everything else, the chains of a
-// bucket, of a session and of free slots, is derived: whoever comes after a killed process makes it
-// anew. All of it is touched under the header's mutex only, a session's `wake` excepted. Numbers of
-// slots count from 1, 0 is none, and none is believed: LockSlots gives no slot that isn't there.
+// bucket, of a session and of free slots, is derived: after a killed process the next one rebuilds
+// it. All of it is touched under the header's mutex only, except a session's `wake`. Slots are
+// numbered from 1, 0 is none, and numbers are checked: LockSlots returns no slot that does not
+// exist.
 #pragma once
 
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <new>
-#include <polyio/locks/lock_table.hpp>
 #include <polyio/ipc/mutex.hpp>
+#include <polyio/locks/lock_table.hpp>
 
 namespace polyio::ipc {
 
-inline constexpr auto relaxed = std::memory_order_relaxed;  // under the mutex
+inline constexpr auto relaxed = std::memory_order_relaxed;  // always under the mutex
 
-// What a request has and wants, in one word.
+// What a request holds and wants, in one word.
 struct LockState {
   LockMode granted = LockMode::none;
   LockMode wanted = LockMode::none;  // none: does not wait
@@ -45,7 +46,7 @@ struct LockSession {
   Word<K, std::uint64_t> begun;  // 0: a free slot; sessions are numbered as they begin
   Word<K, std::uint64_t> started;
   Word<K> pid, thread;  // with `started` the process; thread as the kernel numbers it
-  Word<K> doomed;       // chosen to give way; not yet told, or not yet released all
+  Word<K> doomed;       // chosen to give way, and has not yet released everything
   Word<K> wake;         // the futex word it sleeps on
   Word<K> waiting;      // the request it waits for; derived
   Word<K> first;        // of its requests; derived
@@ -58,7 +59,7 @@ template <class K>
 struct LockRequest {
   Word<K> state;  // LockState; 0: a free slot
   Word<K> session;
-  Word<K, std::uint64_t> ticket;  // who asked first; of one that waits
+  Word<K, std::uint64_t> ticket;  // order of asking, of a request that waits
   Resource what;
   Word<K> next, previous;                        // in its bucket; `next` of free ones; derived
   Word<K> next_of_session, previous_of_session;  // derived
@@ -68,13 +69,13 @@ template <class K>
 struct LockHeader {
   Word<K> magic;  // written last
   Word<K> sessions, locks;
-  Word<K> broken;  // somebody has written nonsense into it
+  Word<K> broken;  // the memory was found damaged
   Word<K, std::uint64_t> next_session, next_ticket;
   Word<K> free;  // derived
   BasicMutex<K> mutex;
 };
 
-// The arrays where they lie, and their sizes, which are not read from there again.
+// The arrays in place, and their sizes, which are not read from the memory again.
 template <class K>
 class LockSlots {
  public:
@@ -87,7 +88,7 @@ class LockSlots {
     return sizeof(LockHeader<K>) + limits.sessions * sizeof(Session) +
            limits.locks * sizeof(Request) + std::bit_ceil(limits.locks) * sizeof(Word<K>);
   }
-  // In zeroed memory that lives as long, aligned for anything.
+  // In zeroed memory that outlives this, aligned for anything.
   LockSlots(void* memory, LockTableLimits limits) noexcept
       : limits_(limits),
         header_(static_cast<LockHeader<K>*>(memory)),
@@ -95,7 +96,7 @@ class LockSlots {
         requests_(reinterpret_cast<Request*>(sessions_ + limits.sessions)),
         buckets_(reinterpret_cast<Word<K>*>(requests_ + limits.locks)),
         mask_(std::bit_ceil(limits.locks) - 1) {}
-  // Makes it a table that is empty. The caller alone knows the memory.
+  // Makes it an empty table. Only the caller may know the memory yet.
   void format() noexcept {
     ::new (header_) LockHeader<K>();
     for (std::uint32_t i = 0; i < limits_.sessions; ++i) ::new (sessions_ + i) Session();

@@ -4,7 +4,7 @@
 #include <polyio/ipc/shared_memory.hpp>
 #include <system_error>
 
-#include "lock_check.hpp"
+#include "lock_core.hpp"
 
 namespace polyio::ipc {
 namespace {
@@ -73,7 +73,7 @@ Result<LockTable::Session> LockTable::begin(std::string_view name) {
   return Session(state_, id->slot, id->begun);
 }
 
-std::string LockTable::check() const { return LockCheck<SharedKernel>(state_->slots).run(); }
+void* LockTable::memory() const noexcept { return state_->memory.data(); }
 
 LockTable::Session& LockTable::Session::operator=(Session&& other) noexcept {
   Session old(std::move(*this));

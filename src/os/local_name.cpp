@@ -21,9 +21,10 @@ std::string path_of(const Address& address) {
   return path.starts_with('@') ? std::string() : path;
 }
 
-// Held from looking whether the name is in use until it is bound: two starters can't both find it
-// stale and the later one remove what the other has just bound. A lock on the directory leaves no
-// file behind. Nobody holds it for long; who can't open the directory goes on without.
+// Held from checking whether the name is in use until it is bound, so that of two processes that
+// both find it stale the later one can't remove what the other has just bound. A lock on the
+// directory leaves no file behind. It is never held for long; a process that can't open the
+// directory goes on without it.
 UniqueFd lock_directory(const std::string& path) {
   const auto slash = path.rfind('/');
   const std::string directory = slash == path.npos ? "." : path.substr(0, slash + 1);
@@ -34,8 +35,8 @@ UniqueFd lock_directory(const std::string& path) {
   return fd;
 }
 
-// Whether somebody has the name bound: connect(2) says ECONNREFUSED where nobody does. Who listens
-// sees a connection come and go.
+// Whether the name is bound: connect(2) says ECONNREFUSED where it is not. A listener sees a
+// connection come and go.
 bool in_use(const Address& address, int type) {
   const UniqueFd probe(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe) return true;

@@ -1,4 +1,4 @@
-// Binding, where the name may be a Unix socket's file: one that nobody listens on any more is
+// Binding, where the name may be a Unix socket's file: one on which no process listens any more is
 // replaced, one that is in use is not.
 #pragma once
 

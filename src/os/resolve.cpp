@@ -36,7 +36,7 @@ Result<HostPort> parse_host_port(std::string_view text) {
   const bool bracketed = host.starts_with('[') && host.ends_with(']');
   if (bracketed) host = host.substr(1, host.size() - 2);
   if (host.empty() || host.contains('\0')) return fail(EINVAL);
-  // A bare IPv6 address can't be told from its port; brackets hold nothing but one.
+  // A bare IPv6 address can't be separated from its port; brackets may hold nothing else.
   if (bracketed != host.contains(':')) return fail(EINVAL);
   result.host = host;
   return result;

@@ -89,8 +89,8 @@ Result<UniqueFd> listen_stream(const Address& address, int backlog, Blocking blo
       return fail(errno);
     }
   }
-  // Before it has a name, so that nobody gets in between (unix(7) on Linux takes the file's mode
-  // from the socket's).
+  // Before it has a name, so that no process gets in between (unix(7) on Linux takes the file's
+  // mode from the socket's).
   if (local && options.unix_mode && ::fchmod(fd->get(), options.unix_mode) != 0) return fail(errno);
   if (!local) {
     // Accepted sockets inherit both: small writes leave at once, dead peers are noticed.

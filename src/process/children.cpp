@@ -15,7 +15,7 @@
 #include <polyio/os/signals.hpp>
 #include <system_error>
 
-#include "end.hpp"
+#include "life.hpp"
 #include "lifeline.hpp"
 
 #ifndef P_PIDFD
@@ -32,7 +32,7 @@ using Bucket = List<Child, BucketTag>;
 struct Table {
   std::atomic_flag locked = ATOMIC_FLAG_INIT;
   All living;                        // in the order of start()
-  All abandoned;                     // ended, and nobody refers to them
+  All abandoned;                     // ended, and no Process refers to them
   std::array<Bucket, 1024> buckets;  // of the living, by pid
   struct sigaction handler_before{};
   sigset_t mask_at_fork{};
@@ -89,7 +89,7 @@ bool reap(Child& child) noexcept {
     child.code = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
   } else {
     if (errno != ECHILD) return false;
-    child.code = 255;  // somebody else has reaped it
+    child.code = 255;  // other code has reaped it
   }
   child.ended = true;
   static_cast<ListNode<AllTag>&>(child).unlink();
@@ -144,7 +144,7 @@ void on_sigchld(int number, siginfo_t* info, void* context) {
   errno = error;
 }
 
-// A fork copies the table: nobody may be in the middle of changing it then.
+// A fork copies the table, so no thread may be in the middle of changing it.
 void before_fork() noexcept {
   sigset_t all, mask;
   sigfillset(&all);
@@ -157,7 +157,7 @@ void after_fork() noexcept {
   the_table->locked.clear(std::memory_order_release);
   ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
 }
-// The children of the parent are none of the child's; who refers to one finds out by `parent`.
+// The parent's children are not the child's; a Process that refers to one finds out by `parent`.
 void after_fork_in_child() noexcept {
   Table& all = *the_table;
   while (Child* const child = all.living.pop_front()) {
@@ -271,7 +271,7 @@ std::vector<Active> list_children() {
     seen.reserve(room);  // not under the lock: it allocates
     count = 0;
     const Locked locked;
-    reap_all();  // also what somebody else has taken from us
+    reap_all();  // also what other code has reaped
     for (Child* child = the_table->living.front(); child; child = the_table->living.next(*child)) {
       if (++count <= room) seen.push_back({child->pid, child->daemon, child->name});
     }

@@ -52,7 +52,7 @@ bool hold_lifeline(os::UniqueFd lifeline) noexcept {
       ::fcntl(fd, F_SETFL, flags | O_ASYNC) != 0) {
     return false;
   }
-  pollfd gone{fd, 0, 0};  // the parent may have died before the kernel knew whom to tell
+  pollfd gone{fd, 0, 0};  // the parent may have died before the kernel knew of us
   if (::poll(&gone, 1, 0) == 1) ::kill(::getpid(), SIGKILL);
   return true;
 }

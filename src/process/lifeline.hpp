@@ -1,7 +1,7 @@
 // The lifeline of daemons: a pipe whose write end only the parent has. A daemon asks the kernel for
-// SIGKILL when that end is gone (fcntl(2): F_SETSIG, O_ASYNC), which is when the parent is, by
-// kill -9 too; no thread is needed and, unlike with PR_SET_PDEATHSIG, it does not matter which
-// thread of the parent started it.
+// SIGKILL when that end is closed (fcntl(2): F_SETSIG, O_ASYNC), which happens when the parent
+// ends, by kill -9 too. No thread is needed and, unlike with PR_SET_PDEATHSIG, it does not matter
+// which thread of the parent started it.
 #pragma once
 
 #include <polyio/base/result.hpp>
@@ -9,12 +9,12 @@
 
 namespace polyio::process::detail {
 
-// In the parent: a read end for one daemon, with an open file description of its own (whom to
-// signal is kept there). Errors: EMFILE and the like.
+// In the parent: a read end for one daemon, with an open file description of its own (which process
+// to signal is kept there). Errors: EMFILE and the like.
 Result<os::UniqueFd> lifeline_for_child();
 // In the daemon, for good: from now on it dies with its parent. false: the kernel refused.
 bool hold_lifeline(os::UniqueFd lifeline) noexcept;
-// After a fork: the child is not who holds its brothers' lifeline. Async-signal-safe.
+// After a fork: a child must not hold its siblings' lifeline. Async-signal-safe.
 void close_lifeline() noexcept;
 
 }  // namespace polyio::process::detail

@@ -12,9 +12,8 @@
 #include <utility>
 
 #include "children.hpp"
-#include "current.hpp"
+#include "life.hpp"
 #include "lifeline.hpp"
-#include "start.hpp"
 
 namespace polyio::process {
 

@@ -19,10 +19,10 @@
 #include <string_view>
 #include <utility>
 
-#include "current.hpp"
+#include "children.hpp"
 #include "descriptors.hpp"
+#include "life.hpp"
 #include "lifeline.hpp"
-#include "start.hpp"
 
 namespace polyio::process {
 namespace detail {
@@ -136,7 +136,7 @@ Received receive_all(int socket) {
     while (size > 0) {
       const auto some = receive_some(socket, {at, size}, got.descriptors);
       if (!some) give_up(some.error().message().c_str());
-      if (*some == 0) ::_exit(70);  // the parent is gone: nobody wants this any more
+      if (*some == 0) ::_exit(70);  // the parent is gone, and with it the need for this
       at += *some;
       size -= *some;
     }

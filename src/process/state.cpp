@@ -36,7 +36,7 @@ std::uint64_t number_after(std::string_view text, std::string_view label) {
 }
 
 // Does its CPU clock go on while we look? The kernel brings the clock of a task that is on a CPU up
-// to date for whoever reads it.
+// to date for each reader.
 bool computes(pid_t pid) noexcept {
   clockid_t clock;
   if (pid == ::getpid()) return true;

@@ -11,12 +11,11 @@
 #include <system_error>
 #include <thread>
 
-#include "end.hpp"
-#include "threads.hpp"
+#include "life.hpp"
 
 namespace polyio::process {
 
-// Shared by the Thread and the thread itself, whoever lives longer.
+// Shared by the Thread and the thread itself, either of which may live longer.
 struct Thread::State {
   ThreadOptions options;
   std::move_only_function<void()> target;
@@ -46,8 +45,7 @@ Registry& registry() {
     const int error =
         ::pthread_atfork([] { registry().mutex.lock(); }, [] { registry().mutex.unlock(); },
                          [] {
-                           // Their std::threads can't be joined there, nor destroyed: left as they
-                           // are.
+                           // Their std::threads can be neither joined nor destroyed there.
                            new std::vector<SharedState>(std::move(registry().running));
                            registry().running.clear();
                            registry().mutex.unlock();
@@ -78,7 +76,7 @@ void run_thread(const SharedState& state, std::move_only_function<void()> body) 
   } catch (...) {
     std::fprintf(stderr, "%s: an exception of unknown type\n", state->options.name.c_str());
   }
-  body = nullptr;  // what it holds is given up before anybody hears of the end
+  body = nullptr;  // released before the end is announced
   {
     Registry& all = registry();
     const std::lock_guard lock(all.mutex);

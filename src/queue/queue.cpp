@@ -10,16 +10,16 @@ namespace {
 struct LiveProducers {
   std::mutex mutex;
   List<LiveProducer, LiveProducerTag> all;
-  int error = 0;  // why a fork's child would not be counted in
+  int error = 0;  // why a fork's child could not be counted
 };
 
 LiveProducers& live_producers() {
-  static LiveProducers& live = *new LiveProducers;  // there to the very end of the process
-  [[maybe_unused]] static const int registered = [] {
-    // Their own handlers for the child come before this one, which needs them.
+  static LiveProducers& live = *new LiveProducers;  // never destroyed
+  [[maybe_unused]] static const bool registered = [] {
+    // Their own fork handlers must run before this one, which needs them.
     (void)SharedKernel::self();
     (void)SharedKernel::process();
-    return ::pthread_atfork(
+    live.error = ::pthread_atfork(
         [] { live_producers().mutex.lock(); }, [] { live_producers().mutex.unlock(); },
         [] {
           LiveProducers& of_child = live_producers();
@@ -28,6 +28,7 @@ LiveProducers& live_producers() {
           }
           of_child.mutex.unlock();
         });
+    return true;
   }();
   return live;
 }
@@ -73,8 +74,8 @@ bool spin_until_changed(const std::atomic<std::uint64_t>& word, std::uint64_t fr
   }
   constexpr int looks = 10, pauses = 36;
   for (int look = 0; look < looks; ++look) {
-    // Seldom: each look takes the cache line away from the other side, which then shows one message
-    // at a time; looking every 8 pauses made streams of 64 B slower, 11 instead of 17 million a
+    // Rarely: each look takes the cache line from the other side, which then publishes one message
+    // at a time. A look every 8 pauses slowed a stream of 64 B from 17 to 11 million messages a
     // second.
     for (int i = 0; i < pauses; ++i) pause();
     if (word.load(std::memory_order_relaxed) == from) continue;

@@ -8,9 +8,9 @@
 #include <ctime>
 #include <mutex>
 #include <polyio/ipc/kernel.hpp>
-#include <polyio/queue/queue_watch.hpp>
 #include <polyio/os/signals.hpp>
 #include <polyio/os/thread.hpp>
+#include <polyio/queue/queue_watch.hpp>
 #include <system_error>
 
 namespace polyio::ipc {
@@ -38,17 +38,17 @@ class QueueWatcher {
   }
   bool end(QueueWatch& watch) noexcept {
     const std::lock_guard lock(mutex_);
-    const bool was_told = !watch.linked();
+    const bool woken = !watch.linked();
     watch.unlink();
-    return was_told;
+    return woken;
   }
-  bool told(const QueueWatch& watch) noexcept {
+  bool was_woken(const QueueWatch& watch) noexcept {
     const std::lock_guard lock(mutex_);
     return !watch.linked();
   }
 
  private:
-  // What is slept on, and how many of those who wait for it may be told yet.
+  // A word to sleep on, and how many of its waiters may still be woken.
   struct Place {
     const std::atomic<std::uint32_t>* word;
     std::uint32_t ready;
@@ -66,8 +66,7 @@ class QueueWatcher {
       lock.lock();
     }
   }
-  // Under the lock. First the word is armed, then it is seen whether there is something: so whoever
-  // puts from here on wakes us.
+  // Under the lock. The word is armed before it is checked, so every put from here on wakes us.
   void look() noexcept {
     count_ = 0;
     more_ = false;
@@ -83,7 +82,7 @@ class QueueWatcher {
       watch->woken();
     }
   }
-  // None: past the most that can be slept on.
+  // nullptr: no more queues can be slept on.
   Place* place_of(QueueWatch& watch) noexcept {
     const std::atomic<std::uint32_t>& word = watch.arm();
     const auto end = places_.begin() + static_cast<std::ptrdiff_t>(count_);
@@ -107,7 +106,7 @@ class QueueWatcher {
     waits_[0].val = before;
     waits_[0].uaddr = reinterpret_cast<std::uintptr_t>(&changed_);
     waits_[0].flags = FUTEX_32 | FUTEX_PRIVATE_FLAG;
-    // Queues that could not be slept on are looked at every millisecond.
+    // Queues that could not be slept on are polled every millisecond.
     const Nanoseconds span = more_ ? Nanoseconds(std::chrono::milliseconds(1)) : recheck_every;
     const auto until = deadline_after(monotonic_now(), span).time_since_epoch().count();
     timespec at{static_cast<time_t>(until / 1'000'000'000),
@@ -116,7 +115,7 @@ class QueueWatcher {
     const long result = ::syscall(SYS_futex_waitv, waits_.data(), count_ + 1, 0,
                                   timed ? &at : nullptr, CLOCK_MONOTONIC);
     if (result >= 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR) return;
-    // Before Linux 5.16, or forbidden: all are looked at every millisecond.
+    // Before Linux 5.16, or where it is forbidden, all are polled every millisecond.
     const auto soon = deadline_after(monotonic_now(), std::chrono::milliseconds(1));
     ThreadKernel::sleep(changed_, before, count_ > 0 ? soon : never);
   }
@@ -134,6 +133,6 @@ class QueueWatcher {
 
 Result<> QueueWatch::begin() { return QueueWatcher::of_program().begin(*this); }
 bool QueueWatch::end() noexcept { return QueueWatcher::of_program().end(*this); }
-bool QueueWatch::told() noexcept { return QueueWatcher::of_program().told(*this); }
+bool QueueWatch::was_woken() noexcept { return QueueWatcher::of_program().was_woken(*this); }
 
 }  // namespace polyio::ipc

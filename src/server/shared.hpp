@@ -46,7 +46,7 @@ struct ServerShared {
   void admitted() noexcept { counters().told.store(false, std::memory_order_relaxed); }
 
  private:
-  os::SharedMemory memory_;
+  os::SharedPages memory_;
   std::span<Seat> seats_;
 };
 

@@ -59,7 +59,7 @@ void ThreadCrew::begin() {
 void ThreadCrew::serve(os::UniqueFd socket) {
   if (pool_) {
     auto& kept = socket;  // when it can't be pushed, it is as it was
-    if (!queue_.try_push(std::move(socket))) refuse(std::move(kept), "the pool has ended");
+    if (!queue_.try_put(std::move(socket))) refuse(std::move(kept), "the pool has ended");
     return;
   }
   reap(false);
@@ -133,7 +133,7 @@ Task<> ThreadCrew::work(Io& io, os::UniqueFd& socket, bool& serves) {
       if (serves) socket = std::move(*next);
     }
     if (!pool_) co_return;
-    auto next = co_await queue_.pop(io);
+    auto next = co_await queue_.get(io);
     if (!next) co_return;
     socket = std::move(*next);
     serves = true;

@@ -2,20 +2,11 @@
 
 namespace polyio {
 
-Mutex::Guard Mutex::lock() {
-  auto locked = detail::ThreadWait<Request>(*this)(never);
-  return std::move(*locked);
-}
-
-Result<Mutex::Guard> Mutex::lock_until(Deadline deadline) {
+Result<Mutex::Hold> Mutex::hold(Deadline deadline) {
   return detail::ThreadWait<Request>(*this)(deadline);
 }
 
-Mutex::Guard Mutex::try_lock() {
-  auto locked = detail::ThreadWait<Request>(*this).now();
-  if (!locked) return {};
-  return std::move(*locked);
-}
+Result<Mutex::Hold> Mutex::try_hold() { return detail::ThreadWait<Request>(*this).now(); }
 
 void Mutex::unlock() noexcept {
   const std::lock_guard lock(mutex_);

@@ -38,11 +38,11 @@ class InSharedMemory {
   T& operator*() { return *value_; }
 
  private:
-  os::SharedMemory memory_;
+  os::SharedPages memory_;
   T* value_;
 };
 
-// What a worker does: `work`, which may tell by a bool whether all was well.
+// Runs a worker's `work`, which may return a bool: whether all was well.
 template <class Work>
 void do_work(Work& work) {
   if constexpr (std::is_void_v<std::invoke_result_t<Work&>>) {

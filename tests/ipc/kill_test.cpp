@@ -1,5 +1,5 @@
 // Kill torture of the primitives, on the real kernel: at every numbered step of every operation,
-// and at random in a crowd. After each kill those who are left prove that they go on.
+// and at random in a crowd. After each kill those that are left must show that they go on.
 #include <sched.h>
 
 #include <polyio/base/random.hpp>
@@ -56,7 +56,7 @@ struct Halves {
     if (previous == Previous::died) {
       other.store(one.load());
     } else {
-      EXPECT_EQ(one.load(), other.load()) << "half written, and nobody was told";
+      EXPECT_EQ(one.load(), other.load()) << "half written, and not reported";
     }
     one.fetch_add(1);
     other.fetch_add(1);
@@ -248,7 +248,7 @@ struct Crowd {
       auto held = mutex.hold(soon_enough());
       ASSERT_TRUE(held) << "mutex: " << held.error().message();
       if (held->previous() == Previous::died) other = one;
-      ASSERT_EQ(one, other) << "half written, and nobody was told";
+      ASSERT_EQ(one, other) << "half written, and not reported";
       ++one;
       std::atomic_signal_fence(std::memory_order_seq_cst);
       ++other;

@@ -135,7 +135,7 @@ TEST_F(LockOrder, WhatWasLetGoWhileOffIsNotHeld) {
   EXPECT_TRUE(cycles.empty());
 }
 
-TEST_F(LockOrder, IsReportedBeforeAnybodyWaits) {
+TEST_F(LockOrder, IsReportedBeforeTheWait) {
   threads::Mutex left, right;
   threads::Event left_held, right_held, reported;
   lock_order::set_handler([&](const Cycle&) { reported.set(); });
@@ -150,7 +150,7 @@ TEST_F(LockOrder, IsReportedBeforeAnybodyWaits) {
   {
     const auto one = right.hold().value();
     right_held.set();
-    // The other may be first or second to ask; whoever is second is told.
+    // The other may be first or second to ask; the report goes to the second.
     while (!reported.is_set()) {
       const auto locked = left.lock(monotonic_now() + std::chrono::milliseconds(1));
       ASSERT_FALSE(locked);

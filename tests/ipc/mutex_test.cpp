@@ -17,7 +17,7 @@ template <class Form>
 class LockTest : public testing::Test {
  public:
   using K = typename Form::Kernel;
-  // One that holds the lock for others to meet, until it is told to let go.
+  // Holds the lock so that others find it taken, until told to let go.
   template <class Lock>
   struct Held {
     Lock lock;
@@ -128,8 +128,8 @@ TYPED_TEST(LockTest, AnRLockIsOneThreadsOnly) {
   EXPECT_TRUE(shared->lock.unlock());
 }
 
-// Linux hands on at once what a killed process held, and the next one is told.
-TEST(MutexDeath, TheNextIsTold) {
+// Linux hands on at once what a killed process held, and the next holder learns of it.
+TEST(MutexDeath, TheNextHolderLearnsOfIt) {
   struct Shared {
     Mutex mutex, other;
     Event taken;
@@ -153,7 +153,7 @@ TEST(MutexDeath, TheNextIsTold) {
   EXPECT_TRUE(shared->other.unlock());
 }
 
-TEST(MutexDeath, WhoWaitsAlreadyGetsIt) {
+TEST(MutexDeath, AWaiterGetsIt) {
   struct Shared {
     Mutex mutex;
     Event taken;
@@ -179,7 +179,7 @@ TEST(MutexDeath, WhoWaitsAlreadyGetsIt) {
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(shared->done.acquire(soon_enough()));
 }
 
-TEST(MutexDeath, IsToldUntilSomebodyUnlocks) {
+TEST(MutexDeath, IsReportedUntilAHolderUnlocks) {
   InSharedMemory<Mutex> mutex;
   for (int i = 0; i < 3; ++i) {
     Processes workers;

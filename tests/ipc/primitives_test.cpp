@@ -135,7 +135,7 @@ TYPED_TEST(PrimitiveTest, AnEventStaysSetUntilItIsCleared) {
   EXPECT_EQ(event.wait(soon()).error(), std::errc::timed_out);
 }
 
-TYPED_TEST(PrimitiveTest, AConditionIsToldOfEveryChange) {
+TYPED_TEST(PrimitiveTest, AConditionMissesNoChange) {
   using K = typename TypeParam::Kernel;
   struct Shared {
     BasicMutex<K> mutex;

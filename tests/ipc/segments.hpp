@@ -49,7 +49,7 @@ class NothingLeft : public testing::Test {
 
 using polyio::test::eventually;
 
-// Far away: whoever waits so long hangs.
+// Far away: a wait that long is a hang.
 inline Deadline soon_enough() { return polyio::test::far_away(); }
 
 // A child that runs `body`, which must fork from a process without threads.

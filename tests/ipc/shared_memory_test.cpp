@@ -67,7 +67,7 @@ TEST_F(SharedMemoryTest, AProcessThatKnowsTheNameSharesItAndItIsMadeOnce) {
   EXPECT_EQ(Shared<Tickets>(name_)->left, 20);  // the last user has gone, and it with him
 }
 
-TEST_F(SharedMemoryTest, ManyWhoOpenANameAtOnceGetTheSame) {
+TEST_F(SharedMemoryTest, ManyOpenersOfANameGetTheSame) {
   struct Count {
     std::atomic<int> made = 0, came = 0;
   };
@@ -103,7 +103,7 @@ TEST_F(SharedMemoryTest, AKilledLastUserLeavesNothing) {
   EXPECT_EQ(segment_makers().count(pid), 0u);
 }
 
-TEST_F(SharedMemoryTest, WhoIsKilledWhileMakingItIsFollowedByAnother) {
+TEST_F(SharedMemoryTest, AMakerKilledMidwayIsReplaced) {
   struct Deadly {
     explicit Deadly(bool die) {
       if (die) ::kill(::getpid(), SIGKILL);
@@ -115,7 +115,7 @@ TEST_F(SharedMemoryTest, WhoIsKilledWhileMakingItIsFollowedByAnother) {
   EXPECT_EQ(Shared<Deadly>(name_, false)->made, 1);
 }
 
-TEST_F(SharedMemoryTest, ASegmentLeftHalfMadeIsRemovedByTheNextWhoMakesOne) {
+TEST_F(SharedMemoryTest, ASegmentLeftHalfMadeIsRemovedByTheNextMaker) {
   auto child = fork_to([] { return ::shmget(0x706f1234, 4096, IPC_CREAT | 0600) < 0; });
   const pid_t maker = child.pid();
   ASSERT_EQ(child.wait().code, 0);
@@ -202,7 +202,7 @@ TEST_F(SharedMemoryTest, AHeaderThatLiesWithARightChecksumIsNotBelieved) {
   EXPECT_FALSE(refused([](auto&) {}));
 }
 
-TEST_F(SharedMemoryTest, ItIsSentByItsNumberAndTokenAndOnlyWhileSomebodyHasIt) {
+TEST_F(SharedMemoryTest, IsSentByNumberAndTokenWhileItIsAttached) {
   std::vector<std::byte> bytes;
   {
     const Shared<Tickets> tickets;

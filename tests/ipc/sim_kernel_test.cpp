@@ -39,7 +39,7 @@ TEST(SimKernel, FindsARace) {
   EXPECT_LT(lost, 90);
 }
 
-TEST(SimKernel, KillsWhereItIsTold) {
+TEST(SimKernel, KillsAtTheStepGiven) {
   for (std::uint64_t at = 1; at <= 3; ++at) {
     Simulation sim({.seed = 1, .kill_at = at});
     Word<SimKernel> count;

@@ -15,14 +15,15 @@ using std::chrono::seconds;
 const std::uint64_t seeds = number_of_seeds(POLYIO_TSAN || POLYIO_ASAN ? 60 : 600),
                     deaths = std::max<std::uint64_t>(seeds / 60, 3);
 
-// What a lock protects: half written between two steps. Who finds it so was told.
+// What a lock protects: half written between two steps. A holder that finds it so must have got
+// Previous::died.
 struct Protected {
   Word<SimKernel> half_written;
   int inside = 0, entered = 0;
 
   void use(Previous previous) {
     if (previous == Previous::released) {
-      EXPECT_EQ(half_written.load(), 0u) << "half written, and nobody was told";
+      EXPECT_EQ(half_written.load(), 0u) << "half written, and not reported";
     }
     half_written.store(1);
     ++entered;
@@ -108,7 +109,7 @@ TEST(SimRLock, CountsAndHandsOn) {
       seeds, deaths);
 }
 
-TEST(SimSemaphore, NobodySleepsWhileThereIsOne) {
+TEST(SimSemaphore, NoneSleepsWhileItCanBeAcquired) {
   explore(
       [](Simulation& sim) {
         auto semaphore = std::make_shared<BasicSemaphore<SimKernel>>(0);
@@ -123,8 +124,8 @@ TEST(SimSemaphore, NobodySleepsWhileThereIsOne) {
       seeds, deaths);
 }
 
-// The first releaser may be killed between its two steps; nobody else is left to wake them.
-TEST(SimSemaphore, AKilledReleaserLeavesNobodyAsleep) {
+// The first releaser may be killed between its two steps; no other process is left to wake them.
+TEST(SimSemaphore, AKilledReleaserLeavesNoneAsleep) {
   explore(
       [](Simulation& sim) {
         auto semaphore = std::make_shared<BasicSemaphore<SimKernel>>(0);
@@ -197,7 +198,7 @@ TEST(SimEvent, NoneBeforeItIsSetAllAfter) {
       seeds, deaths);
 }
 
-TEST(SimEvent, APulseReachesWhoWaited) {
+TEST(SimEvent, APulseReachesAllWaiters) {
   explore(
       [](Simulation& sim) {
         auto event = std::make_shared<BasicEvent<SimKernel>>();
@@ -217,7 +218,7 @@ TEST(SimEvent, APulseReachesWhoWaited) {
       seeds, deaths);
 }
 
-TEST(SimCondition, WhatIsToldUnderTheMutexReachesAll) {
+TEST(SimCondition, ANotifyUnderTheMutexReachesAll) {
   explore(
       [](Simulation& sim) {
         struct World {
@@ -249,7 +250,7 @@ TEST(SimCondition, WhatIsToldUnderTheMutexReachesAll) {
       seeds, deaths);
 }
 
-TEST(SimBarrier, AllOrNobody) {
+TEST(SimBarrier, AllOrNone) {
   explore(
       [](Simulation& sim) {
         struct World {

@@ -27,7 +27,7 @@ struct SimOptions {
   std::uint64_t seed = 0;
   // A process is killed at this step of all, counted from 1; 0: none is.
   std::uint64_t kill_at = 0;
-  // Sleeps end after recheck_every, as in SharedKernel. Without kills nobody may need that.
+  // Sleeps end after recheck_every, as in SharedKernel. Without kills no process may need that.
   bool slices = true;
   std::uint64_t max_steps = 100'000;
 };
@@ -155,7 +155,7 @@ inline void Simulation::step() {
 }
 
 inline bool Simulation::sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
-                       Deadline deadline) {
+                              Deadline deadline) {
   step();  // before the kernel compares: others may have come in between
   if (word.load() != expected) return false;
   if (deadline <= now()) return true;
@@ -204,7 +204,7 @@ inline void Simulation::kill(int index) {
   if (process.pending) die(word(process.pending), id, true);
 }
 
-// Who goes on; -1: nobody can.
+// Which process goes on; -1: none can.
 inline int Simulation::choose() {
   std::vector<int> ready;
   Deadline next = never;

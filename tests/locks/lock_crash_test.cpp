@@ -7,8 +7,8 @@
 #include <polyio/ipc/event.hpp>
 
 #include "ipc/crash_kernel.hpp"
-#include "locks/lock_check.hpp"
 #include "ipc/segments.hpp"
+#include "lock_check.hpp"
 
 namespace polyio::ipc {
 namespace {
@@ -89,7 +89,7 @@ class LockKill : public NothingLeft {
     EXPECT_EQ(check(), "");
   }
 
-  os::SharedMemory memory_{Slots::bytes(limits) + sizeof(Steps)};
+  os::SharedPages memory_{Slots::bytes(limits) + sizeof(Steps)};
   Steps* steps_ = ::new (static_cast<std::byte*>(memory_.data()) + Slots::bytes(limits)) Steps;
   long kills_ = 0;
 
@@ -111,7 +111,7 @@ TEST_F(LockKill, OneThatIsAlone) {
 }
 
 // What the parent waits for is let go, or its holder killed.
-TEST_F(LockKill, OneForWhomOthersWait) {
+TEST_F(LockKill, OneThatOthersWaitFor) {
   Core::Id dies, row, table;
   at_every_step({.prepare =
                      [&] {
@@ -190,7 +190,7 @@ TEST_F(LockKill, OneThatClosesACycleAndGivesWay) {
                      }});
 }
 
-TEST_F(LockKill, OneThatTellsAnotherToGiveWay) {
+TEST_F(LockKill, OneThatMakesAnotherGiveWay) {
   Core::Id dies, older, youngest;
   int told_so = 0;
   at_every_step({.before =
@@ -215,14 +215,15 @@ TEST_F(LockKill, OneThatTellsAnotherToGiveWay) {
                      [&] {
                        EXPECT_TRUE(lock(older, {"t", 1}, X, soon_enough()));
                        EXPECT_TRUE(core.end(older));
-                       Deadlock told;
-                       const auto locked = core.lock(youngest, {"u", 1}, X, soon_enough(), &told);
+                       Deadlock deadlock;
+                       const auto locked =
+                           core.lock(youngest, {"u", 1}, X, soon_enough(), &deadlock);
                        if (!locked) {
                          EXPECT_EQ(locked.error(), errno_code(EDEADLK));
-                         EXPECT_EQ(told.length, 3u);
-                         EXPECT_EQ(told.cycle.at(0).owner(), "youngest");
-                         EXPECT_EQ(told.cycle.at(1).owner(), "older");
-                         EXPECT_EQ(told.cycle.at(2).owner(), "dies");
+                         EXPECT_EQ(deadlock.length, 3u);
+                         EXPECT_EQ(deadlock.cycle.at(0).owner(), "youngest");
+                         EXPECT_EQ(deadlock.cycle.at(1).owner(), "older");
+                         EXPECT_EQ(deadlock.cycle.at(2).owner(), "dies");
                          ++told_so;
                        }
                        EXPECT_TRUE(core.end(youngest));

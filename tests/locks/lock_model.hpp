@@ -1,4 +1,4 @@
-// LockModel: a lock table as the textbook tells it, small and slow: the model that the real one is
+// LockModel: a lock table as in the textbook, small and slow: the model that the real one is
 // compared with. Shares no code with it but the names of the modes.
 #pragma once
 
@@ -58,7 +58,7 @@ class LockModel {
   bool waits(int session) const { return !waits_for(session).empty(); }
   bool doomed(int session) const { return doomed_.contains(session); }
 
-  // `doomed_now`: whom the real one told to give way during this call.
+  // `doomed_now`: the sessions that the real one made give way during this call.
   Outcome advance(int session, Call& call, bool late, std::set<int>& doomed_now) {
     for (;;) {
       if (doomed(session)) return give_up(session, call, Outcome::deadlock);
@@ -205,7 +205,7 @@ class LockModel {
     });
     if (!any) doomed_.erase(session);
   }
-  // Those whom the real one chose, in an order in which each is the youngest of a cycle through
+  // Those that the real one chose, in an order in which each is the youngest of a cycle through
   // `session`, until there is no cycle left: all of them, or the others were chosen later in the
   // call.
   bool choose(int session, std::set<int>& doomed_now, bool all) {

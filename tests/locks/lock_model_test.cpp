@@ -5,7 +5,7 @@
 #include <polyio/base/random.hpp>
 #include <polyio/base/sanitizers.hpp>
 
-#include "locks/lock_check.hpp"
+#include "lock_check.hpp"
 #include "lock_model.hpp"
 
 namespace polyio::ipc {
@@ -128,7 +128,7 @@ TEST(LockModel, TheTableDoesAsTheModelSays) {
   EXPECT_GT(deadlocks, 0);
 }
 
-// Nonsense anywhere but in the mutex: calls end, with whatever they answer.
+// Damage anywhere but in the mutex: calls end, whatever they return.
 TEST(LockMemory, ThatIsDamagedHarmsNoProcess) {
   int noticed = 0;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {

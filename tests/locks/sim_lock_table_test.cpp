@@ -1,7 +1,7 @@
 // The lock table on the simulated kernel: the interleavings that the seeds draw, in which no
 // wake-up may be missed, and a kill at every step of some of them.
-#include "locks/lock_check.hpp"
 #include "ipc/sim_kernel.hpp"
+#include "lock_check.hpp"
 
 namespace polyio::ipc::test {
 namespace {
@@ -18,14 +18,14 @@ struct World {
   World() : memory(Slots::bytes(limits) / 8 + 1), slots(memory.data(), limits), core(slots) {
     slots.format();
   }
-  // In place of what the locks protect: who writes is alone.
+  // In place of what the locks protect: a writer is alone.
   void write(int row) {
     EXPECT_FALSE(inside[row] && !SimKernel::sim().killed_one()) << "two write row " << row;
     inside[row] = true;
     SimKernel::shared_step();
     inside[row] = false;
   }
-  // After all have ended: it is whole, and nobody is in the way.
+  // After all have ended: it is whole, and no lock is left.
   void check() {
     EXPECT_STREQ(LockCheck<SimKernel>(slots).run(), "");
     const auto all = core.begin("all").value();

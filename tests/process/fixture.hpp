@@ -1,5 +1,5 @@
 // What the tests of room process share. The rule: every case leaves no child, no zombie, no
-// descriptor and no thread, and children talk over Connections, so that nobody waits by the clock.
+// descriptor and no thread, and children talk over Connections, so that no wait is by the clock.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ using test::open_fds;
 // A deadline against a hang.
 inline Deadline soon() { return monotonic_now() + 60s; }
 
-// No child and no zombie: of anybody's.
+// No child and no zombie of this process.
 inline bool childless() {
   siginfo_t info{};
   return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD;
@@ -68,7 +68,7 @@ inline std::string method_name(const testing::TestParamInfo<Method>& info) {
 
 // --- what children do ---
 
-// Says that it is there and waits to be told to go, or for the end of its parent.
+// Says that it is there, then waits for a word to go on, or for the end of its parent.
 inline int say_and_wait(Connection connection) {
   if (!connection.send(::getpid())) return 2;
   const auto code = connection.receive<int>();

@@ -135,7 +135,7 @@ TEST(Pipe, ADeadlineLosesNoPartOfAMessage) {
   EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(message->data()), 10), "0123456789");
 }
 
-TEST(Pipe, ASendThatTimesOutHalfwayIsTheLastAndThePeerIsTold) {
+TEST(Pipe, ASendThatTimesOutHalfwayIsTheLastAndThePeerSeesIt) {
   auto pipe = make_pipe().value();
   const auto message = pattern(10'000'000);
   EXPECT_EQ(pipe.first.send_bytes(message, monotonic_now() + 5ms).error(), std::errc::timed_out);
@@ -159,7 +159,7 @@ TEST(Pipe, WhatIsNoMessageIsAnError) {
   EXPECT_EQ(pipe.first.poll().error(), std::errc::bad_file_descriptor);
 }
 
-TEST(Pipe, DescriptorsNobodyTakesAreClosed) {
+TEST(Pipe, DescriptorsNotTakenAreClosed) {
   auto outer = make_pipe().value(), inner = make_pipe().value();
   ASSERT_TRUE(outer.first.send(inner.second));
   inner.second.close();

@@ -120,7 +120,7 @@ TEST_P(ProcessTest, WhatMakesNoSenseIsAnErrorThatSaysSo) {
   EXPECT_EQ(process.name(), "renamed");
 }
 
-// None is told to go on before all three have said that they are there.
+// None may go on before all three have said that they are there.
 TEST_P(ProcessTest, ThreeRunAtTheSameTime) {
   std::vector<Process> processes;
   std::vector<Connection> connections;
@@ -189,7 +189,8 @@ TEST_P(ProcessTest, ActiveChildrenAreThoseThatHaveNotEnded) {
   EXPECT_TRUE(active_children().empty());
 }
 
-// The parent gives the arguments up once the child has them: so the end of file tells the child's.
+// The parent gives the arguments up once the child has them, so the end of file comes from the
+// child.
 TEST_P(ProcessTest, TheArgumentsLiveInTheChildAlone) {
   auto pipe = make_pipe().value();
   Process process(options(), say_and_wait, std::move(pipe.second));
@@ -210,7 +211,7 @@ TEST_P(ProcessTest, OneWhoseObjectIsDestroyedGoesOnAndIsReaped) {
   ASSERT_EQ(active_children().size(), 1u);
   EXPECT_EQ(active_children()[0].name, "left alone");
   ASSERT_TRUE(pipe.first.send(0));
-  EXPECT_TRUE(eventually(childless));  // nobody has called anything that reaps
+  EXPECT_TRUE(eventually(childless));  // nothing that reaps has been called
 }
 
 TEST_P(ProcessTest, WithoutADescriptorStartIsAnErrorAndLaterWorks) {
@@ -233,7 +234,7 @@ TEST_P(ProcessTest, WithoutADescriptorStartIsAnErrorAndLaterWorks) {
   EXPECT_EQ(process.exitcode(), 2);
 }
 
-// By a user who may have as many processes as he has, which root does not care about.
+// As a user at the limit of processes, which does not hold for root.
 int start_without_room(Method method) {
   if (::setuid(65534) != 0) return 77;
   rlimit many{};
@@ -249,7 +250,7 @@ int start_without_room(Method method) {
 }
 
 TEST_P(ProcessTest, WithoutAProcessStartIsAnErrorAndLaterWorks) {
-  if (::getuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
+  if (::getuid() != 0) GTEST_SKIP() << "needs root, to become another user";
   Process process(start_without_room, GetParam());
   ASSERT_TRUE(process.start());
   ASSERT_TRUE(process.join(soon()));

@@ -18,13 +18,13 @@ std::string output_of(const std::string& arguments) {
   return text;
 }
 
-// The end of the output is the end of all who could write to it: nobody is left either.
+// The output ends when all that could write to it have ended: so no process is left either.
 TEST(Program, StartsAsManyProcessesAsItSaysByEitherMethod) {
   EXPECT_EQ(output_of("fork begin"), "cccm");
   EXPECT_EQ(output_of("spawn begin"), "cccm");
 }
 
-TEST(Program, SpawnWithoutBeginIsRefusedAndStartsNobody) {
+TEST(Program, SpawnWithoutBeginIsRefusedAndStartsNothing) {
   EXPECT_EQ(output_of("spawn none"), "mrrr");
   EXPECT_EQ(output_of("fork none"), "cccm");
 }

@@ -1,4 +1,4 @@
-// No zombie stays, nobody's child is taken from him, whatever is killed when.
+// No zombie stays, and no child of other code is reaped, whatever is killed when.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -68,7 +68,7 @@ TEST_P(DeepForkTest, FiveThousandAtOnceLeaveNoZombie) {
   EXPECT_TRUE(childless());
 }
 
-TEST_P(ReapingTest, NobodyElsesChildIsReaped) {
+TEST_P(ReapingTest, OtherCodesChildrenAreNotReaped) {
   const pid_t stranger = ::fork();
   if (stranger == 0) ::_exit(7);
   auto supervised = os::fork_child([] { return 8; });
@@ -118,7 +118,7 @@ TEST_P(ReapingTest, TheHandlerThatWasThereIsCalledToo) {
   EXPECT_EQ(fresh.exitcode(), 0);
 }
 
-TEST_P(ReapingTest, WhatSomebodyElseHasReapedHasEndedWith255) {
+TEST_P(ReapingTest, AChildReapedByOtherCodeEndsWith255) {
   sigset_t chld, before;
   sigemptyset(&chld);
   sigaddset(&chld, SIGCHLD);

@@ -63,9 +63,9 @@ os::ChildProcess victim(long step, std::move_only_function<bool()> call) {
   const Shared<std::atomic<bool>> up(std::in_place, false);
   auto child = fork_to([step, up, does = std::move(call)]() mutable {
     *up = true;
-    CrashKernel::shared_steps_left = step;
+    CrashKernel::steps_left = step;
     const bool well = does();
-    CrashKernel::shared_steps_left = -1;
+    CrashKernel::steps_left = -1;
     return well ? 0 : 1;
   });
   EXPECT_TRUE(eventually([&] { return up->load(); }));
@@ -140,7 +140,7 @@ TEST_F(QueueCrash, KilledInGetAProducerThatWaitsForRoomGoesOn) {
         CrashQueue queue({.messages = 1});
         EXPECT_TRUE(queue.put(message(1)));
         auto child = victim(step, [&] { return queue.get().has_value(); });
-        // Whoever puts second waits for the victim or, where that is dead, for the one below.
+        // The second to put waits for the victim or, where that is dead, for the one below.
         auto producer = fork_to([&] { return queue.put(message(2), soon_enough()) ? 0 : 1; });
         const bool survived = survives(child);
         auto got = get_number(queue);
@@ -198,7 +198,7 @@ TEST_F(QueueCrash, KilledInTakeNoMessageIsLost) {
       16);
 }
 
-TEST_F(QueueCrash, KilledInCloseItIsClosedOrNotAndNobodyHangs) {
+TEST_F(QueueCrash, KilledInCloseItIsClosedOrNotAndNoneHangs) {
   at_every_step(
       [](long step) {
         CrashQueue queue({.messages = 1});

@@ -27,7 +27,7 @@ struct Bare {
 };
 
 // All of it but the mutexes, whose entries in their holder's robust list are pointers of that
-// process: who writes there brings it down whatever is checked.
+// process: writing there brings it down whatever is checked.
 std::vector<std::span<std::byte>> what_may_be_damaged(const Bare& queue) {
   QueueState<SharedKernel>& state = queue.state();
   const auto of = [](auto& member) { return std::as_writable_bytes(std::span(&member, 1)); };

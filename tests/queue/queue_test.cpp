@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 Deadline in(Nanoseconds span) { return deadline_after(monotonic_now(), span); }
 
-// `size` bytes that tell which message they are of.
+// `size` bytes that show which message they belong to.
 std::vector<std::byte> pattern(std::size_t size, std::uint64_t seed) {
   Random random(seed);
   std::vector<std::byte> bytes(size);
@@ -163,7 +163,7 @@ TYPED_TEST(QueueTest, ManyProducersAndConsumersLoseNothingAndDoubleNothing) {
   for (auto& times : seen->times) ASSERT_EQ(times, 1);
 }
 
-TYPED_TEST(QueueTest, CloseEndsWhoWaitsOnBothSidesAndLeavesWhatIsThere) {
+TYPED_TEST(QueueTest, CloseEndsTheWaitersOfBothSidesAndLeavesWhatIsThere) {
   typename TestFixture::ByteQueue empty, full({.messages = 1});
   ASSERT_TRUE(full.put(pattern(5, 5)));
   typename TestFixture::Workers workers;
@@ -173,7 +173,7 @@ TYPED_TEST(QueueTest, CloseEndsWhoWaitsOnBothSidesAndLeavesWhatIsThere) {
     workers.start(
         [full]() mutable { return full.put({}, soon_enough()) == Result<>(fail(EPIPE)); });
   }
-  EXPECT_TRUE(eventually([&] {  // until somebody sleeps there
+  EXPECT_TRUE(eventually([&] {  // until a producer sleeps there
     return empty.core().arm_get().load() == 1 && !full.core().can_put();
   }));
   empty.close();
@@ -206,7 +206,7 @@ TYPED_TEST(QueueTest, TheEndOfFileComesWithTheLastProducer) {
   EXPECT_EQ(queue.get().error(), Errc::end_of_file);
   auto again = queue.producer();  // as with a FIFO: the next writer opens it anew
   EXPECT_EQ(queue.try_get().error(), errno_code(EAGAIN));
-  ASSERT_TRUE(queue.put(pattern(1, 1)));  // one who does not count
+  ASSERT_TRUE(queue.put(pattern(1, 1)));  // put without a Producer
   EXPECT_TRUE(queue.try_get());
 }
 
@@ -313,7 +313,7 @@ TEST_F(QueueOfProcesses, QueuesAndProducersAreSentThroughQueues) {
   EXPECT_EQ(child.wait().code, 0);
   out.reset();
   EXPECT_EQ(back.get(soon_enough()).error(), Errc::end_of_file);
-  // A queue that nobody has any more can't be received.
+  // A queue whose last user has gone can't be received.
   {
     const ByteQueue gone;
     ASSERT_TRUE(queues.put(gone));
@@ -321,23 +321,23 @@ TEST_F(QueueOfProcesses, QueuesAndProducersAreSentThroughQueues) {
   EXPECT_EQ(queues.get().error(), Errc::protocol_error);
 }
 
-TEST_F(QueueOfProcesses, MoreProducersThanCanBeToldAreRefusedAndTheDeadMakeRoom) {
+TEST_F(QueueOfProcesses, MoreProducersThanCanBeCountedAreRefusedAndTheDeadMakeRoom) {
   ByteQueue queue;
   using Producers = QueueProducers<SharedKernel>;
   std::vector<os::ChildProcess> children;
-  Queue<bool> told;
+  Queue<bool> answers;
   for (std::size_t i = 0; i <= Producers::max_processes; ++i) {
     children.push_back(fork_to([&] {
       try {
         const auto out = queue.producer();
-        (void)told.put(true);
+        (void)answers.put(true);
         ::pause();
       } catch (const std::system_error& error) {
-        (void)told.put(error.code() != errno_code(ENOSPC));
+        (void)answers.put(error.code() != errno_code(ENOSPC));
       }
       return 0;
     }));
-    EXPECT_EQ(told.get(soon_enough()).value(), i < Producers::max_processes);
+    EXPECT_EQ(answers.get(soon_enough()).value(), i < Producers::max_processes);
   }
   for (auto& child : children) child.signal(SIGKILL);
   for (auto& child : children) (void)child.wait();

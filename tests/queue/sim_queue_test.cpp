@@ -40,14 +40,14 @@ struct Market {
                             std::span<const std::byte> second) { see(first, second); },
                      SimKernel::now() + seconds(60));
       if (taken) continue;
-      // Who was killed before it had come may come still, for all that is known.
+      // A producer killed before it had come may still come, as far as the others know.
       const bool expected = sim.killed() >= 2 || sim.killed() < 0 || come[sim.killed()];
       EXPECT_TRUE(!expected || taken.error() == Errc::end_of_file) << taken.error().message();
       ++ends;
       return;
     }
   }
-  // Under the consumers' lock. One who is killed in here leaves the message to another.
+  // Under the consumers' lock. A consumer killed in here leaves the message to another.
   void see(std::span<const std::byte> first, std::span<const std::byte> second) {
     std::uint32_t message[4] = {};
     std::memcpy(message, first.data(), first.size());
@@ -98,7 +98,7 @@ TEST(SimQueue, EveryMessageOnceInOrderThenTheEnd) {
       seeds / 4, deaths / 3);
 }
 
-TEST(SimQueue, CloseReachesAllWhoWait) {
+TEST(SimQueue, CloseReachesAllWaiters) {
   explore(
       [](Simulation& sim) {
         auto market = std::make_shared<Market>();

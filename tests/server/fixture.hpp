@@ -151,7 +151,7 @@ class Shared {
   T& operator*() const noexcept { return *static_cast<T*>(memory_.data()); }
 
  private:
-  os::SharedMemory memory_;
+  os::SharedPages memory_;
 };
 
 // For a handler: comes back once `flag` is set, by whichever process.
@@ -222,7 +222,7 @@ class Running {
   void join() {
     if (child_) return join_child();
     if (!thread_.joinable()) return;
-    if (!ended_.wait_until(monotonic_now() + limit)) give_up();  // nobody can end that thread
+    if (!ended_.wait(monotonic_now() + limit)) give_up();  // nobody can end that thread
     thread_.join();
   }
   // kill -9 for the server's own process, whose end is not looked at then.

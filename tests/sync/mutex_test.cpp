@@ -17,7 +17,7 @@ TEST_P(MutexTest, OneOwnerAtATimeAmongTasksOfOneIo) {
   int counter = 0, inside = 0;
   auto task = [&](Io& io, int) -> Task<> {
     for (int i = 0; i < 50; ++i) {
-      auto locked = co_await mutex.lock(io);
+      auto locked = co_await mutex.hold(io);
       EXPECT_TRUE(locked);
       EXPECT_EQ(++inside, 1);
       const int seen = counter;
@@ -39,14 +39,14 @@ TEST_P(MutexTest, OneOwnerAtATimeAmongTwoIosAndThreads) {
     for (int n = 0; n < 2; ++n) {
       threads.emplace_back([&] {
         for (int i = 0; i < 500; ++i) {
-          auto locked = mutex.lock();
+          auto locked = mutex.hold();
           ++counter;
         }
       });
     }
     auto task = [&](Io& io, int) -> Task<> {
       for (int i = 0; i < 200; ++i) {
-        auto locked = co_await mutex.lock(io);
+        auto locked = co_await mutex.hold(io);
         EXPECT_TRUE(locked);
         ++counter;
       }
@@ -62,18 +62,18 @@ TEST_P(MutexTest, FirstComeFirstServed) {
   std::vector<int> came, served;
   auto waiter = [&](int number) -> Task<> {
     came.push_back(number);  // no other task runs between this and the wait
-    auto locked = co_await mutex.lock(*io);
+    auto locked = co_await mutex.hold(*io);
     served.push_back(number);
     auto yielded = co_await io->yield();
     EXPECT_TRUE(yielded);
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    auto locked = co_await mutex.lock(*io);
+    auto locked = co_await mutex.hold(*io);
     for (int i = 0; i < 10; ++i) (void)group.spawn(waiter(i));
     co_await until(*io, [&] { return came.size() == 10; });
     EXPECT_TRUE(served.empty());
     locked->unlock();
-    EXPECT_FALSE(mutex.try_lock()) << "handed to the first of the line, never free in between";
+    EXPECT_FALSE(mutex.try_hold()) << "handed to the first of the line, never free in between";
   };
   io->run(with_task_group(*io, body));
   EXPECT_EQ(served, came);
@@ -83,11 +83,11 @@ TEST_P(MutexTest, AThreadThatAlwaysTakesItStarvesNobody) {
   Mutex mutex;
   std::atomic<bool> done = false;
   std::jthread greedy([&] {
-    while (!done) auto locked = mutex.lock();
+    while (!done) auto locked = mutex.hold();
   });
   auto task = [&](Io& io, int) -> Task<> {
     for (int i = 0; i < 100; ++i) {
-      auto locked = co_await mutex.lock(io);
+      auto locked = co_await mutex.hold(io);
     }
   };
   run_tasks(1, task);
@@ -99,24 +99,24 @@ TEST_P(MutexTest, ACancelledScopeGetsNothing) {
   auto task = [&](Io& io, int) -> Task<> {
     CancelScope scope(io);
     scope.cancel();
-    auto locked = co_await mutex.lock(io);
+    auto locked = co_await mutex.hold(io);
     EXPECT_TRUE(failed_with(locked, std::errc::operation_canceled));
   };
   run_tasks(1, task);
-  EXPECT_TRUE(mutex.try_lock());
+  EXPECT_TRUE(mutex.try_hold());
 }
 
 TEST_P(MutexTest, ADeadlineEndsTheWait) {
   Mutex mutex;
-  auto held = mutex.lock();
+  auto held = mutex.hold();
   auto task = [&](Io& io, int) -> Task<> {
     CancelScope scope(io, 2ms);
-    auto locked = co_await mutex.lock(io);
+    auto locked = co_await mutex.hold(io);
     EXPECT_TRUE(failed_with(locked, std::errc::timed_out));
   };
   run_tasks(3, task);
-  held.unlock();
-  EXPECT_TRUE(mutex.try_lock()) << "those who left are not handed it";
+  held->unlock();
+  EXPECT_TRUE(mutex.try_hold()) << "those who left are not handed it";
 }
 
 TEST_P(MutexTest, ACancelledWaiterLeavesTheLine) {
@@ -128,11 +128,11 @@ TEST_P(MutexTest, ACancelledWaiterLeavesTheLine) {
     CancelScope scope(*io);
     if (number == 1) second = &scope;
     came.push_back(number);
-    auto locked = co_await mutex.lock(*io);
+    auto locked = co_await mutex.hold(*io);
     (locked ? served : refused).push_back(number);
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    auto locked = co_await mutex.lock(*io);
+    auto locked = co_await mutex.hold(*io);
     for (int i = 0; i < 3; ++i) {
       (void)group.spawn(waiter(i));
       co_await until(*io, [&] { return came.size() == std::size_t(i) + 1; });
@@ -154,11 +154,11 @@ void unlock_and_cancel(Io& io, bool unlock_first) {
   auto waiter = [&]() -> Task<> {
     CancelScope scope(io);
     waiting = &scope;
-    auto locked = co_await mutex.lock(io);
+    auto locked = co_await mutex.hold(io);
     got_it = locked.has_value();
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    auto locked = co_await mutex.lock(io);
+    auto locked = co_await mutex.hold(io);
     (void)group.spawn(waiter());
     co_await until(io, [&] { return waiting != nullptr; });
     if (unlock_first) locked->unlock();
@@ -166,7 +166,7 @@ void unlock_and_cancel(Io& io, bool unlock_first) {
     if (!unlock_first) locked->unlock();
   };
   io.run(with_task_group(io, body));
-  EXPECT_TRUE(mutex.try_lock());
+  EXPECT_TRUE(mutex.try_hold());
   // Unlocked in the same turn it is the waiter's, cancelled or not: a grant is never passed over.
   EXPECT_TRUE(got_it);
 }
@@ -181,10 +181,10 @@ TEST_P(MutexTest, GrantAndCancellationAtTheSameTime) {
   std::jthread holder([&] {
     Random random(1);
     for (int i = 0; i < rounds; ++i) {
-      auto locked = mutex.lock();
+      auto locked = mutex.hold();
       held.release();
       for (std::atomic spin = random.below(2000); spin > 0;) --spin;
-      locked.unlock();
+      locked->unlock();
       over.acquire();
     }
   });
@@ -194,7 +194,7 @@ TEST_P(MutexTest, GrantAndCancellationAtTheSameTime) {
   auto waiter = [&]() -> Task<> {
     CancelScope scope(*io);
     waiting = &scope;
-    auto locked = co_await mutex.lock(*io);
+    auto locked = co_await mutex.hold(*io);
     ++(locked ? got_it : refused);
     waiting = nullptr;
   };
@@ -217,28 +217,28 @@ TEST_P(MutexTest, GrantAndCancellationAtTheSameTime) {
   };
   io->run(main());
   EXPECT_EQ(got_it + refused, rounds);
-  EXPECT_TRUE(mutex.lock());
+  EXPECT_TRUE(mutex.hold());
 }
 
 TEST(MutexOfThreads, TimesOutAndCanBeHadLater) {
   Mutex mutex;
-  auto held = mutex.lock();
+  auto held = mutex.hold();
   const TimePoint before = monotonic_now();
-  auto locked = mutex.lock_until(before + 3ms);
+  auto locked = mutex.hold(before + 3ms);
   EXPECT_TRUE(failed_with(locked, std::errc::timed_out));
   EXPECT_GE(monotonic_now(), before + 3ms);
-  EXPECT_FALSE(mutex.try_lock());
-  held.unlock();
-  EXPECT_TRUE(mutex.lock_until(monotonic_now() + 1h));
-  EXPECT_TRUE(mutex.lock_until(TimePoint::min())) << "free: no time is needed";
+  EXPECT_FALSE(mutex.try_hold());
+  held->unlock();
+  EXPECT_TRUE(mutex.hold(monotonic_now() + 1h));
+  EXPECT_TRUE(mutex.hold(TimePoint::min())) << "free: no time is needed";
 }
 
-TEST(MutexOfThreads, AGuardMovesBetweenThreads) {
+TEST(MutexOfThreads, AHoldMovesBetweenThreads) {
   Mutex mutex;
-  auto held = mutex.lock();
-  std::jthread([owned = std::move(held)]() mutable { owned.unlock(); }).join();
-  EXPECT_FALSE(held);
-  EXPECT_TRUE(mutex.try_lock());
+  auto held = mutex.hold();
+  std::jthread([owned = std::move(*held)]() mutable { owned.unlock(); }).join();
+  EXPECT_FALSE(*held);
+  EXPECT_TRUE(mutex.try_hold());
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ TEST_P(QueueTest, InOrderAndNeverMoreThanItsCapacity) {
   int pushed = 0, popped = 0;
   auto producer = [&]() -> Task<> {
     for (int i = 0; i < 200; ++i) {
-      auto ok = co_await queue.push(*io, i);
+      auto ok = co_await queue.put(*io, i);
       EXPECT_TRUE(ok);
       ++pushed;
       EXPECT_LE(queue.size(), 3u);
@@ -31,7 +31,7 @@ TEST_P(QueueTest, InOrderAndNeverMoreThanItsCapacity) {
     for (int i = 0; i < 5; ++i) (void)co_await io->yield();
     EXPECT_EQ(pushed, 3) << "the fourth waits";
     for (;;) {
-      auto value = co_await queue.pop(*io);
+      auto value = co_await queue.get(*io);
       if (!value) {
         EXPECT_EQ(value.error(), Errc::end_of_file);
         break;
@@ -60,26 +60,26 @@ struct Traffic {
   }
   Task<> produce(Io& io, int producer) {
     for (int i = 0; i < each; ++i) {
-      auto pushed = co_await queue.push(io, std::make_unique<std::pair<int, int>>(producer, i));
+      auto pushed = co_await queue.put(io, std::make_unique<std::pair<int, int>>(producer, i));
       EXPECT_TRUE(pushed);
     }
   }
   void produce(int producer) {
     for (int i = 0; i < each; ++i) {
-      EXPECT_TRUE(queue.push(std::make_unique<std::pair<int, int>>(producer, i)));
+      EXPECT_TRUE(queue.put(std::make_unique<std::pair<int, int>>(producer, i)));
     }
   }
   Task<> consume(Io& io) {
     std::vector<int> last(16, -1);
     for (;;) {
-      auto value = co_await queue.pop(io);
+      auto value = co_await queue.get(io);
       if (!value) co_return;
       note(last, **value);
     }
   }
   void consume() {
     std::vector<int> last(16, -1);
-    while (auto value = queue.pop()) note(last, **value);
+    while (auto value = queue.get()) note(last, **value);
   }
   void expect_all(int producers) const {
     EXPECT_EQ(count, producers * each);
@@ -113,16 +113,16 @@ TEST_P(QueueTest, CloseEndsWaitingPushesAndPops) {
   int waiting = 0, refused = 0, ended = 0;
   auto pusher = [&]() -> Task<> {
     ++waiting;
-    auto pushed = co_await full.push(*io, std::make_unique<int>(2));
+    auto pushed = co_await full.put(*io, std::make_unique<int>(2));
     refused += failed_with(pushed, std::errc::broken_pipe);
   };
   auto popper = [&]() -> Task<> {
     ++waiting;
-    auto popped = co_await empty.pop(*io);
+    auto popped = co_await empty.get(*io);
     if (!popped && popped.error() == Errc::end_of_file) ++ended;
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    auto first = co_await full.push(*io, std::make_unique<int>(1));
+    auto first = co_await full.put(*io, std::make_unique<int>(1));
     EXPECT_TRUE(first);
     for (int i = 0; i < 3; ++i) (void)group.spawn(pusher());
     for (int i = 0; i < 3; ++i) (void)group.spawn(popper());
@@ -134,9 +134,9 @@ TEST_P(QueueTest, CloseEndsWaitingPushesAndPops) {
   io->run(with_task_group(*io, body));
   EXPECT_EQ(refused, 3);
   EXPECT_EQ(ended, 3);
-  EXPECT_EQ(**full.pop(), 1) << "what is inside is still popped";
-  EXPECT_EQ(full.pop().error(), Errc::end_of_file);
-  EXPECT_TRUE(failed_with(full.push(nullptr), std::errc::broken_pipe));
+  EXPECT_EQ(**full.get(), 1) << "what is inside can still be got";
+  EXPECT_EQ(full.get().error(), Errc::end_of_file);
+  EXPECT_TRUE(failed_with(full.put(nullptr), std::errc::broken_pipe));
 }
 
 // A popper is given a value and cancelled before it runs: the value is answered, not lost.
@@ -149,14 +149,14 @@ TEST_P(QueueTest, AValueThatCameFirstWins) {
     auto popper = [&]() -> Task<> {
       CancelScope scope(*io);
       waiting = &scope;
-      auto value = co_await queue.pop(*io);
+      auto value = co_await queue.get(*io);
       got = value ? *value : 0;
     };
     auto body = [&](TaskGroup& group) -> Task<> {
       (void)group.spawn(popper());
       co_await until(*io, [&] { return waiting != nullptr; });
       if (!push_first) waiting->cancel();
-      EXPECT_TRUE(queue.try_push(7));
+      EXPECT_TRUE(queue.try_put(7));
       if (push_first) waiting->cancel();
     };
     io->run(with_task_group(*io, body));
@@ -167,15 +167,15 @@ TEST_P(QueueTest, AValueThatCameFirstWins) {
 
 TEST_P(QueueTest, ACancelledPushIsNotInside) {
   Queue<int> queue(1);
-  EXPECT_TRUE(queue.try_push(1));
+  EXPECT_TRUE(queue.try_put(1));
   auto task = [&](Io& io, int) -> Task<> {
     CancelScope scope(io, 1ms);
-    auto pushed = co_await queue.push(io, 2);
+    auto pushed = co_await queue.put(io, 2);
     EXPECT_TRUE(failed_with(pushed, std::errc::timed_out));
   };
   run_tasks(3, task);
-  EXPECT_EQ(queue.try_pop(), 1);
-  EXPECT_TRUE(failed_with(queue.try_pop(), std::errc::resource_unavailable_try_again));
+  EXPECT_EQ(queue.try_get(), 1);
+  EXPECT_TRUE(failed_with(queue.try_get(), std::errc::resource_unavailable_try_again));
 }
 
 // Consumers with deadlines all over the place: what is pushed is popped exactly once.
@@ -184,13 +184,13 @@ TEST_P(QueueTest, NoValueIsLostToDeadlines) {
   Queue<int> queue(2);
   std::atomic<long> sum = 0;
   std::jthread producer([&] {
-    for (int i = 1; i <= values; ++i) EXPECT_TRUE(queue.push(i));
+    for (int i = 1; i <= values; ++i) EXPECT_TRUE(queue.put(i));
     queue.close();
   });
   auto task = [&](Io& io, int number) -> Task<> {
     for (int i = 0;; ++i) {
       CancelScope scope(io, std::chrono::microseconds((number * 7 + i * 13) % 150));
-      auto value = co_await queue.pop(io);
+      auto value = co_await queue.get(io);
       if (value) sum += *value;
       if (!value && value.error() == Errc::end_of_file) co_return;
     }
@@ -201,35 +201,35 @@ TEST_P(QueueTest, NoValueIsLostToDeadlines) {
 
 TEST(QueueOfThreads, TryNeverWaitsAndKeepsTheValue) {
   Queue<std::unique_ptr<int>> queue(2);
-  EXPECT_TRUE(queue.try_push(std::make_unique<int>(1)));
-  EXPECT_TRUE(queue.try_push(std::make_unique<int>(2)));
+  EXPECT_TRUE(queue.try_put(std::make_unique<int>(1)));
+  EXPECT_TRUE(queue.try_put(std::make_unique<int>(2)));
   auto third = std::make_unique<int>(3);
-  auto pushed = queue.try_push(std::move(third));
+  auto pushed = queue.try_put(std::move(third));
   EXPECT_TRUE(failed_with(pushed, std::errc::resource_unavailable_try_again));
   ASSERT_TRUE(third) << "as it was";
-  EXPECT_EQ(**queue.try_pop(), 1);
-  EXPECT_TRUE(queue.try_push(std::move(third)));
+  EXPECT_EQ(**queue.try_get(), 1);
+  EXPECT_TRUE(queue.try_put(std::move(third)));
   EXPECT_FALSE(third);
   queue.close();
   third = std::make_unique<int>(4);
-  EXPECT_TRUE(failed_with(queue.try_push(std::move(third)), std::errc::broken_pipe));
+  EXPECT_TRUE(failed_with(queue.try_put(std::move(third)), std::errc::broken_pipe));
   EXPECT_TRUE(third);
-  EXPECT_EQ(**queue.try_pop(), 2);
-  EXPECT_EQ(**queue.try_pop(), 3);
-  EXPECT_EQ(queue.try_pop().error(), Errc::end_of_file);
+  EXPECT_EQ(**queue.try_get(), 2);
+  EXPECT_EQ(**queue.try_get(), 3);
+  EXPECT_EQ(queue.try_get().error(), Errc::end_of_file);
   EXPECT_TRUE(queue.closed());
 }
 
 TEST(QueueOfThreads, Deadlines) {
   Queue<int> queue(1);
   TimePoint before = monotonic_now();
-  EXPECT_TRUE(failed_with(queue.pop(before + 2ms), std::errc::timed_out));
+  EXPECT_TRUE(failed_with(queue.get(before + 2ms), std::errc::timed_out));
   EXPECT_GE(monotonic_now(), before + 2ms);
-  EXPECT_TRUE(queue.push(1, TimePoint::min()));
+  EXPECT_TRUE(queue.put(1, TimePoint::min()));
   before = monotonic_now();
-  EXPECT_TRUE(failed_with(queue.push(2, before + 2ms), std::errc::timed_out));
+  EXPECT_TRUE(failed_with(queue.put(2, before + 2ms), std::errc::timed_out));
   EXPECT_GE(monotonic_now(), before + 2ms);
-  EXPECT_EQ(queue.pop(TimePoint::min()), 1);
+  EXPECT_EQ(queue.get(TimePoint::min()), 1);
   EXPECT_EQ(queue.size(), 0u);
   EXPECT_EQ(queue.capacity(), 1u);
 }
@@ -239,15 +239,15 @@ TEST(QueueOfThreads, WrapsAndGrowsInOrder) {
   int in = 0, out = 0;
   for (int round = 0; round < 40; ++round) {
     for (int i = 0; i < 7 + round % 5; ++i) {
-      if (queue.try_push(int{in})) ++in;
+      if (queue.try_put(int{in})) ++in;
     }
     for (int i = 0; i < 6; ++i) {
-      auto value = queue.try_pop();
+      auto value = queue.try_get();
       ASSERT_TRUE(value);
       EXPECT_EQ(*value, out++);
     }
   }
-  while (auto value = queue.try_pop()) EXPECT_EQ(*value, out++);
+  while (auto value = queue.try_get()) EXPECT_EQ(*value, out++);
   EXPECT_EQ(in, out);
 }
 

@@ -1,7 +1,7 @@
-// Barrier: a meeting point of a fixed number of parties, threads or processes; nobody goes on
-// before all have come. A party that has come once and was killed since breaks it: the others are
-// told within recheck_every instead of waiting for ever, as they are when one gives up at its
-// deadline.
+// Barrier: a meeting point of a fixed number of parties, threads or processes; each waits until all
+// have come. A party that has come before and is then killed breaks the barrier: the others get an
+// error within recheck_every instead of waiting for ever, as they do when one of them gives up at
+// its deadline.
 #pragma once
 
 #include <array>
@@ -21,9 +21,9 @@ class BasicBarrier {
   explicit BasicBarrier(std::uint32_t parties) noexcept : parties_(parties) {
     POLYIO_ASSERT(parties > 0 && parties <= max_parties);
   }
-  // Returns once all have come: in which place the caller came, 0 the first. Errors: timed_out, and
-  // the barrier is broken; EOWNERDEAD, a party was killed, and it is broken; ECANCELED, it was
-  // broken, or aborted, by another.
+  // Returns once all have come: the caller's place in the order of arrival, from 0. Errors:
+  // timed_out, which breaks the barrier; EOWNERDEAD, a party was killed, which breaks it too;
+  // ECANCELED, another party broke or aborted it.
   Result<std::uint32_t> wait(Deadline deadline = never) noexcept {
     auto held = mutex_.hold(deadline);
     if (!held) return fail(held.error());
@@ -32,7 +32,7 @@ class BasicBarrier {
     note(round);
     if (place + 1 == parties_) {
       cancelled_.store(cancelled_.load() & ~bit(round));
-      round_.fetch_add(1);  // at once those of this round count no more
+      round_.fetch_add(1);  // from here on this round's parties no longer count
       held->unlock();
       K::wake(round_.futex(), INT_MAX);
       return place;
@@ -51,7 +51,7 @@ class BasicBarrier {
       return fail(late ? ETIMEDOUT : EOWNERDEAD);
     }
   }
-  // Breaks it for all who wait and will.
+  // Breaks it, for those that wait and those that come later.
   void abort() noexcept {
     {
       auto held = mutex_.hold();
@@ -59,7 +59,7 @@ class BasicBarrier {
     }
     K::wake(round_.futex(), INT_MAX);
   }
-  // Makes a broken one whole, with nobody there. Who still waits is told ECANCELED.
+  // Makes a broken one whole and empty. Parties that still wait get ECANCELED.
   void reset() noexcept {
     {
       auto held = mutex_.hold();
@@ -73,7 +73,7 @@ class BasicBarrier {
   std::uint32_t parties() const noexcept { return parties_; }
 
  private:
-  // One that has come: in which round last. `thread` 0: nobody; it is written last.
+  // A party, and the last round in which it came. `thread` is written last; 0: unused.
   struct Party {
     os::ProcessId process;
     Word<K> round, thread;

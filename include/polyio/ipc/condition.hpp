@@ -1,7 +1,7 @@
-// Condition: waits, with a Mutex or RLock let go meanwhile, until somebody notifies. As with every
-// condition variable wait() may return without a notify, so what is waited for is looked at again
-// in a loop, or given as a predicate. Whoever notifies or was notified may be killed at any
-// instruction: the others look again after recheck_every at the latest, so nobody hangs.
+// Condition: lets a Mutex or RLock go and waits until it is notified. As with every condition
+// variable, wait() may return without a notify: check what you wait for in a loop, or pass it as a
+// predicate. A notifier or a waiter may be killed at any instruction: the others look again after
+// recheck_every at the latest, so none of them hangs.
 #pragma once
 
 #include <climits>
@@ -12,9 +12,9 @@ namespace polyio::ipc {
 template <class K>
 class BasicCondition {
  public:
-  // The calling thread holds `lockable`, an RLock once or more often; it does so again on return,
-  // after an error of timed_out too. Previous::died: whoever had it meanwhile was killed. Errors:
-  // timed_out; EPERM, the lockable isn't held.
+  // The calling thread holds `lockable`, an RLock perhaps several times; it holds it again on
+  // return, also after timed_out. Previous::died: the last holder was killed. Errors: timed_out;
+  // EPERM, the lockable is not held.
   template <class Lockable>
   Result<Previous> wait(Lockable& lockable, Deadline deadline = never) noexcept {
     if (!lockable.mine()) return fail(EPERM);
@@ -30,8 +30,8 @@ class BasicCondition {
     if (late && locked && *locked == Previous::released) return fail(ETIMEDOUT);
     return locked;
   }
-  // Until `holds()`, which is asked with the lockable held. Previous::died as soon as a holder was
-  // killed: the caller repairs what it protects and waits again. Errors: as above.
+  // The same until `holds()`, which is called with the lockable held. Previous::died as soon as a
+  // holder was killed: the caller repairs what it protects and waits again.
   template <class Lockable, class Predicate>
   Result<Previous> wait(Lockable& lockable, Predicate holds, Deadline deadline = never) {
     while (!holds()) {
@@ -41,7 +41,7 @@ class BasicCondition {
     }
     return Previous::released;
   }
-  // Wakes one, or all, who wait at this moment; with the mutex held nobody slips through.
+  // Wakes one, or all, of those that wait now. Call it with the mutex held and no waiter misses it.
   void notify_one() noexcept { notify(1); }
   void notify_all() noexcept { notify(INT_MAX); }
 

@@ -1,7 +1,7 @@
 // Event: a flag that threads or processes wait for. One word holds the flag and how often it was
-// cleared, so whoever waits returns also when the flag was set and cleared again meanwhile. No
-// system call but to sleep, and one per set() that changes it. If the one who sets it is killed
-// before it has woken the others, they look again after recheck_every.
+// cleared, so a waiter returns even if the flag was set and cleared again before it ran. System
+// calls: one to sleep, and one for each set() that changes the flag. If the setter is killed before
+// it has woken the waiters, they look again after recheck_every.
 #pragma once
 
 #include <climits>
@@ -13,7 +13,7 @@ namespace polyio::ipc {
 template <class K>
 class BasicEvent {
  public:
-  // Lets all who wait go on, and all who will until it is cleared.
+  // Releases all waiters, and those that come until it is cleared.
   void set() noexcept {
     std::uint32_t seen = word_.load();
     while (!(seen & 1)) {
@@ -28,7 +28,7 @@ class BasicEvent {
     }
   }
   bool is_set() const noexcept { return word_.load() & 1; }
-  // Returns once it is set, or was since the call. Errors: timed_out.
+  // Returns once it is set, or has been set since the call. Errors: timed_out.
   Result<> wait(Deadline deadline = never) noexcept {
     const std::uint32_t first = word_.load();
     if (first & 1) return {};

@@ -1,10 +1,10 @@
 // The kernels under room ipc: what a primitive asks of the system, as a policy class. SharedKernel
-// serves processes: futex words shared by everybody who maps them, and the robust list by which
-// Linux hands on what a killed thread held. ThreadKernel serves the threads of one process, and is
-// cheaper. The tests have two more: one simulates everything in one thread, one kills the process
-// at its n-th step. The rule: a primitive touches shared state only through Word and K, so that
-// every interleaving and every death can be tried (set_robust_list(2), futex(2); the layout and
-// order are those of Linux's Documentation/locking/robust-futexes.rst).
+// serves processes: futex words in shared memory, and the robust list by which Linux hands on what
+// a killed thread held. ThreadKernel serves the threads of one process, and is cheaper. The tests
+// have two more: one simulates everything in one thread, one kills the process at its n-th step.
+// The rule: a primitive touches shared state only through Word and K, so that every interleaving
+// and every death can be tried (set_robust_list(2), futex(2); the layout and order are those of
+// Linux's Documentation/locking/robust-futexes.rst).
 #pragma once
 
 #include <atomic>
@@ -15,17 +15,16 @@
 
 namespace polyio::ipc {
 
-// An entry of the calling thread's robust list. It lies behind the futex word it is for, at the
-// distance which glibc has told the kernel (RobustWord). Pointers of the holder's address space:
-// nobody else reads them.
+// An entry of the calling thread's robust list. It lies behind its futex word, at the distance that
+// glibc has registered with the kernel (RobustWord). The pointers are those of the holder's address
+// space; no other process reads them.
 struct RobustNode {
   void* previous = nullptr;
   void* next = nullptr;
 };
 
-// How long a waiter that a killed process should have woken sleeps on at most: every sleep ends
-// after this span and looks again. Linux itself wakes a mutex's waiter when the holder dies, but
-// not when one dies who was woken and another took the mutex before it.
+// Bound on a lost wake-up: every sleep re-checks after this span. The kernel wakes a waiter when
+// the owner dies, but not when a woken waiter dies after a third party took the lock.
 inline constexpr Nanoseconds recheck_every = std::chrono::milliseconds(50);
 
 // A thread's robust list, glibc's (struct robust_list_head): an entry is the address of a `next`.
@@ -49,11 +48,11 @@ class SharedKernel {
     const std::uint32_t id = thread_self.id;
     return __builtin_expect(id != 0, 1) ? id : ask_self();
   }
-  // Before every step that another process may see.
+  // Comes before every access that another process may see; the tests' kernels switch or kill here.
   static void shared_step() noexcept {}
 
-  // From here to settled(): should this thread die, Linux looks at the node's word too, although
-  // it may not be on the list (yet, or any more). After self().
+  // Until end_list_op(): should this thread die, Linux looks at this node's word too, even when it
+  // is not on the list yet or any more (list_op_pending). Call self() before.
   static void begin_list_op(RobustNode& node) noexcept {
     thread_self.list->pending = entry(node.next);
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -62,7 +61,7 @@ class SharedKernel {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     thread_self.list->pending = nullptr;
   }
-  // Enters the list, leaves it: as glibc does, whose own mutexes are on the same list.
+  // Puts the node on the list, takes it off: as glibc does with its own mutexes on the same list.
   static void enlist(RobustNode& node) noexcept {
     RobustList& list = *thread_self.list;
     node.next = list.first;
@@ -78,8 +77,8 @@ class SharedKernel {
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 
-  // FUTEX_WAIT: sleeps while the word is `expected`, recheck_every at most; true: the deadline has
-  // passed. May return for no reason at all.
+  // FUTEX_WAIT: sleeps while the word is `expected`, for recheck_every at most. True: the deadline
+  // has passed. Wakes spuriously.
   static bool sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                     Deadline deadline) noexcept;
   static void wake(const std::atomic<std::uint32_t>& word, int count) noexcept;

@@ -1,9 +1,9 @@
 // Mutex and RLock: mutual exclusion between processes (polyio::ipc) or between the threads of one
 // (polyio::threads). An ipc::Mutex lies in memory that all of them share (Shared<T>) and survives
-// its holder: killed at any instruction, Linux hands it on at once, and the next holder is told
-// that what it protects may be half written. Belongs to the thread that locked it. It stays where
-// it is, and nobody may unmap it while holding it. Cost, uncontended: one locked instruction each
-// way and no system call; contended: one futex(2) to wait, one to wake.
+// its holder: if that is killed, at any instruction, Linux hands the mutex on at once, and the next
+// holder learns (Previous::died) that what it protects may be half written. It belongs to the
+// thread that locked it, must not move, and must not be unmapped while held. Cost, uncontended: one
+// locked instruction each way and no system call; contended: one futex(2) to wait, one to wake.
 #pragma once
 
 #include <cerrno>
@@ -15,12 +15,12 @@
 
 namespace polyio::ipc {
 
-// How the holder before let go.
+// How the previous holder let go.
 enum class Previous : bool { released, died };
 
-// A futex word with an owner, as Linux wants it: thread id, and two bits. What mutexes are made of.
-// When the owner dies, Linux sets owner_died in place of its id and wakes one who waits; when one
-// who was woken dies before anybody has the word, Linux wakes the next.
+// A futex word with an owner, as Linux wants it: thread id and two bits. Mutexes are made of it.
+// When the owner dies, Linux replaces its id by owner_died and wakes a waiter; when a woken waiter
+// dies while the word is free, Linux wakes the next.
 template <class K>
 class RobustWord {
  public:
@@ -28,8 +28,8 @@ class RobustWord {
   RobustWord(const RobustWord&) = delete;
   RobustWord& operator=(const RobustWord&) = delete;
 
-  // Its order among others is forgotten: the address will be another's. In shared memory there is
-  // no last one to do that.
+  // Forgets its lock order: the address will be reused. Words in shared memory have no last user
+  // that could do that.
   ~RobustWord()
     requires std::same_as<K, ThreadKernel>
   {
@@ -42,13 +42,13 @@ class RobustWord {
     if (__builtin_expect(lock_order::enabled(), 0)) return lock_watched(deadline);
     return lock_now(deadline);
   }
-  // EAGAIN: another has it.
+  // Errors: EAGAIN, another has it.
   Result<Previous> try_lock() noexcept {
     auto locked = lock(Deadline::min());
     if (!locked && locked.error() == std::errc::timed_out) return fail(EAGAIN);
     return locked;
   }
-  // EPERM: this thread has not locked it.
+  // Errors: EPERM, this thread has not locked it.
   Result<> unlock() noexcept {
     if (__builtin_expect(!mine(), 0)) return fail(EPERM);
     if (__builtin_expect(lock_order::enabled(), 0)) lock_order::detail::unlocking(this);
@@ -61,7 +61,7 @@ class RobustWord {
   bool mine() const noexcept {
     return (word_.load(std::memory_order_relaxed) & owner_mask) == K::self();
   }
-  // Whether somebody had it a moment ago.
+  // Whether it was locked a moment ago.
   bool locked() const noexcept { return (word_.load(std::memory_order_relaxed) & owner_mask) != 0; }
 
  private:
@@ -80,7 +80,7 @@ class RobustWord {
     return Previous::released;
   }
   Result<Previous> lock_contended(std::uint32_t me, std::uint32_t seen, Deadline deadline) noexcept;
-  // Without waiting no order can be wrong; what it then holds counts.
+  // A try can't deadlock, so only what it holds afterwards counts.
   [[gnu::noinline]] Result<Previous> lock_watched(Deadline deadline) noexcept {
     if (deadline != Deadline::min()) lock_order::detail::before_wait(this);
     auto locked = lock_now(deadline);
@@ -96,7 +96,7 @@ class RobustWord {
 template <class K>
 Result<Previous> RobustWord<K>::lock_contended(std::uint32_t me, std::uint32_t seen,
                                                Deadline deadline) noexcept {
-  // Whoever has slept takes the word with the waiters' bit: others may sleep still.
+  // After a sleep the word is taken with the waiters' bit: others may still sleep.
   std::uint32_t others = 0;
   for (;;) {
     if ((seen & owner_mask) == 0) {
@@ -127,11 +127,11 @@ Result<Previous> RobustWord<K>::lock_contended(std::uint32_t me, std::uint32_t s
   return fail(ETIMEDOUT);
 }
 
-// Holds a lockable as long as it lives. `previous` says how the holder before let go.
+// Holds a lockable for as long as it lives.
 template <class Lockable>
 class [[nodiscard]] Hold {
  public:
-  // Of a lockable that this thread has locked just now.
+  // For a lockable that this thread has just locked.
   Hold(Lockable& lockable, Previous previous) noexcept
       : lockable_(&lockable), previous_(previous) {}
   Hold(Hold&& other) noexcept
@@ -144,7 +144,7 @@ class [[nodiscard]] Hold {
   }
   ~Hold() { unlock(); }
   Previous previous() const noexcept { return previous_; }
-  // Earlier than at the end of its life.
+  // Lets go early.
   void unlock() noexcept {
     if (lockable_) (void)std::exchange(lockable_, nullptr)->unlock();
   }
@@ -157,9 +157,9 @@ class [[nodiscard]] Hold {
 template <class K>
 class BasicMutex {
  public:
-  // Returns once the calling thread holds it. Previous::died: its holder was killed; by unlocking
-  // in the normal way the new one says that the state is whole again, and until then the next is
-  // told the same. Errors: EDEADLK, this thread holds it already; timed_out.
+  // Returns once the calling thread holds it. Previous::died: the last holder was killed. Unlocking
+  // declares the state whole again; if this holder dies first, the next one gets Previous::died
+  // too. Errors: EDEADLK, this thread holds it already; timed_out.
   Result<Previous> lock(Deadline deadline = never) noexcept { return word_.lock(deadline); }
   // Without waiting. Errors: EAGAIN, another holds it; EDEADLK.
   Result<Previous> try_lock() noexcept {
@@ -182,11 +182,12 @@ class BasicMutex {
   RobustWord<K> word_;
 };
 
-// A mutex that its holder may lock again; it is free once it has been unlocked as often.
+// A mutex that its holder may lock again; it is free once it was unlocked as often.
 template <class K>
 class BasicRLock {
  public:
-  // As Mutex::lock, but its holder gets it at once. Errors: timed_out; EAGAIN, 2^32 - 1 times.
+  // As Mutex::lock(), but the holder gets it at once. Errors: timed_out; EAGAIN, locked 2^32 - 1
+  // times.
   Result<Previous> lock(Deadline deadline = never) noexcept {
     if (word_.mine()) {
       if (depth_ == UINT32_MAX) return fail(EAGAIN);
@@ -194,7 +195,7 @@ class BasicRLock {
       return Previous::released;
     }
     auto locked = word_.lock(deadline);
-    if (locked) depth_ = 1;  // whatever a killed holder left there
+    if (locked) depth_ = 1;  // a killed holder may have left another number
     return locked;
   }
   // Without waiting. Errors: EAGAIN.
@@ -216,7 +217,7 @@ class BasicRLock {
   }
   bool locked() const noexcept { return word_.locked(); }
   bool mine() const noexcept { return word_.mine(); }
-  // How often its holder has locked it. For the holder.
+  // How often the holder has locked it. For the holder only.
   std::uint32_t depth() const noexcept { return depth_; }
 
  private:
@@ -232,7 +233,7 @@ extern template class RobustWord<ThreadKernel>;
 
 }  // namespace polyio::ipc
 
-// The same for the threads of one process: cheaper, and with no holder that could be killed alone.
+// The same for the threads of one process: cheaper, since no holder can be killed alone.
 namespace polyio::threads {
 using Mutex = ipc::BasicMutex<ipc::ThreadKernel>;
 using RLock = ipc::BasicRLock<ipc::ThreadKernel>;

@@ -1,14 +1,13 @@
-// Semaphore counts; BoundedSemaphore has places that belong to who took them. A Semaphore is a
-// signal: anybody may release, and what a killed process had acquired is gone with it. A
-// BoundedSemaphore is a resource: its places are counted per process, only their holder gives them
-// back, and those of a killed process are free again (after recheck_every at the latest). No system
-// call but to sleep and to wake one who sleeps.
+// Semaphore counts; BoundedSemaphore has places that belong to the process that took them. A
+// Semaphore is a signal: any process may release it, and what a killed process had acquired is
+// lost. A BoundedSemaphore is a resource: its places are counted per process, only their holder
+// gives them back, and those of a killed process become free again (after recheck_every at the
+// latest). System calls are made only to sleep and to wake a sleeper.
 #pragma once
 
 #include <algorithm>
-#include <array>
+#include <polyio/ipc/census.hpp>
 #include <polyio/ipc/mutex.hpp>
-#include <span>
 
 namespace polyio::ipc {
 
@@ -18,7 +17,7 @@ class BasicSemaphore {
   static constexpr std::uint32_t max = 0x7fffffff;  // SEM_VALUE_MAX
 
   explicit BasicSemaphore(std::uint32_t value = 1) noexcept : count_(std::min(value, max)) {}
-  // Takes one; waits while there is none. Errors: timed_out.
+  // Takes one; waits while the count is 0. Errors: timed_out.
   Result<> acquire(Deadline deadline = never) noexcept {
     if (take()) return {};
     sleepers_.fetch_add(1);
@@ -62,19 +61,20 @@ class BasicSemaphore {
 template <class K>
 class BasicBoundedSemaphore {
  public:
-  static constexpr std::size_t max_processes = 128;
+  static constexpr std::size_t max_processes = Census<K>::max_processes;
 
   // With `places` of them.
-  explicit BasicBoundedSemaphore(std::uint32_t places = 1) noexcept : places_(places) {}
-  // Takes a place; waits while all are taken, by living processes. Errors: timed_out.
+  explicit BasicBoundedSemaphore(std::uint32_t places = 1) noexcept
+      : places_(places), taken_(places) {}
+  // Takes a place; waits while living processes hold them all. Errors: timed_out.
   Result<> acquire(Deadline deadline = never) noexcept {
     for (;;) {
       std::uint32_t seen = 0;
-      if (auto taken = take(seen, deadline); !taken || *taken) return wipe(taken);
+      if (auto taken = take(seen, deadline); !taken || *taken) return without_value(taken);
       sleepers_.fetch_add(1);
       const bool late = K::sleep(released_.futex(), seen, deadline);
       sleepers_.fetch_sub(1);
-      if (late) return try_acquire_late();
+      if (late) return acquire_late();
     }
   }
   // Without waiting. Errors: EAGAIN.
@@ -82,49 +82,31 @@ class BasicBoundedSemaphore {
     std::uint32_t seen = 0;
     auto taken = take(seen, never);
     if (taken && !*taken) return fail(EAGAIN);
-    return wipe(taken);
+    return without_value(taken);
   }
   // Gives back a place of the calling process. Errors: EPERM, it has none: released too often.
   Result<> release() noexcept {
     auto held = mutex_.hold();
     if (!held) return fail(held.error());
-    const os::ProcessId me = K::process();
-    for (Holder& holder : holders()) {
-      if (holder.process != me || holder.count.load() == 0) continue;
-      holder.count.fetch_sub(1);
-      released_.fetch_add(1);
-      held->unlock();
-      if (sleepers_.load() > 0) K::wake(released_.futex(), 1);
-      return {};
-    }
-    return fail(EPERM);
+    if (!taken_.remove()) return fail(EPERM);
+    released_.fetch_add(1);
+    held->unlock();
+    if (sleepers_.load() > 0) K::wake(released_.futex(), 1);
+    return {};
   }
-  // Places free, those of processes that have been killed not counted before somebody wants one.
+  // Places that are free. Those of a killed process count as taken until another wants one.
   std::uint32_t value() noexcept {
     auto held = mutex_.hold();
-    return held ? places_ - taken() : 0;
+    return held ? places_ - taken_.held() : 0;
   }
 
  private:
-  // How many a process has. A holder counts only while `count` is not 0, and that is changed in one
-  // step: so a process killed in here leaves nothing half done.
-  struct Holder {
-    os::ProcessId process;
-    Word<K> count;
-  };
-
-  // Whoever holds has one at least, so there are not more of them than places.
-  std::span<Holder> holders() noexcept {
-    return std::span(holders_).first(std::min<std::size_t>(places_, max_processes));
-  }
-  std::span<const Holder> holders() const noexcept {
-    return std::span(holders_).first(std::min<std::size_t>(places_, max_processes));
-  }
-  static Result<> wipe(const Result<bool>& taken) noexcept {
+  static Result<> without_value(const Result<bool>& taken) noexcept {
     if (!taken) return fail(taken.error());
     return {};
   }
-  Result<> try_acquire_late() noexcept {
+  // After the deadline: one more try.
+  Result<> acquire_late() noexcept {
     auto taken = try_acquire();
     if (!taken && taken.error() == errno_code(EAGAIN)) return fail(ETIMEDOUT);
     return taken;
@@ -133,44 +115,20 @@ class BasicBoundedSemaphore {
   Result<bool> take(std::uint32_t& seen, Deadline deadline) noexcept {
     auto held = mutex_.hold(deadline);
     if (!held) return fail(held.error());
-    Holder* mine = place_of(K::process());
-    if (!mine || taken() >= places_) {
-      free_the_dead();
-      mine = place_of(K::process());
-    }
-    if (!mine || taken() >= places_) {
+    if (!can_take()) taken_.forget_the_dead();
+    if (!can_take()) {
       seen = released_.load();
       return false;
     }
-    if (mine->count.load() == 0) mine->process = K::process();
-    mine->count.fetch_add(1);
+    taken_.add();
     return true;
   }
-  std::uint32_t taken() const noexcept {
-    std::uint32_t sum = 0;
-    for (const Holder& holder : holders()) sum += holder.count.load(std::memory_order_relaxed);
-    return sum;
-  }
-  // Where `process` counts, or may begin to; nullptr: as many processes hold places as can be told.
-  Holder* place_of(const os::ProcessId& process) noexcept {
-    Holder* unused = nullptr;
-    for (Holder& holder : holders()) {
-      const bool counts = holder.count.load(std::memory_order_relaxed) != 0;
-      if (counts && holder.process == process) return &holder;
-      if (!counts && !unused) unused = &holder;
-    }
-    return unused;
-  }
-  void free_the_dead() noexcept {
-    for (Holder& holder : holders()) {
-      if (holder.count.load() != 0 && !K::alive(holder.process)) holder.count.store(0);
-    }
-  }
+  bool can_take() noexcept { return taken_.has_room() && taken_.held() < places_; }
 
   BasicMutex<K> mutex_;
   std::uint32_t places_;
   Word<K> released_, sleepers_;
-  std::array<Holder, max_processes> holders_;
+  Census<K> taken_;  // a holder has one at least, so there are no more holders than places
 };
 
 using Semaphore = BasicSemaphore<SharedKernel>;

@@ -1,10 +1,10 @@
-// SharedMemory and Shared<T>: memory that processes share, raw or as one object that is made once.
-// Anonymous, for the processes forked from now on and those it is sent to, or by name, for any
-// process of the same user. The rule: nothing stays in the system after the last user, killed or
-// not. It is System V shared memory that is marked for removal (IPC_RMID) as soon as it is
-// attached: Linux frees it with the last process that has it and lets others attach by its number
-// until then (shmctl(2)). Who is killed in the few instructions between making and marking leaves a
-// segment that the next call here, by any process of the user, removes.
+// SharedMemory and Shared<T>: memory that processes share, as bytes or as one object that is
+// constructed once. Anonymous, for the processes forked from now on and those it is sent to, or by
+// name, for any process of the same user. The rule: nothing is left in the system after the last
+// user, killed or not. It is System V shared memory that is marked for removal (IPC_RMID) as soon
+// as it is attached: Linux frees it with the last process that has it and lets others attach by its
+// number until then (shmctl(2)). A process killed in the few instructions between making and
+// marking leaves a segment that the next call here, by any process of the user, removes.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@
 
 namespace polyio::ipc {
 
-// What a segment holds; all who use it must agree. The size comes beside it.
+// What a segment holds; all its users must agree. Its size is given beside it.
 struct Layout {
   std::uint64_t type = 0;     // a hash of the type's name; 0: bytes
   std::uint32_t version = 0;  // of the type; raise it with every change of its members
@@ -28,7 +28,7 @@ struct Layout {
   bool operator==(const Layout&) const = default;
 };
 
-// How to find a segment once more, for another process: only while somebody has it.
+// How another process finds a segment, as long as some process has it attached.
 struct SegmentId {
   std::array<std::uint64_t, 2> token{};  // drawn at random: the number may be another's by now
   std::uint64_t size = 0;
@@ -36,37 +36,38 @@ struct SegmentId {
   bool operator==(const SegmentId&) const = default;
 };
 
-// What makes the object, in memory that is zeros. May throw, the segment is gone then.
+// Constructs the object in zeroed memory. May throw; then the segment is gone.
 struct SegmentMaker {
   void (*make)(void* memory, void* context) = nullptr;
   void* context = nullptr;
 };
 
 // A handle, cheap to copy: the copies of one process share one attachment, which goes with the last
-// of them. For one thread each, the bytes are everybody's. Mode 0600: the user's processes only.
+// of them. Each handle is for one thread at a time; synchronise access to the bytes yourself. Mode
+// 0600: the user's processes only.
 class SharedMemory {
  public:
   static constexpr std::size_t max_name = 63;  // of letters, digits, '.', '_' and '-'
 
-  // None: data() is nullptr.
+  // Empty: data() is nullptr.
   SharedMemory() noexcept = default;
-  // As create() and open(), for bytes; zeros at first. Throws std::system_error, whose what() says
-  // what is wrong and what to do.
+  // As create() and open(), for bytes, which are zeros at first. Throws std::system_error, whose
+  // what() says what is wrong and what to do.
   explicit SharedMemory(std::size_t size);
   SharedMemory(std::string_view name, std::size_t size);
 
-  // Anonymous. Errors: ENOSPC, as many segments or pages as the system allows (shmmni, shmall);
+  // Anonymous. Errors: ENOSPC, the system allows no more segments or pages (shmmni, shmall);
   // ENOMEM; EINVAL, larger than shmmax, or 0.
   static Result<SharedMemory> create(std::size_t size, const Layout& layout = {},
                                      SegmentMaker maker = {});
-  // That of this name, which is made if nobody has it. Whoever opens one is alone in that; one who
-  // is killed meanwhile leaves nothing. Errors, besides those of create(): EEXIST, it is there, of
-  // another size, type or version; EBADMSG, what is there is damaged; EACCES, another user's
-  // process keeps the name's lock; EBUSY, it stayed locked for ten seconds; EINVAL, such a name
-  // can't be.
+  // The segment of this name, made if no process has it. One process at a time opens a name; if it
+  // is killed in here it leaves nothing. Errors, besides those of create(): EEXIST, it exists with
+  // another size, type or version; EBADMSG, it is damaged; EACCES, another user's process keeps the
+  // name's lock; EBUSY, it stayed locked for ten seconds; EINVAL, not a valid name.
   static Result<SharedMemory> open(std::string_view name, std::size_t size,
                                    const Layout& layout = {}, SegmentMaker maker = {});
-  // As the owner of `id` has it. Errors: ENOENT, its last user has gone; EEXIST, EBADMSG as above.
+  // The segment whose id() is `id`. Errors: ENOENT, its last user has gone; EEXIST, EBADMSG as
+  // above.
   static Result<SharedMemory> attach(const SegmentId& id, const Layout& layout = {});
   // What went wrong, for people.
   static std::system_error explain(std::error_code code, std::string_view name);
@@ -78,7 +79,7 @@ class SharedMemory {
 
   void save(serial::Writer& writer) const { save_id(writer, id()); }
   void load(serial::Reader& reader) { *this = receive(reader, {}); }
-  // For types that hold one. Throws cereal::Exception when it can't be attached.
+  // For types that hold one. receive() throws cereal::Exception when it can't be attached.
   static void save_id(serial::Writer& writer, const SegmentId& id);
   static SharedMemory receive(serial::Reader& reader, const Layout& layout);
 
@@ -89,7 +90,7 @@ class SharedMemory {
   std::shared_ptr<Segment> segment_;
 };
 
-// FNV-1a, for what two programs must agree on.
+// FNV-1a, for values on which two programs must agree.
 constexpr std::uint64_t hash_of(std::string_view text) noexcept {
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
@@ -97,10 +98,11 @@ constexpr std::uint64_t hash_of(std::string_view text) noexcept {
 }
 
 // One T in shared memory: `struct Tickets { ipc::Mutex mutex; int left = 20; };
-// ipc::Shared<Tickets> tickets;` or, by name, `ipc::Shared<Tickets> tickets("box-office");`. It is
-// made by the first, and its destructor is never called, so it must have nothing to do: members are
-// numbers, arrays and the primitives of this room. No pointers: others have other addresses. A type
-// that changes gets a `static constexpr std::uint32_t shared_version`, raised each time.
+// ipc::Shared<Tickets> tickets;` or, by name, `ipc::Shared<Tickets> tickets("box-office");`. The
+// first process constructs it; its destructor is never called and must be trivial: members are
+// numbers, arrays and the primitives of this room. No pointers: each process has its own addresses.
+// Give a type that changes a `static constexpr std::uint32_t shared_version`, and raise it each
+// time.
 template <class T>
 class Shared {
   static_assert(std::is_trivially_destructible_v<T>,
@@ -116,7 +118,7 @@ class Shared {
   template <class... Args>
   explicit Shared(std::in_place_t, Args&&... args)
       : Shared(created(std::forward<Args>(args)...), {}) {}
-  // By name; the arguments are for the one who makes it.
+  // By name; the arguments are used if this call constructs it.
   template <class... Args>
   explicit Shared(std::string_view name, Args&&... args)
       : Shared(open(name, std::forward<Args>(args)...), name) {}
@@ -142,8 +144,8 @@ class Shared {
     return layout;
   }
 
-  // Sent to another process it is the same object. Whoever sends it keeps it until the other has
-  // it.
+  // Sent to another process it is the same object there. The sender must keep it until the receiver
+  // has it.
   void save(serial::Writer& writer) const { SharedMemory::save_id(writer, memory_.id()); }
   void load(serial::Reader& reader) {
     SharedMemory received = SharedMemory::receive(reader, layout());

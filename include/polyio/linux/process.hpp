@@ -1,7 +1,7 @@
-// Child processes for servers: forked, watched through a pidfd, and gone when their parent is.
-// Thin, one thing each, errors as values. The rule: a process forks only while it has no other
-// thread, because the child has the memory of all threads, locks held included, but only the one
-// that called (fork(2)). For one thread: the one that forks, which is the process's only one.
+// Child processes for servers: forked, watched through a pidfd, and ended when their parent ends;
+// the memory, signals and channels they share with it. Errors are values. The rule: a process forks
+// only while it has no other thread, because the child gets the memory of all threads, held locks
+// included, but only the thread that called (fork(2)). Not thread-safe: for that only thread.
 #pragma once
 
 #include <signal.h>
@@ -24,8 +24,8 @@ struct ExitStatus {
   std::string text() const;
 };
 
-// A child not waited for yet. Its pidfd, and not its number, says who is meant, so that a signal
-// never hits a stranger who has the number by now (pidfd_open(2)).
+// A child not waited for yet. It is known by its pidfd rather than its number, so that a signal
+// never hits an unrelated process that has reused the number (pidfd_open(2)).
 class ChildProcess {
  public:
   ChildProcess() = default;
@@ -37,7 +37,7 @@ class ChildProcess {
   void signal(int number) const noexcept;
   // Waits until it has ended, and reaps it: no zombie stays. Once.
   ExitStatus wait();
-  // Gives the pidfd away, and with it the duty to reap the child.
+  // Gives up the pidfd, and with it the duty to reap the child.
   UniqueFd release() noexcept { return std::move(pidfd_); }
 
  private:
@@ -45,29 +45,29 @@ class ChildProcess {
   UniqueFd pidfd_;
 };
 
-// Runs `body` in a child, which ends with what it answers (_exit(2): nothing of the parent's is
-// flushed or destroyed twice), 70 when it throws. In the child SIGTERM, SIGQUIT and SIGUSR1 are
+// Runs `body` in a child, whose exit code is what it returns, 70 when it throws (_exit(2): nothing
+// of the parent's is flushed or destroyed twice). In the child SIGTERM, SIGQUIT and SIGUSR1 are
 // blocked until a SignalWatcher takes them, SIGINT and SIGHUP, which a terminal sends to all, are
 // ignored, and SIGTERM comes when the parent dies, kill -9 included. Errors: EBUSY, this process
 // has another thread; EAGAIN, ENOMEM, EMFILE, no process can be had.
 Result<ChildProcess> fork_child(std::move_only_function<int()> body);
 
-// The same with nothing decided: `body` gets the signal mask as it was before, runs with every
-// signal blocked, and its answer ends the child by _exit(2). It must not throw.
+// The same without those policies: `body` gets the former signal mask, runs with every signal
+// blocked, and what it returns ends the child by _exit(2). It must not throw.
 Result<ChildProcess> fork_plain(std::move_only_function<int(const sigset_t& mask)> body);
 
-// How many threads this process has; those of the kernel (io_uring's) and of a sanitizer don't
-// count, fork(2) takes no harm from them.
+// How many threads this process has. Those of the kernel (io_uring's) and of a sanitizer don't
+// count: they do no harm to a fork(2).
 std::size_t count_threads() noexcept;
 
 // Memory that is shared with every process forked from now on; zeros (mmap(2)). Throws
 // std::system_error when none is left.
-class SharedMemory {
+class SharedPages {
  public:
-  explicit SharedMemory(std::size_t size);
-  ~SharedMemory();
-  SharedMemory(const SharedMemory&) = delete;
-  SharedMemory& operator=(const SharedMemory&) = delete;
+  explicit SharedPages(std::size_t size);
+  ~SharedPages();
+  SharedPages(const SharedPages&) = delete;
+  SharedPages& operator=(const SharedPages&) = delete;
   void* data() const noexcept { return data_; }
 
  private:

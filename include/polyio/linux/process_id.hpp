@@ -1,7 +1,7 @@
-// ProcessId: names one process for good: its number, and when it started, because the number alone
-// is given to a stranger once the process has been reaped. For shared memory, where a process is
-// remembered that nobody here can wait for. Both are those of the reader's pid namespace: processes
-// that share memory share it too.
+// ProcessId: identifies one process for good: its number, and when it started, because the number
+// alone is reused once the process has been reaped. For shared memory, which remembers processes
+// that the reader can't wait for. Both are those of the reader's pid namespace, which processes
+// that share memory must share too.
 #pragma once
 
 #include <sys/types.h>
@@ -18,10 +18,11 @@ struct ProcessId {
 
 // The calling process; also right after a fork. Thread-safe, no system call but the first time.
 ProcessId this_process() noexcept;
-// Whether it still runs; a zombie does not. Reads one file of /proc, some 10 us. A /proc that can't
-// be read at all answers true: nobody is robbed for want of a descriptor. Thread-safe.
+// Whether it still runs; a zombie does not. Reads one file of /proc, some 10 us. True if /proc
+// can't be read at all: a living process must not lose what it holds because this one has no
+// descriptor left. Thread-safe.
 bool is_alive(const ProcessId& process) noexcept;
-// Whether any process has this number at the moment and runs. Where only the number is known.
+// Whether some process with this number runs now. For callers that know only the number.
 bool is_running(pid_t pid) noexcept;
 
 }  // namespace polyio::os

@@ -21,7 +21,8 @@ class Symbolizer {
  public:
   Symbolizer();
   ~Symbolizer();
-  // Of the instruction at `address`; `returns`: it is a return address, the call is before it.
+  // The symbol of the instruction at `address`; `returns`: that is a return address, so take the
+  // call before it.
   Symbol at(const void* address, bool returns) const;
 
  private:

@@ -1,7 +1,8 @@
 // LockMode and Resource: what a LockTable locks, and how. The five modes of Gray (Granularity of
-// Locks and Degrees of Consistency in a Shared Data Base, 1976), as databases have them: whoever
-// locks a row announces it on its table by an intention, so that a lock on the table meets it.
-// Plain values that mean the same in every process; a wrong one is told, never trusted.
+// Locks and Degrees of Consistency in a Shared Data Base, 1976), as databases have them: a session
+// that locks a row announces it on the table by an intention, so that a lock on the table conflicts
+// with it. Plain values that mean the same in every process; a wrong one is an error, never
+// trusted.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +24,7 @@ namespace lock_mode {
 constexpr std::uint32_t bit(LockMode mode) noexcept {
   return 1u << static_cast<std::uint32_t>(mode);
 }
-// The modes that nobody else may hold meanwhile, as a set of bits.
+// The modes that no other session may hold at the same time, as a set of bits.
 constexpr std::uint32_t conflicts(LockMode mode) noexcept {
   using enum LockMode;
   constexpr std::array<std::uint32_t, lock_modes> sets = {
@@ -36,7 +37,7 @@ constexpr std::uint32_t conflicts(LockMode mode) noexcept {
   };
   return sets[static_cast<std::uint32_t>(mode)];
 }
-// What an intention needs at least: IS for S on a row, IX for X.
+// The intention that a lock on a row needs on its table: IS for S, IX for X.
 constexpr LockMode intention(LockMode of_row) noexcept {
   if (of_row == LockMode::none) return LockMode::none;
   return of_row == LockMode::S ? LockMode::IS : LockMode::IX;
@@ -78,13 +79,13 @@ class Resource {
   }
   bool is_row() const noexcept { return is_row_ != 0; }
   std::uint64_t row() const noexcept { return row_; }
-  // The table it is a row of; a table is its own.
+  // The table that a row belongs to; of a table, itself.
   Resource whole_table() const noexcept {
     Resource whole = *this;
     whole.row_ = whole.is_row_ = 0;
     return whole;
   }
-  // Not when the name was empty, too long or had control characters in it.
+  // False: the name was empty, too long or contained control characters.
   bool valid() const noexcept { return valid_name(table()); }
   // "accounts", "accounts[17]".
   std::string text() const;

@@ -15,7 +15,7 @@ Result<> write_all(int fd, std::span<const std::byte> from);
 // isatty(3).
 bool is_terminal(int fd) noexcept;
 // Opens /dev/null as whichever of the descriptors 0, 1 and 2 are closed, so that no socket becomes
-// standard input or output. To be called first of all.
+// standard input or output. Call it first in main().
 void fill_standard_descriptors() noexcept;
 // Whether this process may read `fd`: false for a terminal that belongs to another job, where
 // read(2) would stop the process (tcgetpgrp(3)).

@@ -1,8 +1,7 @@
-// SignalWatcher: takes signals as calls on a thread of its own, whatever the I/O model does
-// meanwhile. The signals are blocked in the thread that makes the watcher, and so in every thread
-// it starts afterwards, so that they interrupt nothing there; threads that were there before pass
-// them on. Masks and dispositions are put back by the destructor. A signal belongs to the watcher
-// that was made last.
+// SignalWatcher: delivers signals as calls on a thread of its own, whatever the I/O model is doing.
+// The signals are blocked in the thread that makes the watcher, and so in every thread it starts
+// afterwards, so that they interrupt nothing there; older threads pass them on. The destructor
+// restores masks and dispositions. A signal belongs to the watcher made last.
 #pragma once
 
 #include <csignal>  // SIGINT and its like, for the callers
@@ -24,7 +23,7 @@ class SignalWatcher {
   std::unique_ptr<State> state_;
 };
 
-// No handler runs in the calling thread, and a thread it starts begins that way, while this lives.
+// While this lives no signal handler runs in the calling thread, nor in threads it starts.
 class SignalsBlocked {
  public:
   SignalsBlocked() noexcept;

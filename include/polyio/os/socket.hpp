@@ -19,14 +19,14 @@ enum class Blocking : bool { no, yes };
 struct ListenOptions {
   // Several sockets may listen on the port, each with a queue of its own (SO_REUSEPORT). Not Unix.
   bool reuse_port = false;
-  // Who may connect to a Unix socket, as chmod(2) says it; 0: what umask(2) leaves.
+  // Permissions of a Unix socket's file, as in chmod(2); 0: what umask(2) leaves.
   unsigned unix_mode = 0;
 };
 
 // A stream socket that listens on `address`. TCP: SO_REUSEADDR; accepted sockets inherit
-// TCP_NODELAY and SO_KEEPALIVE. Unix: a socket file that nobody listens on any more is replaced.
-// Errors: those of bind(2); EADDRINUSE also for a Unix path where somebody listens or where
-// something else than a socket lies.
+// TCP_NODELAY and SO_KEEPALIVE. Unix: a stale socket file, on which no process listens any more, is
+// replaced. Errors: those of bind(2); EADDRINUSE also for a Unix path that is in use or is not a
+// socket.
 Result<UniqueFd> listen_stream(const Address& address, int backlog, Blocking blocking,
                                const ListenOptions& options = {});
 // A stream socket (TCP or Unix) for an address of that family, not connected yet.
@@ -34,8 +34,8 @@ Result<UniqueFd> stream_socket(int family, Blocking blocking);
 // A datagram socket (UDP or Unix) bound to `address`; a stale Unix socket file is replaced as
 // above.
 Result<UniqueFd> bind_datagram(const Address& address, Blocking blocking);
-// Removes the file of a Unix address unless somebody listens on it; for who has just closed it.
-// No effect for other addresses. Errors: EADDRINUSE, those of unlink(2).
+// Removes the file of a Unix address after its listener has been closed, unless another process
+// listens on it. No effect for other addresses. Errors: EADDRINUSE, those of unlink(2).
 Result<> remove_stale_socket(const Address& address);
 // accept4(2). Not restarted on EINTR.
 Result<UniqueFd> accept(int listener, Blocking blocking);

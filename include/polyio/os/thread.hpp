@@ -1,6 +1,7 @@
-// Thread: std::thread with a stack of known size, which std::thread can't be asked for: a small one
-// for the threads that run handlers, of which there may be thousands: a coroutine's variables lie
-// in its frame, so the stack holds only the calls it makes. The default would reserve 8 MiB each.
+// Thread: std::thread with a stack of known size, which std::thread does not offer. Small by
+// default, for the threads that run handlers: there may be thousands, and since a coroutine's
+// variables lie in its frame the stack holds only the calls it makes. The system's default would
+// reserve 8 MiB each.
 #pragma once
 
 #include <pthread.h>
@@ -17,16 +18,16 @@ class Thread {
   static constexpr std::size_t stack_size = (POLYIO_ASAN || POLYIO_TSAN ? 1024 : 256) * 1024;
 
   Thread() = default;
-  // The system's default (RLIMIT_STACK, mostly 8 MiB), for threads that run who knows what.
+  // The system's default (RLIMIT_STACK, mostly 8 MiB), for threads that run the user's code.
   static constexpr std::size_t default_stack = 0;
-  // Runs `work` on a new thread. Throws std::system_error, EAGAIN, when none can be had.
+  // Runs `work` on a new thread. Throws std::system_error, EAGAIN, when the system allows no more.
   explicit Thread(std::move_only_function<void()> work, std::size_t stack_bytes = stack_size);
   Thread(Thread&& other) noexcept { *this = std::move(other); }
   Thread& operator=(Thread&& other) noexcept;
   ~Thread();
   // Returns when it has ended.
   void join() noexcept;
-  // Lets it run on by itself, to the end of the process at the latest.
+  // Lets it run on unattended, until the process ends at the latest.
   void detach() noexcept;
 
  private:

@@ -1,5 +1,5 @@
-// Wakeup: a descriptor that any thread can make readable to wake a loop out of its wait: an
-// eventfd(2), or a pipe(2) where the one who waits can't wait for an eventfd (SignalSelector).
+// Wakeup: a descriptor that any thread can make readable to wake a loop: an eventfd(2), or a
+// pipe(2) for a loop that can't wait for an eventfd (SignalSelector).
 #pragma once
 
 #include <polyio/os/unique_fd.hpp>

@@ -1,5 +1,5 @@
-// What can go wrong with a process or a thread that no errno names. Each tells in a sentence what
-// to do; `threads_running` compares equal to std::errc::device_or_resource_busy (EBUSY).
+// Errors of a process or a thread that no errno names. Each message says in a sentence what to do;
+// `threads_running` compares equal to std::errc::device_or_resource_busy (EBUSY).
 #pragma once
 
 #include <polyio/base/result.hpp>

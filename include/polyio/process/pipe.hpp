@@ -26,12 +26,12 @@ class Connection {
   Connection() = default;
   explicit Connection(os::UniqueFd socket) noexcept : socket_(std::move(socket)) {}
 
-  // Waits while the peer does not read. Errors: timed_out, after which no further message can be
-  // sent if a part of this one has gone (EPIPE then); EPIPE, nobody has the other end any more;
+  // Waits while the peer does not read. Errors: timed_out, after which nothing more can be sent if
+  // a part of this message has gone (EPIPE then); EPIPE, the other end is closed everywhere;
   // EMSGSIZE; EBADF, it is closed. Raises no SIGPIPE.
   Result<> send_bytes(std::span<const std::byte> message, Deadline deadline = never);
-  // The next message. Errors: timed_out, which loses nothing; Errc::end_of_file, nobody has the
-  // other end any more; ECONNRESET, its last holder died in the middle of a message;
+  // The next message. Errors: timed_out, which loses nothing; Errc::end_of_file, the other end is
+  // closed everywhere; ECONNRESET, its last holder died in the middle of a message;
   // Errc::protocol_error, this is no message, and EBADF.
   Result<std::vector<std::byte>> receive_bytes(Deadline deadline = never);
 
@@ -77,7 +77,7 @@ class Connection {
     Header header{};
     std::size_t got = 0;  // bytes, the header's included
     std::vector<std::byte> bytes;
-    std::vector<int> descriptors;  // owned: what nobody took is closed
+    std::vector<int> descriptors;  // owned: those not taken out are closed
     Message() = default;
     Message(Message&& other) noexcept { swap(other); }
     Message& operator=(Message&& other) noexcept {

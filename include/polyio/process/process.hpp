@@ -1,8 +1,8 @@
 // Process: a function, or a subclass's run(), that runs in a process of its own: Python's
 // multiprocessing.Process. Every child is held by its pidfd, so that no signal and no wait ever
-// meets a stranger who has its number by now, and every child is reaped, also one nobody joins. The
-// rules: what runs in the child has the parent's values, never its variables; a fork needs a
-// process without other threads (fork(2)), a spawn needs `process::begin()`.
+// hits an unrelated process that has reused its number, and every child is reaped, whether it is
+// joined or not. The rules: what runs in the child has the parent's values, never its variables; a
+// fork needs a process without other threads (fork(2)), a spawn needs `process::begin()`.
 #pragma once
 
 #include <sys/types.h>
@@ -70,7 +70,7 @@ class Process {
     options.method = Method::spawn;
     return Process(std::move(options), std::move(target), std::forward<Arguments>(arguments)...);
   }
-  // One that runs goes on: nobody can join it any more, but it is reaped.
+  // A running process goes on: it can no longer be joined, but it is reaped.
   virtual ~Process();
   Process(Process&&) noexcept;
   Process& operator=(Process&&) noexcept;
@@ -83,7 +83,7 @@ class Process {
   // Waits until it has ended. Errors: timed_out at the deadline; not_started, not_our_child.
   Result<> join(Deadline deadline = never);
   // SIGTERM, SIGKILL (pidfd_send_signal(2)). One that has ended is no error. It ends some time
-  // after that: is_alive() tells nothing of use before join(). Errors: not_started, not_our_child.
+  // after that: is_alive() means little before join(). Errors: not_started, not_our_child.
   Result<> terminate();
   Result<> kill();
   // Any signal: SIGSTOP, SIGCONT ...
@@ -92,7 +92,7 @@ class Process {
   // None before start().
   std::optional<pid_t> pid() const noexcept;
   // None while it runs. What it ended with, or -signal when a signal killed it (-15 after
-  // terminate()); 255 if somebody else has reaped it.
+  // terminate()); 255 if other code has reaped it.
   std::optional<int> exitcode();
   // created, what state_of() says, terminated.
   State state();
@@ -136,7 +136,7 @@ class Process {
   std::unique_ptr<detail::Child, detail::ChildDeleter> child_;
 };
 
-// Who this process is: "MainProcess", or the name of the Process that runs here.
+// This process: "MainProcess", or the name of the Process that runs here.
 struct Current {
   std::string name;
   pid_t pid, parent_pid;  // getpid(2), getppid(2)

@@ -17,15 +17,16 @@ std::string_view to_string(State state) noexcept;
 
 struct Status {
   State state;
-  std::uint64_t voluntary;    // it gave the CPU up: it waits for something
-  std::uint64_t involuntary;  // the CPU was taken: its time was over, or somebody else more urgent
-  Nanoseconds cpu;            // how long it has computed
-  Nanoseconds waiting;        // how long it was ready and had no CPU
+  std::uint64_t voluntary;  // it gave the CPU up: it waits for something
+  std::uint64_t
+      involuntary;      // the CPU was taken: its time slice was over, or another was more urgent
+  Nanoseconds cpu;      // how long it has computed
+  Nanoseconds waiting;  // how long it was ready and had no CPU
 };
 
-// The state of the process's first thread; `running` against `ready` is told by whether the CPU
-// clock of the process goes on while we look, for some 20 microseconds. A zombie is terminated.
-// Errors: ESRCH, no such process; EMFILE.
+// The state of the process's first thread; it is `running` rather than `ready` if the CPU clock of
+// the process advances within some 20 microseconds. A zombie is terminated. Errors: ESRCH, no such
+// process; EMFILE.
 Result<Status> state_of(pid_t pid);
 
 // Is there an arrow `from` -> `to` in the diagram? created -> ready -> running -> terminated,

@@ -23,7 +23,7 @@ struct ThreadOptions {
   bool daemon = false;    // ends with the program, in the middle of what it does
 };
 
-// A thread as enumerate() tells of it.
+// A thread, as enumerate() lists it.
 struct ThreadInfo {
   std::string name;
   pid_t native_id;  // gettid(2)
@@ -74,7 +74,7 @@ class Thread {
   struct State;  // internal
 
  protected:
-  // For a subclass that has a run() of its own.
+  // For a subclass with a run() of its own.
   explicit Thread(ThreadOptions options = {});
   virtual void run();
 

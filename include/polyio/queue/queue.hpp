@@ -1,21 +1,20 @@
 // Queue<T> and ByteQueue: messages from any number of producers to any number of consumers, threads
 // or processes, in shared memory; anonymous, for the processes forked from now on and those it is
-// sent to, or by name. Bounded, so a fast producer waits. The guarantee: whoever is killed, at any
-// instruction, a message is there as a whole or not at all, once, in the order of its producer, and
-// nobody else waits for the dead. Every message put is got once; a consumer that is killed within
-// get() may have taken one with it, one killed within take() leaves it to the next. The memory goes
-// with the last process that has it.
+// sent to, or by name. Bounded, so a fast producer waits. The guarantee: whichever process is
+// killed, at any instruction, a message is there as a whole or not at all, once, in the order of
+// its producer, and no other process waits for the dead one. Every message put is got once; a
+// consumer killed within get() may take one with it, one killed within take() leaves it to the
+// next. The memory goes with the last process that has it.
 //
-// Cost of a message, when neither side has to wait: no system call; three locked instructions and
-// one copy on each side, and for a Queue<T> the serialising. Allocations: what get() gives, and
-// what T's members need. Each wait of a side for the other costs one futex(2) and one of who wakes
-// it.
+// Cost of a message, when neither side has to wait: no system call; on each side two locked
+// instructions, one copy and, for a Queue<T>, serialising. Allocations: what get() returns, and
+// what T's members need. When one side waits for the other, each of them makes one futex(2) call.
 #pragma once
 
 #include <memory>
+#include <polyio/ipc/shared_memory.hpp>
 #include <polyio/queue/queue_core.hpp>
 #include <polyio/queue/queue_producer.hpp>
-#include <polyio/ipc/shared_memory.hpp>
 #include <string_view>
 #include <vector>
 
@@ -27,12 +26,12 @@ struct QueueOptions {
   std::size_t largest = 0;         // message; 0: a quarter of `bytes`
   std::uint32_t producers = 1;     // that must have come before their absence is the end of file
 
-  // `bytes` is rounded up to a power of two, and so that the largest message fits. Throws
+  // `bytes` rounded up to a power of two, and so that the largest message fits. Throws
   // std::system_error, EINVAL, past QueueShape::max_capacity.
   QueueShape shape() const;
 };
 
-// A buffer of the calling thread's for one message, kept for the next.
+// The calling thread's buffer for one message, kept for the next.
 class QueueScratch {
  public:
   QueueScratch() noexcept : bytes_(std::move(kept)) { bytes_.clear(); }
@@ -62,7 +61,7 @@ class BasicByteQueue {
     if (!made) throw SharedMemory::explain(made.error(), {});
     adopt(std::move(*made));
   }
-  // That of this name, which is made if nobody has it: with the same options by all.
+  // The queue of this name, made if no process has it. All must give the same options.
   explicit BasicByteQueue(std::string_view name, const QueueOptions& options = {}) {
     QueueShape shape = options.shape();
     auto opened = SharedMemory::open(name, QueueCore<K>::size_of(shape), layout(), maker(shape));
@@ -70,18 +69,18 @@ class BasicByteQueue {
     adopt(std::move(*opened));
   }
 
-  // Waits while it is full. Errors: timed_out; EPIPE, it was closed; EMSGSIZE, longer than the
+  // Waits while it is full. Errors: timed_out; EPIPE, it is closed; EMSGSIZE, longer than the
   // limit; EBADMSG, the memory is damaged.
   Result<> put(std::span<const std::byte> bytes, Deadline deadline = never) noexcept {
     return core_.put(bytes, deadline);
   }
-  // Without waiting. Errors: EAGAIN, it is full or another is at it; as above.
+  // Without waiting. Errors: EAGAIN, it is full or another producer is at work; as above.
   Result<> try_put(std::span<const std::byte> bytes) noexcept {
     return again(core_.put(bytes, Deadline::min()));
   }
-  // The next message, into `bytes`, whose memory is used again. Errors: timed_out; end_of_file, it
-  // is empty, and closed or no producer is left, of those who took a Producer; EBADMSG, the memory
-  // is damaged; ENOMEM, and it stays.
+  // The next message, into `bytes`, whose memory is reused. Errors: timed_out; end_of_file, it is
+  // empty, and either closed or the last Producer is gone; EBADMSG, the memory is damaged; ENOMEM,
+  // and the message stays.
   Result<> get(std::vector<std::byte>& bytes, Deadline deadline = never) noexcept {
     try {
       return core_.take(
@@ -99,7 +98,7 @@ class BasicByteQueue {
     if (auto got = get(bytes, deadline); !got) return fail(got.error());
     return bytes;
   }
-  // Without waiting. Errors: EAGAIN, it is empty or another is at it; as above.
+  // Without waiting. Errors: EAGAIN, it is empty or another consumer is at work; as above.
   Result<> try_get(std::vector<std::byte>& bytes) noexcept {
     return again(get(bytes, Deadline::min()));
   }
@@ -109,9 +108,10 @@ class BasicByteQueue {
     return bytes;
   }
   // Shows the next message to `visit(std::span<const std::byte>)`, where it lies, and removes it
-  // when that returns: a consumer that is killed in there, or throws, leaves it to the next. So who
-  // writes its effect into shared memory too, by one store, has it exactly once. Other consumers
-  // wait meanwhile; do not get or take from the same queue in there (EDEADLK). Errors: as get().
+  // when that returns: a consumer that is killed in there, or throws, leaves it to the next. So a
+  // consumer that also shows its effect in shared memory by one store has it exactly once. Other
+  // consumers wait meanwhile; do not get or take from the same queue in there (EDEADLK). Errors: as
+  // get().
   template <class Visit>
   Result<> take(Visit&& visit, Deadline deadline = never) {
     return core_.take(
@@ -128,22 +128,23 @@ class BasicByteQueue {
         deadline);
   }
 
-  // Puts fail from now on, for all; what is there can be got still. Never waits.
+  // From now on puts fail, in all processes; what is there can still be got. Never waits.
   void close() noexcept { core_.close(); }
   bool closed() const noexcept { return core_.closed(); }
   // Messages in it, a moment ago.
   std::size_t size() const noexcept { return core_.size(); }
   std::size_t largest() const noexcept { return core_.shape().largest; }
-  // A handle to put through, which counts: when the last of all processes' has gone, consumers are
-  // told the end of file. Throws std::system_error, ENOSPC: more than 128 processes have some.
+  // A handle to put through, which is counted: when the last one in all processes has gone,
+  // consumers get the end of file. Throws std::system_error, ENOSPC: more than 128 processes have
+  // one.
   Producer producer() { return Producer(*this); }
 
-  // For what is made of it (room exec).
+  // For room exec, which is built on it.
   QueueCore<K>& core() noexcept { return core_; }
   BasicByteQueue& bytes() noexcept { return *this; }
   static Message bytes_of(Message message, std::vector<std::byte>&) noexcept { return message; }
 
-  // Whoever sends it keeps it until the other has it.
+  // The sender must keep it until the receiver has it.
   void save(serial::Writer& writer) const { SharedMemory::save_id(writer, memory_.id()); }
   void load(serial::Reader& reader) { adopt(SharedMemory::receive(reader, layout())); }
 
@@ -172,7 +173,7 @@ class BasicByteQueue {
   QueueCore<K> core_;
 };
 
-// The same for values of T, which go by room serial.
+// The same for values of T, written by room serial.
 template <class T, class K>
 class BasicQueue {
  public:
@@ -185,13 +186,13 @@ class BasicQueue {
   explicit BasicQueue(std::string_view name, const QueueOptions& options = {})
       : bytes_(name, options) {}
 
-  // As ByteQueue's, of which this is made. Throws std::bad_alloc, and what serialising throws.
+  // As ByteQueue's. Throws std::bad_alloc, and what serialising throws.
   Result<> put(const T& value, Deadline deadline = never) {
     QueueScratch scratch;
     return bytes_.put(bytes_of(value, *scratch), deadline);
   }
   Result<> try_put(const T& value) { return again(put(value, Deadline::min())); }
-  // Errors: protocol_error, too: what was put is no T; it is removed.
+  // Errors: as ByteQueue's; protocol_error, the message is no T; it is removed.
   Result<T> get(Deadline deadline = never) {
     QueueScratch scratch;
     if (auto got = bytes_.get(*scratch, deadline); !got) return fail(got.error());
@@ -209,7 +210,7 @@ class BasicQueue {
   Producer producer() { return Producer(*this); }
   BasicByteQueue<K>& bytes() noexcept { return bytes_; }
   QueueCore<K>& core() noexcept { return bytes_.core(); }
-  // What is put for `value`, in `bytes`.
+  // The bytes that are put for `value`, in `bytes`.
   static std::span<const std::byte> bytes_of(const T& value, std::vector<std::byte>& bytes) {
     serial::require_serialisable<T>();
     serial::Writer writer(bytes);
@@ -236,7 +237,7 @@ using Queue = BasicQueue<T, SharedKernel>;
 
 }  // namespace polyio::ipc
 
-// The same for the threads of one process: cheaper to sleep and to wake.
+// The same for the threads of one process, where sleeping and waking cost less.
 namespace polyio::threads {
 using ByteQueue = ipc::BasicByteQueue<ipc::ThreadKernel>;
 template <class T>

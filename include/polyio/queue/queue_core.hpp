@@ -1,9 +1,9 @@
 // QueueCore: the protocol of Queue, on memory that processes share: a ring of bytes between two
-// positions. The rule: each side does its work in private and shows it by one store, so whoever is
-// killed has done all or nothing and nobody repairs anything. Producers take turns by one robust
-// mutex, consumers by another, which Linux hands on when its holder is killed; only the holder
-// sleeps for the other side, on a word that says so, so one put wakes at most once. What is read
-// from the memory is checked before it is used: damage is an error, never a read out of bounds.
+// positions. The rule: each side does its work in private and publishes it by one store, so a
+// killed process has done all or nothing and there is nothing to repair. Producers take turns by
+// one robust mutex, consumers by another, which Linux hands on when its holder is killed. Only the
+// holder sleeps, on a word that says so, so one put wakes at most once. What is read from the
+// memory is checked before use: damage is an error, never a read out of bounds.
 #pragma once
 
 #include <bit>
@@ -16,18 +16,18 @@
 
 namespace polyio::ipc {
 
-// What lies at the start of the memory; the ring's bytes are behind it. Each cache line is written
-// by one side, but for the words that say who sleeps, which change seldom.
+// What lies at the start of the memory; the ring's bytes follow. Each cache line is written by one
+// side, except for the asleep flags, which change rarely.
 template <class K>
 struct QueueState {
   explicit QueueState(const QueueShape& made) noexcept : shape(made) {}
 
-  QueueShape shape;                     // never changes; each process keeps what it has checked
-  alignas(64) Word<K> consumer_asleep;  // 1: whoever puts wakes those who sleep on this word
-  Word<K> producer_asleep;              // the same for whoever takes
+  QueueShape shape;                     // never changes; each process keeps its checked copy
+  alignas(64) Word<K> consumer_asleep;  // 1: a put wakes the sleepers on this word
+  Word<K> producer_asleep;              // 1: a take does
   Word<K> is_closed;
   alignas(64) BasicMutex<K> put_lock;
-  Word<K, std::uint64_t> seen_head;  // under put_lock: what head was at least
+  Word<K, std::uint64_t> seen_head;  // under put_lock: head was at least here
   alignas(64) Word<K, std::uint64_t> tail;
   alignas(64) BasicMutex<K> get_lock;
   Word<K, std::uint64_t> seen_tail;  // under get_lock
@@ -41,7 +41,7 @@ class QueueCore {
   using Bytes = std::span<const std::byte>;
 
  public:
-  // Whether its words are of this process alone (FUTEX_PRIVATE_FLAG).
+  // Whether its words belong to this process alone (FUTEX_PRIVATE_FLAG).
   static constexpr bool is_private = std::is_same_v<K, ThreadKernel>;
 
   QueueCore() = default;
@@ -53,7 +53,7 @@ class QueueCore {
   static void make(void* memory, const QueueShape& shape) noexcept {
     new (memory) QueueState<K>(shape);
   }
-  // That which lies in `size` bytes. Errors: EBADMSG, none does.
+  // The queue that lies in `size` bytes. Errors: EBADMSG, there is none.
   static Result<QueueCore> of(void* memory, std::size_t size) noexcept {
     if (size < sizeof(QueueState<K>)) return fail(EBADMSG);
     auto* const state = static_cast<QueueState<K>*>(memory);
@@ -62,8 +62,8 @@ class QueueCore {
     return QueueCore(state, shape);
   }
 
-  // Behind all that was put before. Deadline::min(): never waits. Errors: timed_out, it is full or
-  // others are at it; EPIPE, closed; EMSGSIZE, longer than the limit; EBADMSG, damaged.
+  // Appends. Deadline::min(): never waits. Errors: timed_out, it is full or another producer is at
+  // work; EPIPE, closed; EMSGSIZE, longer than the limit; EBADMSG, damaged.
   Result<> put(Bytes bytes, Deadline deadline) noexcept {
     if (bytes.size() > shape_.largest) return fail(EMSGSIZE);
     auto held = state_->put_lock.hold(deadline);
@@ -73,7 +73,7 @@ class QueueCore {
     if (auto room = wait_for_room(tail, units, deadline); !room) {
       held->unlock();
       before_looking();
-      rouse(state_->consumer_asleep);  // who waits for the last put before the end
+      rouse(state_->consumer_asleep);  // a consumer may wait for the last put before the end
       return room;
     }
     write(tail, bytes);
@@ -85,10 +85,10 @@ class QueueCore {
     return {};
   }
 
-  // Calls `visit(first, second)` with the next message's bytes, in two parts where they go past the
-  // ring's end; it is taken out when that has returned, not before, and not if it throws.
-  // Deadline:: min(): never waits. Errors: timed_out, it is empty or others are at it; end_of_file,
-  // it is empty, and closed or without a living producer; EBADMSG, damaged.
+  // Calls `visit(first, second)` with the next message's bytes, in two parts where they wrap at the
+  // ring's end. The message is removed once that has returned, not if it throws. Deadline::min():
+  // never waits. Errors: timed_out, it is empty or another consumer is at work; end_of_file, it is
+  // empty, and closed or without a living producer; EBADMSG, damaged.
   template <class Visit>
   Result<> take(Visit&& visit, Deadline deadline) {
     auto held = state_->get_lock.hold(deadline);
@@ -114,34 +114,34 @@ class QueueCore {
     return {};
   }
 
-  // From now on puts fail, and gets when what is there has been taken. For good.
+  // From now on puts fail, and gets too once it is empty. For good.
   void close() noexcept {
     state_->is_closed.store(1);
     rouse(state_->consumer_asleep);
     rouse(state_->producer_asleep);
   }
   bool closed() const noexcept { return state_->is_closed.load() != 0; }
-  // Messages in it a moment ago.
+  // How many messages it held a moment ago.
   std::uint32_t size() const noexcept {
     const std::uint64_t head = state_->head.load();
     return Position::messages(head, state_->tail.load());
   }
   const QueueShape& shape() const noexcept { return shape_; }
 
-  // Counts the calling process in as a producer, `handles` times. Errors: ENOSPC, no more can be.
+  // Counts the calling process as a producer, `handles` times. Errors: ENOSPC, no room for more.
   Result<> add_producer(std::uint32_t handles, bool anew) noexcept {
     return state_->producers.add(handles, anew);
   }
   void remove_producer() noexcept {
     if (state_->producers.remove()) rouse(state_->consumer_asleep);
   }
-  // Whether a producer was there and none is left. Asks the system about them now and then.
+  // Whether the producers have come and none is left. Asks the system about them now and then.
   bool ended(Deadline deadline) noexcept {
     return state_->producers.ended(shape_.producers, deadline);
   }
 
-  // For those who sleep on many queues at once: after arm...() the word is 1 until somebody wakes
-  // those who sleep on it, and whoever finds that it can tries.
+  // For a thread that sleeps on many queues at once: arm...() sets the word to 1, and it stays 1
+  // until the other side wakes its sleepers; after arming, look whether it can be done already.
   const std::atomic<std::uint32_t>& arm_get() noexcept {
     state_->consumer_asleep.store(1);
     return state_->consumer_asleep.futex();
@@ -150,8 +150,9 @@ class QueueCore {
     state_->producer_asleep.store(1);
     return state_->producer_asleep.futex();
   }
-  std::uint32_t can_get() noexcept {          // how many
-    if (state_->get_lock.locked()) return 0;  // who unlocks it wakes
+  // How many messages can be got now; none while a consumer is at work, which wakes us at its end.
+  std::uint32_t can_get() noexcept {
+    if (state_->get_lock.locked()) return 0;
     if (const std::uint32_t there = size()) return there;
     return at_end() || ended(Deadline::min()) ? UINT32_MAX : 0;
   }
@@ -184,8 +185,8 @@ class QueueCore {
     return used <= capacity_units() && capacity_units() - used >= units &&
            (shape_.messages == 0 || Position::messages(head, tail) < shape_.messages);
   }
-  // What was stored before is seen by whoever says after this that it sleeps; or it is seen here
-  // that it does. The unlocking just before is a barrier already where a locked instruction is one.
+  // Store-load fence (Dekker): either the sleeper sees our new position, or we see its asleep flag.
+  // On x86 the unlock above is a full barrier already.
   static void before_looking() noexcept {
 #if !defined(__x86_64__)
     std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -195,7 +196,7 @@ class QueueCore {
   static void rouse(Word<K>& word) noexcept {
     if (asleep(word) && word.exchange(0)) K::wake(word.futex(), INT_MAX);
   }
-  // Closed, and no put that began before is on its way: such a one may still show its message.
+  // Closed, and no put that began earlier is under way: it could still publish its message.
   bool at_end() const noexcept { return closed() && !state_->put_lock.locked(); }
 
   // Under put_lock.
@@ -217,14 +218,14 @@ class QueueCore {
       }
       if (!armed) {
         armed = true;
-        state_->producer_asleep.store(1);  // and look once more
+        state_->producer_asleep.store(1);  // then look once more
         continue;
       }
       late = K::sleep(state_->producer_asleep.futex(), 1, deadline);
       armed = spun = false;
     }
   }
-  // Under get_lock. The units that are used, which are at least one record's head.
+  // Under get_lock. The units in use: at least one record's head.
   Result<std::uint32_t> wait_for_message(std::uint64_t head, Deadline deadline) noexcept {
     std::uint64_t tail = state_->seen_tail.load(std::memory_order_relaxed);
     if (Position::messages(head, tail) > 0) return used_units(head, tail);
@@ -236,7 +237,7 @@ class QueueCore {
       }
       if (last) return fail(Errc::end_of_file);
       last = at_end() || ended(deadline);
-      if (last) continue;  // what was put before
+      if (last) continue;  // a message may have been put before the end
       if (late) return fail(ETIMEDOUT);
       if (!spun) {
         spun = true;

@@ -1,6 +1,6 @@
 // What a Queue's ring is made of: its shape, the word that holds a position, the head of a record.
 // The rule: a position is one word, so one store moves it, and it counts messages as well as bytes,
-// so the size is right whoever is killed.
+// so the size is right whichever process is killed.
 #pragma once
 
 #include <algorithm>
@@ -61,8 +61,8 @@ struct Position {
   }
 };
 
-// Looks for a few microseconds whether the other side moves, before sleeping and being woken, which
-// take ten times as long. Only where it can move meanwhile: with more than one CPU.
+// Looks for a few microseconds whether the other side moves: sleeping and being woken take ten
+// times as long. Only with more than one CPU, where the other side can move meanwhile.
 bool spin_until_changed(const std::atomic<std::uint64_t>& word, std::uint64_t from) noexcept;
 
 template <class K>

@@ -1,7 +1,7 @@
-// Producer: a handle to put into a queue, which counts as its writer, as a pipe's write end does:
-// consumers are told the end of file when none is left in any process, kill -9 included. A fork's
-// child has those of its parent, as it has its descriptors. The rule: this process is counted in as
-// long as a copy of the handle lives here.
+// Producer: a handle to put into a queue, counted as a writer, like a pipe's write end: consumers
+// get the end of file when none is left in any process, also after kill -9. A fork's child has
+// those of its parent, as it has its descriptors. The rule: a process counts as long as a copy of
+// the handle lives in it.
 #pragma once
 
 #include <cerrno>
@@ -15,15 +15,15 @@
 
 namespace polyio::ipc {
 
-// One that lives in this process: all of them are counted in anew for the child of a fork(2), by
-// itself, before fork() returns there.
+// A handle that lives in this process. The child of a fork(2) counts all of them anew, for itself,
+// before fork() returns there.
 struct LiveProducerTag;
 
 class LiveProducer : public ListNode<LiveProducerTag> {
  public:
   LiveProducer(const LiveProducer&) = delete;
   LiveProducer& operator=(const LiveProducer&) = delete;
-  // In the child, which has one thread: nothing that takes C++ memory or a lock of this process.
+  // Called in the child, which has one thread: must not allocate or take a lock of this process.
   virtual void count_in() noexcept = 0;
 
  protected:
@@ -33,16 +33,16 @@ class LiveProducer : public ListNode<LiveProducerTag> {
   void delist() noexcept;
 };
 
-// Copies share one place of their process. Thread-safe as the queue is.
+// Copies in one process share one entry. Thread-safe as the queue is.
 template <class Queue>
 class BasicProducer {
  public:
-  // None, to be read by room serial.
+  // Empty, to be read by room serial.
   BasicProducer() noexcept = default;
   // Throws std::system_error, ENOSPC.
   explicit BasicProducer(const Queue& queue) : live_(std::make_shared<Live>(queue)) {}
 
-  // As the queue's own. Errors, too: ENOSPC, in the child of a fork for which there was no place.
+  // As the queue's own. Errors, too: ENOSPC, in the child of a fork for which there was no room.
   Result<> put(const Queue::Message& value, Deadline deadline = never) {
     if (!counts()) return fail(ENOSPC);
     return live_->queue.put(value, deadline);
@@ -54,7 +54,7 @@ class BasicProducer {
   explicit operator bool() const noexcept { return live_ != nullptr; }
   Queue& queue() const noexcept { return live_->queue; }
 
-  // The receiver is counted in when it reads it; who sends it keeps it until then.
+  // The receiver is counted when it reads it; the sender must keep it until then.
   void save(serial::Writer& writer) const {
     if (!live_) throw cereal::Exception("polyio: an empty Producer can't be sent");
     live_->queue.save(writer);

@@ -1,7 +1,7 @@
-// QueueWatch: a wait for a queue that holds no thread: what co_await is made of (room exec). One
+// QueueWatch: a wait for a queue that holds no thread; co_await is made of it (room exec). One
 // thread of the program, the watcher, sleeps on the words of all queues that are waited for
-// (futex_waitv(2)) and tells those that may try again. The rule: it only says so; whoever is told
-// tries, and comes back if another was quicker.
+// (futex_waitv(2)) and calls woken() when a try may succeed. The rule: it is only a hint; the
+// waiter tries, and waits again if another was quicker.
 #pragma once
 
 #include <atomic>
@@ -19,25 +19,25 @@ class QueueWatch : public ListNode<QueueWatchTag> {
   QueueWatch(const QueueWatch&) = delete;
   QueueWatch& operator=(const QueueWatch&) = delete;
 
-  // From now on woken() is called once, by the watcher's thread, when it may be worth trying.
-  // Starts that thread the first time; it stays. Errors: EAGAIN, no thread can be had.
+  // From now on the watcher's thread calls woken() once, when a try may succeed. The first call
+  // starts that thread, which stays. Errors: EAGAIN, the system allows no more threads.
   Result<> begin();
-  // Whether woken() has been called; if not it never will be any more.
+  // Ends the watch. Whether woken() has been called; if not, it never will be.
   bool end() noexcept;
-  // Whether woken() has been called. Waits for a call that goes on.
-  bool told() noexcept;
+  // Whether woken() has been called. Waits for a call under way.
+  bool was_woken() noexcept;
 
  protected:
   friend class QueueWatcher;
   QueueWatch() = default;
   ~QueueWatch() { end(); }
 
-  // The word to sleep on while it is 1, and whether it is of this process alone.
+  // The word to sleep on while it is 1, and whether it belongs to this process alone.
   virtual const std::atomic<std::uint32_t>& arm() noexcept = 0;
   virtual bool is_private() const noexcept = 0;
-  // How many of those who sleep on this word may try now.
+  // How many of the waiters for this word may try now.
   virtual std::uint32_t ready() noexcept = 0;
-  // Under the watcher's lock: what it uses is there still.
+  // Called under the watcher's lock, so what it uses still exists.
   virtual void woken() noexcept = 0;
 };
 
@@ -57,7 +57,7 @@ class QueueWatchOf final : public QueueWatch {
   bool is_private() const noexcept override { return Core::is_private; }
   std::uint32_t ready() noexcept override {
     if (for_ == For::get) return core_.can_get();
-    return core_.can_put(size_) ? 1 : 0;  // whoever puts and leaves room lets the next one know
+    return core_.can_put(size_) ? 1 : 0;  // a put that leaves room wakes the next
   }
   void woken() noexcept override { woken_(); }
 

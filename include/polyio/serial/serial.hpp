@@ -294,8 +294,9 @@ auto read_all(Reader& reader, Read read) -> Result<std::invoke_result_t<Read&, R
   }
 }
 
-// The values that to_bytes() wrote; `bytes` may come from anybody. Errors: see read_all(). The
-// elements of a container take a byte each at least: types that write nothing can't be elements.
+// The values that to_bytes() wrote; `bytes` may come from an untrusted source. Errors: see
+// read_all(). The elements of a container take a byte each at least: types that write nothing can't
+// be elements.
 template <class... T>
 Result<std::tuple<T...>> from_bytes(std::span<const std::byte> bytes) {
   (require_serialisable<T>(), ...);

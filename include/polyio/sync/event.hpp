@@ -21,10 +21,8 @@ class Event {
 
   // For tasks: `auto set = co_await event.wait(io);`, a Result<>. Errors: those of the scope.
   auto wait(Io& io) noexcept { return detail::WaitAwaiter<Request>(io, *this); }
-  // For plain threads: blocks the calling thread.
-  void wait() { (void)detail::ThreadWait<Request> (*this)(never); }
-  // The same until `deadline`. Errors: timed_out.
-  Result<> wait_until(Deadline deadline) { return detail::ThreadWait<Request>(*this)(deadline); }
+  // For plain threads: blocks the calling thread. Errors: timed_out.
+  Result<> wait(Deadline deadline = never) { return detail::ThreadWait<Request>(*this)(deadline); }
 
  private:
   class Request : public detail::Waiter {

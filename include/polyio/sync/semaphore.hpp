@@ -19,12 +19,12 @@ class Semaphore {
   // scope, also when it is cancelled already; a permit that arrived before the cancellation is
   // kept.
   auto acquire(Io& io) noexcept { return detail::WaitAwaiter<Request>(io, *this); }
-  // For plain threads: blocks the calling thread.
-  void acquire() { (void)detail::ThreadWait<Request> (*this)(never); }
-  // The same until `deadline`. Errors: timed_out.
-  Result<> acquire_until(Deadline deadline) { return detail::ThreadWait<Request>(*this)(deadline); }
-  // Never waits: false when there is no permit.
-  bool try_acquire() { return detail::ThreadWait<Request>(*this).now().has_value(); }
+  // For plain threads: blocks the calling thread. Errors: timed_out.
+  Result<> acquire(Deadline deadline = never) {
+    return detail::ThreadWait<Request>(*this)(deadline);
+  }
+  // Never waits. Errors: EAGAIN, there is no permit.
+  Result<> try_acquire() { return detail::ThreadWait<Request>(*this).now(); }
   // Thread-safe; never waits.
   void release(std::size_t permits = 1);
   // Permits that can be had now.

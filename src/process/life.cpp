@@ -1,4 +1,4 @@
-#include "current.hpp"
+#include "life.hpp"
 
 #include <unistd.h>
 
@@ -10,8 +10,6 @@
 #include <polyio/process/process.hpp>
 
 #include "children.hpp"
-#include "end.hpp"
-#include "threads.hpp"
 
 namespace polyio::process {
 namespace detail {
@@ -62,7 +60,7 @@ void flush_all() noexcept {
   try {
     std::cout.flush();
     std::clog.flush();
-    // NOLINTNEXTLINE(bugprone-empty-catch): nobody could be told
+    // NOLINTNEXTLINE(bugprone-empty-catch): there is no one to report it to
   } catch (...) {
   }
   std::fflush(nullptr);

@@ -1,10 +1,9 @@
-// The rules that a LockTable keeps whenever its mutex is free, each of them looked at: for tests,
-// and for LockTable::check().
+// LockCheck: looks at every rule that a LockTable keeps whenever its mutex is free.
 #pragma once
 
 #include <vector>
 
-#include "lock_core.hpp"
+#include "locks/lock_core.hpp"
 
 namespace polyio::ipc {
 
@@ -15,7 +14,7 @@ class LockCheck {
   explicit LockCheck(const LockSlots<K>& slots) : slots_(slots), entry_(slots_) {}
 
   const char* run() {
-    if (!entry_.whole()) return "somebody wrote nonsense into the memory";
+    if (!entry_.whole()) return "the memory is damaged";
     if (const char* const wrong = count_chains()) return wrong;
     for (std::uint32_t i = 1; i <= slots_.limits().locks; ++i) {
       const Request& request = *slots_.request(i);
@@ -35,7 +34,7 @@ class LockCheck {
         return "there is a deadlock";
       }
     }
-    return entry_.whole() ? "" : "somebody wrote nonsense into the memory";
+    return entry_.whole() ? "" : "the memory is damaged";
   }
 
  private:
@@ -83,7 +82,8 @@ class LockCheck {
     if (!session || !session->begun.load(relaxed)) return "a request of no session";
     if (in_bucket_[number] != 1 || in_session_[number] != 1) return "not once on each chain";
     const bool waits = state.wanted != LockMode::none;
-    if (waits != (session->waiting.load(relaxed) == number)) return "who waits is not known";
+    if (waits != (session->waiting.load(relaxed) == number))
+      return "a session waits for another request";
     if (entry_.look(*session, request.what).own != &request) return "two requests for one thing";
     std::uint32_t held = 0, ahead = 0;
     entry_.each_on(request.what, [&](Request& other) {
@@ -114,5 +114,17 @@ class LockCheck {
   LockEntry<K> entry_;
   std::vector<std::uint8_t> in_bucket_, in_session_;
 };
+
+struct LockTableMemory {
+  static void* of(const LockTable& table) noexcept { return table.memory(); }
+};
+
+// Which rule `table` breaks; "": none.
+inline const char* check(const LockTable& table) {
+  void* const memory = LockTableMemory::of(table);
+  const auto& header = *static_cast<const LockHeader<SharedKernel>*>(memory);
+  const LockTableLimits limits{header.sessions.load(), header.locks.load()};
+  return LockCheck<SharedKernel>(LockSlots<SharedKernel>(memory, limits)).run();
+}
 
 }  // namespace polyio::ipc
