@@ -1,5 +1,5 @@
-// aio_notify: what it costs to be told of the end of an aio_read(3), in the two ways there are: by
-// a signal, whose handler wakes the loop's thread, or by a thread that glibc makes for each
+// aio_notify: the cost of the notification that an aio_read(3) has ended, in both ways: by a
+// signal, whose handler wakes the loop's thread, or by a thread that glibc makes for each
 // notification. Bytes go round a ring of socket pairs, so that each completion is waited for; the
 // loop reads them by POSIX AIO and writes by send(2).
 //
@@ -36,17 +36,17 @@ struct Pair {
 }
 
 int wakeup = -1;
-std::atomic<std::uint64_t> told{0};
+std::atomic<std::uint64_t> notified{0};
 
-void tell() noexcept {
-  told.fetch_add(1);
+void notify() noexcept {
+  notified.fetch_add(1);
   const std::uint64_t one = 1;
   (void)!::write(wakeup, &one, sizeof one);
 }
 
 // The handler runs in the loop's thread, inside ppoll, which it ends.
-void on_signal(int, siginfo_t*, void*) { told.fetch_add(1); }
-void on_thread(sigval) { tell(); }
+void on_signal(int, siginfo_t*, void*) { notified.fetch_add(1); }
+void on_thread(sigval) { notify(); }
 
 double cpu_us() {
   rusage usage{};
@@ -93,7 +93,7 @@ void run(const char* name, int notify, int completions, int count) {
   sigdelset(&outside, SIGRTMAX - 1);
   const double cpu = cpu_us();
   const auto start = std::chrono::steady_clock::now();
-  // As many bytes on their way as there are pairs: each that is told of is sent again.
+  // As many bytes on their way as there are pairs: each one that is reported is sent again.
   for (Pair& pair : pairs) (void)!::send(pair.theirs, "x", 1, 0);
   for (int done = 0; done < completions;) {
     pollfd one{wakeup, POLLIN, 0};
@@ -101,7 +101,7 @@ void run(const char* name, int notify, int completions, int count) {
       std::uint64_t number;
       (void)!::read(wakeup, &number, sizeof number);
     }
-    if (told.exchange(0) == 0) continue;
+    if (notified.exchange(0) == 0) continue;
     for (Pair& pair : pairs) {
       if (::aio_error(&pair.block) == EINPROGRESS) continue;
       if (::aio_return(&pair.block) != 1) give_up("a read");

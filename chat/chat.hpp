@@ -1,8 +1,7 @@
-// Chat: the group chat as a connection handler, for any Io. One port speaks three protocols, told
-// apart by a connection's first bytes: lines (nc), HTTP/1.1 (the page) and WebSocket (the page's
-// messages). Every line that anybody sends reaches everybody, the sender included. What reaches
-// others is valid UTF-8 without control characters; anything else is answered to its sender with an
-// error.
+// Chat: the group chat as a connection handler, for any Io. One port speaks three protocols, and a
+// connection's first bytes show which: lines (nc), HTTP/1.1 (the page) or WebSocket (the page's
+// messages). Every line reaches every client, its sender included. Only valid UTF-8 without control
+// characters reaches others; the sender of anything else gets an error.
 #pragma once
 
 #include <atomic>
@@ -35,7 +34,7 @@ struct ChatOptions {
   Nanoseconds ping_interval = std::chrono::seconds(30);
   // Names by which browsers may know this server, besides IP addresses and localhost.
   std::vector<std::string> host_names;
-  // Joins, leaves and messages, one line each, fit to print. Thread-safe. May be empty.
+  // Takes joins, leaves and messages, one printable line each. Thread-safe. May be empty.
   std::function<void(const std::string&)> log;
 };
 

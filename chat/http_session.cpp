@@ -71,14 +71,14 @@ std::string refusal(const Chat& chat, const Request& request, std::string& accep
   return {};
 }
 
-// False: the client does not take it, or not in time.
+// False: the client did not take it in time.
 Task<bool> send_answer(Chat& chat, Io& io, Stream& stream, std::string_view bytes) {
   CancelScope patience(io, chat.options().answer_timeout);
   auto sent = co_await stream.send_all(bytes);
   co_return sent.has_value();
 }
 
-// Answers one request, or runs the WebSocket that it asks for. `rest` came behind the request.
+// Answers one request, or runs the WebSocket that it asks for. `rest` followed the request.
 Task<> answer_request(Chat& chat, Io& io, Stream& stream, const Request& request,
                       std::string rest) {
   if (request.path != "/ws" || request.method != "GET") {
@@ -96,8 +96,8 @@ Task<> answer_request(Chat& chat, Io& io, Stream& stream, const Request& request
 
 }  // namespace
 
-// One request per connection: browsers open connections ahead of time, and one kept alive without a
-// request would look like a silent line client the next time the page is loaded.
+// One request per connection: a connection that a browser keeps open without a request would look
+// like a silent line client the next time the page is loaded.
 Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytesPtr first) {
   proto::RequestParser parser;
   std::string pending = std::move(first->held);

@@ -19,7 +19,7 @@ constexpr std::string_view help =
     "-- /help         this\n"
     "-- quit          leave\n";
 
-// The argument of `line` if it is `command` or `command` and a space.
+// The argument of `line` if that is `command`, alone or followed by a space.
 std::optional<std::string_view> argument_of(std::string_view line, std::string_view command) {
   if (!line.starts_with(command)) return std::nullopt;
   line.remove_prefix(command.size());
@@ -29,7 +29,7 @@ std::optional<std::string_view> argument_of(std::string_view line, std::string_v
   return line;
 }
 
-// One line client: what it says, one line at a time, and its connection.
+// One line client: reads its lines and acts on each.
 class LineSession {
  public:
   LineSession(Chat& chat, Stream& stream)
@@ -50,7 +50,7 @@ class LineSession {
       taking = {};  // its frame goes while nothing arrives
       stays = goes_on;
       if (!stays || ended_) break;
-      // On the heap: few clients are in the middle of a line.
+      // On the heap, because few clients are in the middle of a line.
       std::unique_ptr<CancelScope> patience;
       if (reader_.unfinished()) patience = std::make_unique<CancelScope>(io(), line_ends_by());
       auto chunk = co_await stream_.receive();
@@ -65,8 +65,8 @@ class LineSession {
       ended_ = chunk->empty();
       taking = take(std::move(*chunk));
     }
-    // Half a line is a message when the client ended it so: not when it is this server that ends,
-    // nor when the connection was reset, which is told once, and here to the writer: it goes first.
+    // The end of file completes an unfinished line, unless this server is stopping or the
+    // connection was reset. A reset is reported once, perhaps to the writer: let it run first.
     if (stays && !broken) {
       (void)co_await io().yield();
       if (!io().draining() && !group.cancelled()) finish();
@@ -75,14 +75,14 @@ class LineSession {
     if (broken) group.cancel();
     orderly_ = !group.cancelled();
   }
-  // True: it left in an orderly way and may still be listening.
+  // True: it has left in an orderly way and may still be reading.
   bool orderly() const noexcept { return orderly_; }
 
  private:
   Io& io() const noexcept { return stream_.io(); }
 
-  // Each takes what arrived, line by line; false: the client leaves. One that asks for more than it
-  // takes waits in the middle, and what it has sent leaves the buffer, which others need.
+  // Both handle what arrived, line by line; false: the client leaves. A client that asks for more
+  // than it reads waits in the middle; its bytes are copied out of the buffer, which others need.
   Task<bool> take_first() {
     const FirstBytesPtr first = std::move(first_);
     ended_ = first->ended;
@@ -122,7 +122,7 @@ class LineSession {
     if (begins && reader_.unfinished()) line_began_ = io().now();
     return true;
   }
-  // The end of file may follow a line without its end.
+  // The last line may lack its newline.
   void finish() {
     if (auto line = reader_.finish()) (void)take_line(*line);
   }
@@ -136,7 +136,7 @@ class LineSession {
       error(fmt::format("line too long: at most {} bytes", member_.options().max_line));
       return true;
     }
-    // A browser that opened a connection ahead of time, or a page that makes it speak this
+    // A browser with a connection opened ahead of time, or a page that makes it speak this
     // protocol.
     if (first && proto::is_http_request_line(*line)) return false;
     if (*line == "quit") return false;
@@ -190,7 +190,7 @@ class LineSession {
   proto::LineReader reader_;
   bool first_line_ = true;
   bool ended_ = false;      // the end of file has come
-  TimePoint line_began_{};  // the one that is unfinished
+  TimePoint line_began_{};  // the unfinished one
   bool orderly_ = false;
 };
 

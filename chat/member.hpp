@@ -19,23 +19,23 @@ class Member {
 
   // From now on messages come to the client's outbox.
   void listen();
-  // Announces a listening client to everybody.
+  // Announces a listening client to all clients.
   void join();
-  // Announces that it went. No more comes to the outbox; what is there is still sent.
+  // Announces that it has left. Nothing is added to the outbox any more; what is there is sent.
   void leave();
-  // Ends listening without a word, for a client that did not join. Nothing may be called after it.
+  // Undoes listen(), for a client that has not joined. Nothing may be called after it.
   void forget();
 
   // `text` has passed check_text and the length limit.
   void say(std::string_view text);
-  // An empty nickname takes it off. The error is a sentence for the client.
+  // An empty nickname removes it. The error is a sentence for the client.
   std::expected<void, std::string> rename(std::string_view nickname);
 
   // An answer to the client alone, in its place among the messages.
   void reply(std::string bytes);
-  // The same, and nothing follows it.
+  // The same, as the last thing that is sent.
   void reply_last(std::string bytes);
-  // The last `count` lines, and who is here, as a reply.
+  // Requests a reply: the last `count` lines, or the list of people.
   void ask_history(std::size_t count);
   void ask_who();
 

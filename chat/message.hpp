@@ -1,5 +1,5 @@
-// Message: one line that somebody said, encoded once per protocol and shared by every receiver.
-// Immutable after it is made; thread-safe.
+// Message: one line of the chat, encoded once per protocol and shared by all receivers. Immutable
+// and thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace polyio::chat {
 
-// What others call a client: one string, shared by the rooms.
+// A client's visible name: one string, shared by the rooms.
 using Name = std::shared_ptr<const std::string>;
 
 struct Message {

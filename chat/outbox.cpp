@@ -6,9 +6,9 @@ void Outbox::push_message(Piece piece, std::uint16_t count) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   const bool full =
-      messages_ > 0 &&  // one that is larger than the bound gets through when it is alone
+      messages_ > 0 &&  // a message larger than the bound passes when it is alone
       (messages_ + count > max_messages || message_bytes_ + piece->size() > max_message_bytes);
-  // Once something was skipped the rest is, until the writer has told the gap: order is kept.
+  // After a gap everything is skipped until the writer has reported the gap: order is kept.
   if (skipped_ > 0 || full) {
     if (skipped_ == 0) gap_at_ = pieces_.size();
     skipped_ += count;
@@ -40,7 +40,7 @@ void Outbox::push_pong(std::string bytes) {
   Piece pong = std::make_shared<const std::string>(std::move(bytes));
   if (pong_first_) {
     pieces_.front() = std::move(pong);
-  } else {  // first: a close frame must stay the last
+  } else {  // at the front, because a close frame must stay last
     pieces_.insert(pieces_.begin(), std::move(pong));
     ++gap_at_;
     pong_first_ = true;

@@ -1,8 +1,7 @@
-// Outbox: what one client has still to be sent. Messages are shared, not copied, and bounded: to a
-// client that does not keep up they are skipped and counted until it has caught up; then it is told
-// how many. Replies to its own requests are never skipped (its reader waits for them instead),
-// control frames neither, of which at most one pong is kept. Thread-safe; an idle outbox holds no
-// heap memory.
+// Outbox: what is still to be sent to one client. Messages are shared, not copied, and bounded: a
+// client that does not keep up misses messages until it has caught up, and then gets their number.
+// Replies to its own requests are never skipped (its reader waits instead), and neither are control
+// frames, of which at most one pong is kept. Thread-safe; an idle outbox holds no heap memory.
 #pragma once
 
 #include <atomic>
@@ -26,21 +25,21 @@ class Outbox {
   static constexpr std::size_t max_reply_bytes = 256 * 1024;
   static constexpr std::size_t max_replies_due = 4;
 
-  // Messages from anyone, `count` of them in one piece. Skipped when too much waits, until
-  // everything has been sent.
+  // Adds `count` messages in one piece. Once too much waits they are skipped, until everything has
+  // been sent.
   void push_message(Piece piece, std::uint16_t count = 1);
   // An answer to this client alone.
   void push_reply(std::string bytes);
-  // The client has asked its room for something: one reply is on its way.
+  // Notes that the client has asked its room for something: one reply will come.
   void expect_reply();
-  // A WebSocket pong: replaces one that waits, which RFC 6455 (5.5.3) allows.
+  // A WebSocket pong. Replaces one that still waits, as RFC 6455 (5.5.3) allows.
   void push_pong(std::string bytes);
-  // No more will come; what is here is still sent, and then `last`, such as a close frame.
+  // Accepts nothing more. What is here is still sent, and then `last`, such as a close frame.
   void close(std::string last = {});
 
   using Pieces = std::vector<Piece, FrameAllocator<Piece>>;
-  // What the writer takes: the pieces in order, and how many messages were skipped. All of those
-  // have their place before pieces[gap_at], which is a reply, a close frame perhaps.
+  // What the writer takes: the pieces in order, and how many messages were skipped. The gap is
+  // before pieces[gap_at], which is a reply or a close frame.
   struct Batch {
     Pieces pieces;
     std::uint64_t skipped = 0;
@@ -50,8 +49,8 @@ class Outbox {
   };
   Batch take();
 
-  // Who to unpark when something comes (the writer) and when replies were taken (the reader). Set
-  // from the client's own tasks; nullptr before the task ends.
+  // The jobs to unpark when something is added (the writer) and when replies were taken (the
+  // reader). Called by the client's own tasks; nullptr before the task ends.
   void set_writer(Job* writer);
   void set_reader(Job* reader);
   // These fetch into the cache what push_message is about to touch: the outbox, then the writer.
@@ -62,7 +61,7 @@ class Outbox {
   void prefetch_writer() const noexcept {
     __builtin_prefetch(writer_.load(std::memory_order_relaxed), 1);
   }
-  // Whether the client asks for more than it takes.
+  // Whether the client asks for more than it reads.
   bool replies_full() const;
 
  private:

@@ -8,7 +8,7 @@ namespace polyio::chat {
 
 namespace {
 
-// Given out at once when there is more of it, so that outboxes skip little at a time.
+// More than this is given out at once, so that outboxes skip little at a time.
 constexpr std::size_t most_together = 32;
 constexpr std::size_t most_bytes_together = 32 * 1024;
 
@@ -71,7 +71,7 @@ void Room::said(const MessagePtr& message) {
   if (waiting_.size() >= most_together || waiting_bytes_ >= most_bytes_together) distribute();
 }
 
-// What waits becomes what is given out.
+// Encodes what was collected, once per protocol.
 void Room::gather() {
   const auto together = [this](auto encoded) {
     if (waiting_.size() == 1) return encoded(waiting_[0]);
@@ -89,7 +89,7 @@ void Room::gather() {
 void Room::give(const std::vector<ClientPtr>& clients, std::size_t& given, const Piece& piece,
                 std::size_t& most) const {
   for (; given < clients.size() && most > 0; ++given, --most) {
-    // Of thousands of clients each is in no cache.
+    // With thousands of clients none is in the cache.
     if (given + 16 < clients.size()) clients[given + 16]->outbox.prefetch();
     if (given + 8 < clients.size()) clients[given + 8]->outbox.prefetch_writer();
     clients[given]->outbox.push_message(piece, batch_.count);

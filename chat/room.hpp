@@ -1,6 +1,6 @@
-// Room: the group of clients on one home Io, and their share of the chat. Each home has one; they
-// tell each other what happens, once per event and not once per client. Rule: a Room is used on its
-// home Io only, through Chat::on_home; what is thread-safe about a client is its Outbox.
+// Room: the clients of one home Io, and their share of the chat. Each home has one room, and every
+// event is posted once per room, not once per client. The rule: a Room is used on its home Io only,
+// through Chat::on_home; of a client only the Outbox is thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -17,18 +17,18 @@ namespace polyio::chat {
 
 enum class Wire : bool { line, websocket };
 
-// One person's connection. Made by its session, shared with its room until it has left.
+// One client's connection. Made by its session, shared with its room until it has left.
 struct Client {
   static constexpr std::uint32_t nowhere = UINT32_MAX;
 
   std::uint64_t id = 0;
   Wire wire = Wire::line;
-  std::uint32_t place = nowhere;  // among the clients of its room, whose variable this is
+  std::uint32_t place = nowhere;  // its index in the room; used by the room only
   std::string address;            // ('host', port)
-  Name nickname;                  // or none; its own session's, not the room's
+  Name nickname;                  // or none; used by its session only
   Outbox outbox;
 
-  // What others see; its own session's too.
+  // What others see. Used by its session only.
   const std::string& name() const noexcept { return nickname ? *nickname : address; }
 };
 using ClientPtr = std::shared_ptr<Client>;
@@ -42,12 +42,11 @@ class Room {
  public:
   static constexpr std::size_t history_limit = 200;
 
-  // What was said lies here until it is given out, all of one turn of the loop together: a client
-  // has one piece, one wake-up and one write for it. Everything else that happens gives it out
-  // first, so order is kept.
+  // Messages are collected during a turn of the loop and given out together: one piece, one wake-up
+  // and one write per client. Every other event gives them out first, so order is kept.
   void distribute() { (void)distribute_to(SIZE_MAX); }
-  // The same for the next `most` clients; true: there are more. What a client's writer touches is
-  // still in the cache when it runs after a few dozen, and others have their turn between.
+  // The same for the next `most` clients; true: there are more. After a few dozen, what a client's
+  // writer needs is still in the cache, and other tasks run in between.
   bool distribute_to(std::size_t most);
   bool undistributed() const noexcept { return batch_.count > 0 || !waiting_.empty(); }
 
@@ -66,7 +65,7 @@ class Room {
 
   const std::deque<MessagePtr>& history() const noexcept { return history_; }
   std::size_t present() const noexcept { return names_.size(); }
-  // Clients of this home that messages come to.
+  // Clients of this home that receive messages.
   std::size_t listening() const noexcept { return lines_.size() + pages_.size(); }
 
  private:
@@ -86,7 +85,7 @@ class Room {
 
   std::vector<ClientPtr> lines_;
   std::vector<ClientPtr> pages_;
-  std::map<std::uint64_t, Name> names_;  // everybody's, by id
+  std::map<std::uint64_t, Name> names_;  // of all clients of the chat, by id
   std::deque<MessagePtr> history_;
   Batch batch_;
   std::vector<MessagePtr> waiting_;

@@ -13,9 +13,8 @@ std::string gap_notice(const Client& client, std::uint64_t count) {
 
 enum class Sending : std::uint8_t { goes_on, finished, failed };
 
-// Sends what lies in the outbox now: a single piece directly, several as lists. A coroutine of its
-// own because a client to whom nothing is said has no use for its frame
-// (tests/chat/memory_test.cpp).
+// Sends what is in the outbox now: a single piece directly, several as lists. A coroutine of its
+// own, so that an idle client does not keep its frame (tests/chat/memory_test.cpp).
 Task<Sending> send_batch(Stream& stream, Client& client) {
   Outbox::Batch batch = client.outbox.take();
   auto& pieces = batch.pieces;
@@ -98,7 +97,7 @@ Task<proto::Protocol> find_protocol(Chat& chat, Stream& stream, FirstBytes& firs
       co_return protocol;
     }
     auto chunk = co_await stream.receive();
-    if (!chunk && patience.timed_out()) {  // typing slowly what might become a request
+    if (!chunk && patience.timed_out()) {  // slowly typed, and may still become a request
       first.held = sniffer.take_held();
       first.chunk = {};
       co_return proto::Protocol::line;

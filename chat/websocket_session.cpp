@@ -11,10 +11,10 @@
 namespace polyio::chat {
 namespace {
 
-// JSON can spend six bytes on one (\u00e9 and the like), and the object has a frame of its own.
+// JSON may need six bytes for one (such as \u00e9); the object around the text adds its own.
 constexpr std::size_t json_overhead = 6;
 
-// One page's connection: what it asks for, one frame at a time.
+// One page's connection: acts on each of its frames.
 class PageTalk {
  public:
   explicit PageTalk(Member& member)
@@ -22,11 +22,11 @@ class PageTalk {
         reader_(proto::WebSocketReader::Role::server,
                 member.options().max_line * json_overhead + 256) {}
 
-  // Takes bytes; false: the conversation is over, the close frame is in the outbox.
+  // Handles received bytes; false: the conversation is over, the close frame is in the outbox.
   bool feed(std::span<const std::byte> bytes) {
     reader_.feed(bytes);
     while (auto event = reader_.next()) {
-      heard_ = true;  // not at each byte: a frame that never ends is silence too
+      heard_ = true;  // only for whole frames: one that never ends counts as silence
       take(*event);
     }
     return !reader_.finished();
@@ -80,7 +80,7 @@ class PageTalk {
   bool heard_ = true;
 };
 
-// Reads until the page leaves. True: in an orderly way.
+// Reads until the page leaves; true: in an orderly way.
 Task<bool> read_frames(Io& io, Stream& stream, Client& client, PageTalk& talk, std::string rest) {
   if (!rest.empty() && !talk.feed(std::as_bytes(std::span(rest)))) co_return true;
   for (;;) {
@@ -97,7 +97,7 @@ Task<bool> read_frames(Io& io, Stream& stream, Client& client, PageTalk& talk, s
   co_return true;
 }
 
-// Ends keep_alive, which may not have begun when the page leaves.
+// Ends keep_alive, which may not even have begun when the page leaves.
 struct Pinging {
   CancelScope* scope = nullptr;
   bool over = false;
@@ -107,7 +107,7 @@ struct Pinging {
   }
 };
 
-// Asks a silent page whether it is still there; one that does not answer is let go.
+// Pings a silent page, and drops one that does not answer.
 Task<> keep_alive(Chat& chat, Io& io, PageTalk& talk, TaskGroup& group, Pinging& pinging) {
   CancelScope scope(io);
   pinging.scope = &scope;

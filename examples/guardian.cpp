@@ -1,5 +1,5 @@
-// A daemon process that guards what its parent works on: it ends with its parent, whether that
-// ends by itself (type a line) or by kill -9 (its pid is printed).
+// A daemon process ends with its parent, whether the parent ends by itself (type a line) or by
+// kill -9 (its pid is printed).
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,7 +15,8 @@ void guard() {
   const process::Current me = process::current_process();
   std::printf("%s %d guards %d\n", me.name.c_str(), me.pid, me.parent_pid);
   std::fflush(stdout);
-  for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));  // it would look after something
+  for (;;)
+    std::this_thread::sleep_for(std::chrono::seconds(1));  // a real one would watch something
 }
 
 int main(int argc, char** argv) {

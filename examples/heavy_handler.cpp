@@ -1,5 +1,5 @@
 // What one heavy request does to the other clients of its loop, inline and offloaded. Without
-// arguments it measures both with a small load of its own and prints a table; `heavy_handler
+// arguments it measures both under a small load and prints a table; `heavy_handler
 // ADDRESS:PORT inline|offloaded` only serves, with the watchdog on.
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // A deadlock that has not happened yet: two threads lock in opposite orders, one after the other,
-// so that all goes well. The checked mode reports it all the same.
+// so nothing goes wrong. The checked mode reports it all the same.
 #include <fmt/core.h>
 
 #include <polyio/ipc/lock_order.hpp>

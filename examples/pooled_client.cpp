@@ -8,7 +8,7 @@
 using namespace polyio;
 using namespace std::chrono_literals;
 
-// Asks once, on a connection of the pool's.
+// Asks once, on one of the pool's connections.
 Task<Result<std::string>> ask(ConnectionPool& pool, std::string question) {
   auto lease = co_await pool.acquire(monotonic_now() + 5s);
   if (!lease) co_return fail(lease.error());
@@ -19,7 +19,7 @@ Task<Result<std::string>> ask(ConnectionPool& pool, std::string question) {
     if (!chunk || chunk->empty()) break;
     answer += chunk->text();
   }
-  // What is whole goes back, to be used again; else who knows what is still to come on it.
+  // After a whole answer the connection can be used again; else the rest may still be to come.
   if (answer.size() == question.size()) co_return answer;
   lease->discard();
   co_return fail(Errc::end_of_file);

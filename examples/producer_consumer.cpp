@@ -1,11 +1,11 @@
 // The tutorial's producers and consumer, each a process, with a queue between them. A producer is
-// killed in the middle of its work: the consumer gets what was put and then the end of file,
-// because the last producer has gone, and waits for nobody.
+// killed in the middle of its work: the consumer gets what was put and then, as the last producer
+// has gone, the end of file.
 #include <fmt/core.h>
 #include <signal.h>
 
-#include <polyio/queue/queue.hpp>
 #include <polyio/process/process.hpp>
+#include <polyio/queue/queue.hpp>
 #include <string>
 #include <vector>
 
@@ -14,7 +14,7 @@ using namespace polyio;
 void produce(ipc::Queue<std::string>::Producer out, int buns, bool die) {
   for (int i = 1; i <= buns; ++i) {
     if (die && i == 3) ::raise(SIGKILL);
-    (void)out.put(fmt::format("bun {} of {}", i, die ? "the one who is killed" : "the other"));
+    (void)out.put(fmt::format("bun {} of {}", i, die ? "the killed one" : "the other"));
   }
 }
 
@@ -32,7 +32,7 @@ int consume(ipc::Queue<std::string> queue) {
 
 int main() {
   ipc::Queue<std::string> queue({.messages = 3});
-  // First the consumer: whoever has a Producer, as a fork's child has its parent's, is one.
+  // The consumer starts first: a forked child inherits a Producer and so counts as a producer.
   process::Process consumer(consume, queue);
   if (!consumer.start()) return 2;
   auto out = queue.producer();

@@ -1,18 +1,18 @@
-// Row locks and table locks between processes: who writes one row stops nobody at another, stops
-// everybody at the same row and at the whole table; and whoever is killed lets go.
+// Row locks and table locks between processes: a writer of one row blocks others at the same row
+// and at the whole table, but not at other rows; a killed process releases its locks.
 #include <fmt/core.h>
 
 #include <polyio/ipc/event.hpp>
-#include <polyio/locks/lock_table.hpp>
 #include <polyio/ipc/shared_memory.hpp>
+#include <polyio/locks/lock_table.hpp>
 #include <polyio/process/process.hpp>
 
 using namespace polyio;
 
-void try_it(ipc::LockTable::Session& session, std::string_view who, const ipc::Resource& what,
+void try_it(ipc::LockTable::Session& session, std::string_view name, const ipc::Resource& what,
             ipc::LockMode mode, Deadline deadline) {
   const auto locked = session.lock(what, mode, deadline);
-  fmt::print("{}: {} in {}: {}\n", who, what.text(), ipc::lock_mode::name(mode),
+  fmt::print("{}: {} in {}: {}\n", name, what.text(), ipc::lock_mode::name(mode),
              locked ? "granted" : locked.error().message());
 }
 

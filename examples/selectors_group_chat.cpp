@@ -1,5 +1,5 @@
-// A group chat: what one says goes to all as "[('127.0.0.1', 40000)] text", to himself as well;
-// who says just "quit", or closes, leaves. Example: selectors_group_chat 3999
+// A group chat: a line goes to all clients, its sender included, as "[('127.0.0.1', 40000)] text";
+// a client leaves by "quit" or by closing. Example: selectors_group_chat 3999
 #include <array>
 #include <iostream>
 #include <map>
@@ -50,7 +50,7 @@ class Chat {
     }
     const std::string message = "[" + members_[fd].name + "] " + text;
     for (auto& [member, state] : members_) {
-      if (state.unsent.size() > 1 << 20) continue;  // hears no more until he has read that
+      if (state.unsent.size() > 1 << 20) continue;  // gets no more until it has read that
       state.unsent += message;
       send(member);
     }
@@ -60,7 +60,7 @@ class Chat {
     std::string& unsent = members_[fd].unsent;
     const iovec rest{unsent.data(), unsent.size()};
     auto sent = os::send(fd, std::span(&rest, 1));
-    const bool broken = !sent && sent.error() != errno_code(EAGAIN);  // told to listen_to() as well
+    const bool broken = !sent && sent.error() != errno_code(EAGAIN);  // listen_to() sees it as well
     unsent.erase(0, broken ? unsent.size() : sent.value_or(0));
     (void)loop_.modify(fd, unsent.empty() ? event_read : event_read | event_write);
   }

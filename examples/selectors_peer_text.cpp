@@ -1,4 +1,4 @@
-// Answers what it receives behind the sender's address: "('127.0.0.1', 40000)-text". Example:
+// Answers with the sender's address and what it has sent: "('127.0.0.1', 40000)-text". Example:
 // selectors_peer_text 3999
 #include <array>
 #include <iostream>

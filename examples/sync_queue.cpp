@@ -16,7 +16,7 @@ Task<> add_up(Io& io, Queue<int>& queue, long& sum) {
 }
 
 long add_up_what_a_thread_sends() {
-  Queue<int> queue(16);  // the producer can be 16 values ahead, then it waits
+  Queue<int> queue(16);  // the producer waits when it is 16 values ahead
   std::jthread producer([&] {
     for (int i = 1; i <= 100; ++i) {
       if (!queue.put(i)) return;  // a plain thread: blocks it

@@ -1,5 +1,5 @@
-// Nine buyers, each a process, and three tickets. With the lock none is sold twice, also when
-// buyers are killed in the middle of it; without it more are sold than there are.
+// Nine buyers, each a process, and three tickets. With the lock none is sold twice, even when
+// buyers are killed while they hold it; without it more are sold than there are.
 #include <fmt/core.h>
 
 #include <atomic>
@@ -18,12 +18,12 @@ struct Office {
   std::atomic<int> left{3}, sold{0};
 };
 
-// The office looks, thinks, and writes down: whoever looks meanwhile sees an old number.
+// The office reads, thinks and writes: a buyer that reads meanwhile sees an old number.
 void sell(Office& office, int buyer) {
   const int left = office.left;
   std::this_thread::sleep_for(std::chrono::milliseconds(5));
   if (left == 0) return;
-  if (buyer % 4 == 1) (void)std::raise(SIGKILL);  // dies holding the lock, and has paid nothing
+  if (buyer % 4 == 1) (void)std::raise(SIGKILL);  // dies holding the lock, without having paid
   office.left = left - 1;
   ++office.sold;
 }

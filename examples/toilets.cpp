@@ -1,5 +1,5 @@
-// A public toilet with five places and twenty people, each a process. Nobody gets in when all five
-// are taken, and the place of somebody who dies inside is free again.
+// A public toilet with five places and twenty people, each a process. All others wait while the
+// five are taken, and the place of a person that dies inside becomes free again.
 #include <fmt/core.h>
 
 #include <algorithm>

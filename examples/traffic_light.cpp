@@ -1,5 +1,5 @@
 // Twenty cars wait at a traffic light; at green all go. The cars are threads, or, with the argument
-// `processes`, processes: the same Event lies in shared memory then.
+// `processes`, processes: the Event is in shared memory then.
 #include <fmt/core.h>
 
 #include <polyio/ipc/event.hpp>

@@ -1,10 +1,10 @@
-// Two people with each other's keys: a deadlock between two processes. It is found at once, the
-// younger gives his key back and tries again, and both finish.
+// Two processes that each need the key the other holds: a deadlock. It is found at once, the
+// younger gives its key back and tries again, and both finish.
 #include <fmt/core.h>
 
 #include <polyio/ipc/barrier.hpp>
-#include <polyio/locks/lock_table.hpp>
 #include <polyio/ipc/shared_memory.hpp>
+#include <polyio/locks/lock_table.hpp>
 #include <polyio/process/process.hpp>
 
 using namespace polyio;

@@ -8,7 +8,7 @@ Task<> upper(Io&, Stream stream) {
     if (!chunk || chunk->empty()) co_return;
     for (std::byte& b : chunk->bytes()) {
       const bool small = b >= std::byte{'a'} && b <= std::byte{'z'};
-      b ^= small ? std::byte{0x20} : std::byte{0};  // no branch: the compiler makes vectors of it
+      b ^= small ? std::byte{0x20} : std::byte{0};  // no branch, so that it vectorises
     }
     auto sent = co_await stream.send_all(chunk->bytes());
     if (!sent) co_return;

@@ -1,5 +1,5 @@
-// The tutorials' interactive client: asks for a line, sends it without its end, shows the answer.
-// Example: upper_client 127.0.0.1:8080
+// The tutorials' interactive client: asks for a line, sends it without its newline, shows the
+// answer. Example: upper_client 127.0.0.1:8080
 #include <array>
 #include <iostream>
 #include <polyio/os/socket.hpp>

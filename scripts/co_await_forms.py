@@ -1,7 +1,7 @@
 """The forms co_await may take (docs/structure.md, rule 3), checked on C++ tokens.
 
 check(text) yields (line, message). It is a scanner, not a compiler: it knows comments, literals,
-brackets and statement ends, which is enough to tell the allowed forms from every other.
+brackets and statement ends, which is enough to distinguish the allowed forms from all others.
 """
 import re
 

@@ -69,12 +69,11 @@ void add_chat(CLI::App& app, Run& run) {
   add_span(*command, "--line-timeout", settings->chat.line_timeout,
            "to finish a line that has begun; without one a line client may be silent [2min]");
   add_span(*command, "--ping-interval", settings->chat.ping_interval,
-           "of a page's silence, then it is pinged; after twice that it is gone [30s]");
+           "of silence until a page is pinged; after twice as long it is dropped [30s]");
   command->footer(
       "Example:\n"
       "  polyio chat --listen 127.0.0.1:3999\n"
-      "  nc 127.0.0.1 3999        in another terminal: every line reaches everybody; /help tells "
-      "more\n"
+      "  nc 127.0.0.1 3999        in another terminal; /help lists the commands\n"
       "  http://127.0.0.1:3999/   in a browser\n"
       "On the server's own terminal 'quit' stops it, anything else lists its threads.");
   command->callback([&run, settings] { run = [settings] { return run_chat(*settings); }; });

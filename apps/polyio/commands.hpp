@@ -20,11 +20,11 @@ void add_echo(CLI::App& app, Run& run);
 void add_connect(CLI::App& app, Run& run);
 void add_models(CLI::App& app, Run& run);
 
-// An option that takes a span of time: "90s", "300ms", "2min". `span` outlives the parsing.
+// An option that takes a duration: "90s", "300ms", "2min". `span` must outlive the parsing.
 void add_span(CLI::App& command, const std::string& name, Nanoseconds& span,
               const std::string& help);
 
-// The options that every server of ours takes, with their help texts.
+// The options that every server command takes, with their help texts.
 void add_server_options(CLI::App& command, ServerOptions& options);
 
 }  // namespace polyio::app

@@ -31,7 +31,7 @@ std::string explain(std::error_code error, const Settings& settings) {
   const bool no_file = error == std::errc::no_such_file_or_directory;
   if (error == std::errc::connection_refused || (no_file && is_unix(settings.target))) {
     return fmt::format(
-        "nobody listens on {0}: start a server first, for example with 'polyio echo --listen {0}'",
+        "nothing listens on {0}: start a server first, for example with 'polyio echo --listen {0}'",
         settings.target);
   }
   if (error == std::errc::timed_out) {

@@ -12,7 +12,7 @@ class Console {
  public:
   // Calls `on_quit`, from the console's thread.
   explicit Console(std::function<void()> on_quit);
-  // Ends it, also in the middle of a wait.
+  // Ends it, even while it waits.
   ~Console();
 
  private:

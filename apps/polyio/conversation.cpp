@@ -141,8 +141,7 @@ class Talk {
         if (open && !line.empty()) text += line + "\n";
       }
       if (text.empty()) continue;
-      auto sent = co_await stream_.send_all(text);
-      (void)sent;  // receiving gives the reason
+      (void)co_await stream_.send_all(text);  // receiving gives the reason
     }
     co_await leave();
   }

@@ -12,7 +12,7 @@ namespace {
 void ascii_upper(std::span<std::byte> bytes) noexcept {
   for (std::byte& b : bytes) {
     const bool small = b >= std::byte{'a'} && b <= std::byte{'z'};
-    b ^= small ? std::byte{0x20} : std::byte{0};  // no branch: the compiler makes vectors of it
+    b ^= small ? std::byte{0x20} : std::byte{0};  // no branch, so that it vectorises
   }
 }
 
@@ -27,13 +27,13 @@ Task<> upper(Io&, Stream stream) {
   }
 }
 
-// The same for datagrams: each is answered to its sender, or lost, as datagrams may be.
+// The same for datagrams: each is answered to its sender, unless it or the answer gets lost.
 Task<> upper_datagrams(Io&, Datagram socket) {
   std::vector<std::byte> room(65'536);
   for (;;) {
     auto got = co_await socket.receive_from(room);
     if (!got && got.error() == std::errc::operation_canceled) co_return;
-    if (!got) continue;  // an earlier answer met nobody
+    if (!got) continue;  // an earlier answer was refused
     const auto bytes = std::span(room).first(got->size);
     ascii_upper(bytes);
     (void)co_await socket.send_to(bytes, got->from);

@@ -1,5 +1,5 @@
 // The log: one line per event on stderr, as "time thread-name thread-id text". A thread of its own
-// writes it, so that a slow terminal holds nobody up; when its queue is full the oldest lines are
+// writes it, so that a slow terminal delays no other; when its queue is full the oldest lines are
 // dropped.
 #pragma once
 
@@ -10,7 +10,7 @@ namespace polyio::app {
 
 // Starts the log. The function returned is thread-safe.
 std::function<void(std::string_view)> start_log();
-// Writes what is queued; before the program ends.
+// Writes what is queued. To be called before the program ends.
 void stop_log();
 
 }  // namespace polyio::app

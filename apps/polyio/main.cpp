@@ -14,8 +14,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Examples:\n"
-      "  polyio chat                                a group chat on 127.0.0.1:3999: nc or a "
-      "browser\n"
+      "  polyio chat                                a group chat on 127.0.0.1:3999\n"
       "  polyio echo --listen 127.0.0.1:8080 --model epoll --architecture loops\n"
       "  polyio connect 127.0.0.1:8080              talk to it\n"
       "  polyio models                              what works on this machine\n"

@@ -25,7 +25,7 @@ int print_json() {
   return 0;
 }
 
-// A row for each model, a column for each architecture; what doesn't go is told below.
+// A row for each model, a column for each architecture; the reasons for what does not work follow.
 int print_table() {
   const AutoChoice choice = choose_model();
   const auto architectures = list_architectures();

@@ -56,8 +56,8 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
       ->capture_default_str();
   command
       .add_option("--architecture", options.architecture,
-                  "who runs it: loop, loops, thread-per-connection, thread-pool, prefork, "
-                  "process-per-connection, iterative; 'polyio models' tells what goes together "
+                  "what runs it: loop, loops, thread-per-connection, thread-pool, prefork, "
+                  "process-per-connection, iterative; 'polyio models' shows what goes together "
                   "[loop; thread-per-connection with --model blocking]")
       ->type_name("ARCHITECTURE");
   command
@@ -76,14 +76,15 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   command
-      .add_option("--max-waiting", options.max_waiting,
-                  "accepted connections that wait for a place, past which clients are turned away; "
-                  "needs a ceiling [none are accepted to wait; 128 where each worker serves one]")
+      .add_option(
+          "--max-waiting", options.max_waiting,
+          "accepted connections that may wait for a place; further clients are turned away; "
+          "needs a ceiling [0; 128 where each worker serves one]")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   command
       .add_option("--refusal", options.refusal,
-                  "what a client is sent that is turned away; \\n is a new line [a reset]")
+                  "what a client that is turned away is sent; \\n is a new line [a reset]")
       ->transform(with_new_lines)
       ->type_name("TEXT");
   command
@@ -91,15 +92,15 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
                   "how connections get to the loops: hand-over, shared, reuseport [hand-over]")
       ->type_name("WAY");
   add_span(command, "--idle-timeout", options.idle_timeout,
-           "close a connection without progress for so long, such as 90s [never]");
+           "close a connection that makes no progress for this long, such as 90s [never]");
   add_span(command, "--drain-timeout", options.drain_timeout,
-           "when stopped, let what is in flight finish for so long [5s]");
+           "when stopped, give what is in flight this long to finish [5s]");
   add_span(command, "--spin", options.spin,
-           "before a loop sleeps, look for so long, such as 60us: sooner answers for CPU time [0]");
+           "busy-poll for this long before a loop sleeps, such as 60us: latency for CPU time [0]");
   add_span(command, "--poll-interval", options.poll_interval,
-           "with --model nonblocking, pause for so long between two rounds, such as 1ms [0]");
+           "with --model nonblocking, the pause between two rounds, such as 1ms [0]");
   add_span(command, "--watchdog", options.watchdog,
-           "log a handler that holds its loop for so long, such as 50ms, and where it is [never]");
+           "log a handler that holds its loop this long, such as 50ms, and where it is [never]");
 }
 
 }  // namespace polyio::app

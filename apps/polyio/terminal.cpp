@@ -167,7 +167,7 @@ Prompt::Prompt() : state_(std::make_unique<State>()) {
   ::el_wset(s.edit, EL_PROMPT, +[](EditLine*) { return prompt_text; });
   ::el_set(s.edit, EL_EDITOR, "emacs");
   ::el_set(s.edit, EL_HIST, ::history, s.history);
-  // Keys whose commands would wait for further keys while what the server sends waits, too.
+  // Their commands wait for further keys, and what the server sends would wait meanwhile.
   for (const char* key : {"^R", "^S", "^V", "^Q"}) {
     ::el_set(s.edit, EL_BIND, "-r", key, nullptr);
   }

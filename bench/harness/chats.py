@@ -8,7 +8,7 @@ import time
 
 from .servers import LOAD, POLYIO, Running, Server, prepare_child
 
-TELLING = 3  # seconds between two signs of life
+SIGN_SECONDS = 3  # seconds between two signs of life
 
 
 def chat(model, architecture, clients):
@@ -45,12 +45,12 @@ class Crowd:
 
     def join(self, deadline):
         """Waits until all clients are in the room; says where it is."""
-        told = time.monotonic()
+        signed = time.monotonic()
         while "joined" not in self.answer:
             if time.monotonic() > deadline:
                 raise TimeoutError
-            if time.monotonic() - told > TELLING:
-                told = time.monotonic()
+            if time.monotonic() - signed > SIGN_SECONDS:
+                signed = time.monotonic()
                 self.say(f"process {self.number}: {self.answer.get('connected', 0):,} of "
                          f"{self.clients:,} connected")
             self.answer = self.read(0.5) or self.answer
@@ -63,7 +63,7 @@ class Crowd:
             self.failed()
 
     def read(self, seconds):
-        """The load's next answer, if it comes in so many seconds."""
+        """The load's next answer, if it comes within `seconds`."""
         end = time.monotonic() + seconds
         while b"\n" not in self.pending:
             left = end - time.monotonic()
@@ -103,15 +103,15 @@ class Crowd:
 
 def answers(crowds, deadline, progress):
     """Each crowd's next answer, as they come: {crowd: answer}."""
-    found, told = {}, time.monotonic()
+    found, signed = {}, time.monotonic()
     with selectors.DefaultSelector() as selector:
         for crowd in crowds:
             selector.register(crowd.load.stdout, selectors.EVENT_READ, crowd)
         while len(found) < len(crowds):
             if time.monotonic() > deadline:
                 raise TimeoutError
-            if time.monotonic() - told > TELLING:
-                told = time.monotonic()
+            if time.monotonic() - signed > SIGN_SECONDS:
+                signed = time.monotonic()
                 progress(len(found))
             for key, _ in selector.select(0.5):
                 answer = key.data.read(0.5)

@@ -8,7 +8,7 @@ os.environ.setdefault("MPLCONFIGDIR", tempfile.gettempdir())
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator  # noqa: E402
 
-# Colours that colour-blind people tell apart too, and a mark for each.
+# Colours that colour-blind people can distinguish, and a mark for each.
 STYLES = {
     "hand-epoll": ("hand-written epoll loop", "#444444", "x", "--"),
     "polyio-io_uring": ("polyio io_uring", "#d55e00", "o", "-"),

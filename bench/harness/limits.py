@@ -58,12 +58,12 @@ def reserve():
 
 
 def fitting(available, per_client, clients, per_process):
-    """How many chat processes of so many clients fit."""
+    """How many chat processes with `clients` each fit."""
     return max(0, int((available - reserve()) // (per_client * clients + per_process)))
 
 
 def too_small(processes, clients, model):
-    """What of the kernel's limits is too small for so many: (name, is, needed, what for)."""
+    """The kernel's limits that are too small for that many: (name, is, needed, what for)."""
     found, total = [], processes * clients
 
     def check(name, limit, needed, why, setting=None):

@@ -58,12 +58,12 @@ class Bench:
                     continue
                 result = self.once(job, server)
                 done.append(result)
-                self.tell(job, number, place, len(entries), name, result)
+                self.report(job, number, place, len(entries), name, result)
                 if [("error" in run) for run in done[-2:]] == [True, True]:
                     given_up.add((job.name, name))
             after()
 
-    def tell(self, job, number, place, count, name, result):
+    def report(self, job, number, place, count, name, result):
         if "error" in result:
             text = "failed: " + result["error"]
         else:

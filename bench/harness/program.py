@@ -44,7 +44,7 @@ def numbers(least, most=None):
 
 
 def start(options, *targets):
-    """Builds, unless told not to, and lets a SIGTERM end the with-blocks, so the servers too."""
+    """Builds, unless --no-build, and lets a SIGTERM end the with-blocks, so the servers too."""
     if not options.no_build:
         try:
             machine.prepare(say, *targets)

@@ -75,7 +75,7 @@ def verdict(job, row, facts):
     over = target - found if job.more_is_better else found - target
     answer = "yes" if over <= 0 else "within the noise" if over <= spread else "**no**"
     if busy(facts):
-        answer = "not to be told"
+        answer = "unknown (busy)"
     return f"{'≥' if job.more_is_better else '≤'} {target:.2f}: {answer}"
 
 

@@ -1,7 +1,7 @@
 // Crowd: line clients that join a chat and stay. Says when all have joined and what memory that
 // took, then does what its standard input asks for, one command a line, one JSON object as the
-// answer to each: `say N` says N messages one after the other, each of which must reach everybody;
-// `memory` reads the memory again. At the end of the input they all leave.
+// answer to each: `say N` says N messages one after the other, each of which must reach all
+// clients; `memory` reads the memory again. At the end of the input they all leave.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -23,9 +23,9 @@
 namespace polyio::bench {
 namespace {
 
-constexpr std::int64_t telling = 1'000'000'000;  // nanoseconds between two signs of life
+constexpr std::int64_t sign_every = 1'000'000'000;  // nanoseconds between two signs of life
 
-void tell(const Json& json) {
+void print(const Json& json) {
   fmt::print("{}\n", json.dump());
   std::fflush(stdout);
 }
@@ -76,12 +76,12 @@ class Crowd {
     return std::chrono::duration<double>(options_.warmup);
   }
 
-  void connect(std::int64_t told) {
+  void connect(std::int64_t signed_at) {
     for (std::size_t i = 2; i <= options_.connections; ++i) {
       fanout_.connect(i);
-      if (i % 64 != 0 || now_ns() - told < telling) continue;
-      told = now_ns();
-      tell({{"connected", i}});
+      if (i % 64 != 0 || now_ns() - signed_at < sign_every) continue;
+      signed_at = now_ns();
+      print({{"connected", i}});
     }
   }
 
@@ -108,8 +108,8 @@ class Crowd {
 
 void run_crowd(const Options& options) {
   Crowd crowd(options);
-  tell(crowd.join());
-  for (std::string line; std::getline(std::cin, line);) tell(crowd.answer(line));
+  print(crowd.join());
+  for (std::string line; std::getline(std::cin, line);) print(crowd.answer(line));
 }
 
 }  // namespace polyio::bench

@@ -79,8 +79,8 @@ class Echo {
     drain();
   }
 
-  // Sends for so long, or so many, then waits for what is outstanding. Nanoseconds to the last
-  // answer.
+  // Sends for `seconds`, or `requests` messages, then waits for what is outstanding. Returns the
+  // nanoseconds to the last answer.
   std::int64_t phase(double seconds, std::uint64_t requests) {
     const std::int64_t start = now_ns();
     const std::int64_t end = start + static_cast<std::int64_t>(seconds * 1e9);

@@ -103,7 +103,7 @@ std::int64_t Fanout::phase(double seconds, std::uint64_t messages) {
     turn(100'000'000);
     const std::int64_t now = now_ns();
     if (now >= end) sending_ = false;
-    watchdog_.check(now, fmt::format("{} messages to reach everybody", outstanding_));
+    watchdog_.check(now, fmt::format("{} messages to reach all receivers", outstanding_));
   }
   return last_done_ - start;
 }

@@ -18,7 +18,7 @@ namespace polyio::bench {
 
 class Fanout {
  public:
-  // `options` must outlive it. Nobody is connected yet.
+  // `options` must outlive it. Nothing is connected yet.
   explicit Fanout(const Options& options);
   ~Fanout();
   Fanout(const Fanout&) = delete;
@@ -26,14 +26,14 @@ class Fanout {
 
   // How many connections there will be: receivers, and senders that need one of their own.
   std::size_t size() const { return peers_.size(); }
-  // Connects until so many are.
+  // Connects until `count` are connected.
   void connect(std::size_t count);
   // All are connected: probes until every receiver got the last one. Then all have joined and
   // nothing is under way.
   void synchronise();
   // Talks for as long as the options say, unmeasured.
   void warm_up();
-  // Says so many messages, or with 0 as long as the options say, and measures.
+  // Sends `requests` messages, or with 0 for as long as the options say, and measures.
   Json measure(std::uint64_t requests);
 
  private:

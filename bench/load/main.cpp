@@ -53,7 +53,7 @@ CLI::App* add_mode(CLI::App& app, Command& command, const char* name, const char
                    "seconds before the measured span; idle, crowd: rest before memory is read")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  mode->add_option("--patience", options.patience, "give up after so many seconds of silence")
+  mode->add_option("--patience", options.patience, "give up after this many seconds of silence")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   return mode;
@@ -63,7 +63,7 @@ void add_span(CLI::App& mode, Options& options) {
   mode.add_option("--seconds", options.seconds, "how long to measure")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  mode.add_option("--requests", options.requests, "stop after so many messages instead");
+  mode.add_option("--requests", options.requests, "stop after this many messages instead");
   mode.add_flag("--spin", options.spin, "the generator polls instead of sleeping");
 }
 
@@ -86,12 +86,12 @@ int run(int argc, char** argv) {
   CLI::App* echo = add_mode(app, command, "echo", "messages to an upper-casing server");
   add_span(*echo, options);
   add_depth(*echo, options, "--depth", "messages outstanding per connection");
-  echo->add_option("--active", options.active, "only so many connections talk [all]");
+  echo->add_option("--active", options.active, "only this many connections talk [all]");
   echo->add_option("--rate", options.rate,
                    "open loop: messages per second, latency from when one fell due [closed loop]")
       ->check(CLI::NonNegativeNumber);
 
-  CLI::App* fanout = add_mode(app, command, "fanout", "one says something, everybody gets it");
+  CLI::App* fanout = add_mode(app, command, "fanout", "one sends, all receive");
   add_span(*fanout, options);
   add_depth(*fanout, options, "--inflight", "messages of a sender under way");
   fanout->add_option("--senders", options.senders, "connections that say something")

@@ -48,7 +48,7 @@ class Epoll {
   std::vector<epoll_event> events_;
 };
 
-// Throws when nothing has moved for so long: the server lost something.
+// Throws when nothing has moved for the time given: the server lost something.
 class Watchdog {
  public:
   explicit Watchdog(double patience_s)

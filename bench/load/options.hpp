@@ -25,7 +25,7 @@ struct Options {
   double seconds = 1;
   double warmup = 0.3;
   double patience = 20;        // seconds without an answer until we give up
-  std::uint64_t requests = 0;  // stop after so many instead of after `seconds`
+  std::uint64_t requests = 0;  // stop after this many instead of after `seconds`
   double rate = 0;             // open loop: messages per second; 0: closed loop
   std::string protocol = "lines";
   bool touch = true;  // idle: every connection exchanges one message first

@@ -31,7 +31,7 @@ Memory memory_of(pid_t pid);
 // How many descriptors the process has; 0 when that can't be read.
 std::size_t descriptors_of(pid_t pid);
 
-// Waits until it has as many, but only so long; whether it does.
+// Waits until it has `count` of them, for at most `seconds`; returns whether it has.
 bool wait_for_descriptors(pid_t pid, std::size_t count, double seconds);
 
 }  // namespace polyio::bench

@@ -13,7 +13,7 @@ using Kind = Frame::Kind;
   throw std::runtime_error(fmt::format("unexpected bytes: {:?}", bytes.substr(0, 120)));
 }
 
-// Every line goes to everybody as it is: the hand-written servers and most peers.
+// Every line goes to all receivers as it is: the hand-written servers and most peers.
 class Lines : public Protocol {
  public:
   std::string request(std::string_view text) const override { return std::string(text) + "\n"; }
@@ -78,7 +78,7 @@ class Redis : public Protocol {
   static constexpr std::string_view subscribed = "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n";
 };
 
-// WebSocket: every text message goes to everybody as it is.
+// WebSocket: every text message goes to all receivers as it is.
 class WebSocket : public Protocol {
  public:
   explicit WebSocket(std::string server) : server_(std::move(server)) {}

@@ -36,8 +36,8 @@ class Protocol {
   virtual std::string delivery(const std::string& sender, std::string_view text) const = 0;
   // The first frame of `bytes`. Throws std::runtime_error for bytes that can't be right.
   virtual Frame split(std::string_view bytes) const = 0;
-  // Whether `frame` is the delivery `expected`: byte for byte, unless it holds what nobody can
-  // foresee.
+  // Whether `frame` is the delivery `expected`: byte for byte, unless it holds something
+  // unpredictable.
   virtual bool same(std::string_view frame, std::string_view expected) const {
     return frame == expected;
   }

@@ -26,7 +26,7 @@ class Measurement {
   std::int64_t waited_ns_ = 0;  // for a core, the server and we
 };
 
-// What the server's memory, and the kernel's, grew by for each of so many connections.
+// The growth of the server's memory, and of the kernel's, per connection.
 void add_memory(Json& json, const Memory& before, const Memory& after, std::size_t connections);
 
 }  // namespace polyio::bench

@@ -1,7 +1,7 @@
 // lock_table: what locks cost. A mutex of polyio::threads beside std::mutex, uncontended; a row of
 // a LockTable, uncontended and fought for by two processes; and how long a deadlock of 2 and of 8
-// processes lasts: from the call that closes the cycle to the error of the one that gives way, who
-// sleeps in another process.
+// processes lasts: from the call that closes the cycle to the error of the one that gives way,
+// which sleeps in another process.
 //
 //   build/bench/bench/lock_table [ROUNDS]      200 deadlocks each if not given
 #include <algorithm>
@@ -11,9 +11,9 @@
 #include <mutex>
 #include <polyio/ipc/barrier.hpp>
 #include <polyio/ipc/event.hpp>
-#include <polyio/locks/lock_table.hpp>
 #include <polyio/ipc/shared_memory.hpp>
 #include <polyio/linux/process.hpp>
+#include <polyio/locks/lock_table.hpp>
 #include <string>
 #include <thread>
 #include <vector>
@@ -92,7 +92,7 @@ struct Meeting {
   explicit Meeting(std::uint32_t parties) : all(parties) {}
   ipc::Barrier all;
   std::atomic<std::uint64_t> turn{0};
-  std::atomic<std::int64_t> closed{0}, told{0};
+  std::atomic<std::int64_t> closed{0}, failed{0};
 };
 
 void deadlocks(std::uint64_t count, int rounds) {
@@ -112,7 +112,7 @@ void deadlocks(std::uint64_t count, int rounds) {
                              meeting->closed = monotonic_now().time_since_epoch().count();
                            }
                            if (!session.lock({"t", (i + 1) % count}, LockMode::X)) {
-                             meeting->told = monotonic_now().time_since_epoch().count();
+                             meeting->failed = monotonic_now().time_since_epoch().count();
                            }
                            (void)session.release_all();
                            (void)meeting->all.wait();
@@ -124,11 +124,11 @@ void deadlocks(std::uint64_t count, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     (void)meeting->all.wait();
     (void)meeting->all.wait();
-    spans.push_back(static_cast<double>(meeting->told - meeting->closed) / 1e6);
+    spans.push_back(static_cast<double>(meeting->failed - meeting->closed) / 1e6);
   }
   for (auto& child : children) child.wait();
   std::ranges::sort(spans);
-  std::printf("deadlock of %llu processes, until one is told: median %.3f ms, max %.3f ms\n",
+  std::printf("deadlock of %llu processes, until one fails: median %.3f ms, max %.3f ms\n",
               static_cast<unsigned long long>(count), spans[spans.size() / 2], spans.back());
 }
 

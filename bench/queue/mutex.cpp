@@ -1,4 +1,4 @@
-// What it costs to lock and unlock a mutex that nobody else wants, ns each: `mutex ROUNDS`. Prints
+// What it costs to lock and unlock an uncontended mutex, ns each: `mutex ROUNDS`. Prints
 // JSON, per kind the least of the rounds, which take turns.
 #include <pthread.h>
 

@@ -27,7 +27,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
-  // All whole lines there are, to everybody.
+  // All whole lines there are, to all clients.
   void say() {
     const std::size_t end = input_.rfind('\n') + 1;
     const std::string lines = input_.substr(0, end);

@@ -1,4 +1,4 @@
-// node broadcast: whole lines of a chunk go to everybody in one write.
+// node broadcast: whole lines of a chunk go to all clients in one write.
 import net from "node:net";
 import { listenHere } from "./common.mjs";
 

@@ -1,4 +1,4 @@
-"""Python's selectors, broadcast: whole lines of a chunk go to everybody in one send."""
+"""Python's selectors, broadcast: whole lines of a chunk go to all clients in one send."""
 import selectors
 
 from common import listen_here

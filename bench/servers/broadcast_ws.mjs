@@ -1,4 +1,4 @@
-// node ws broadcast: every text message goes to everybody. Finds `ws` where the web page's
+// node ws broadcast: every text message goes to all clients. Finds `ws` where the web page's
 // packages are.
 import http from "node:http";
 import { createRequire } from "node:module";

@@ -24,8 +24,7 @@ namespace bench {
   std::exit(1);
 }
 
-// Listens on 127.0.0.1 and says so; non-blocking unless told otherwise. TCP_NODELAY is inherited by
-// what is accepted.
+// Listens on 127.0.0.1 and says so; non-blocking by default. Accepted sockets inherit TCP_NODELAY.
 inline int listen_here(int argc, char** argv, const char* name, int flags = SOCK_NONBLOCK) {
   const bool asked = argc > 1 && !std::strncmp(argv[1], "--help", 6);
   if (asked || argc > 3) {

@@ -39,11 +39,11 @@ struct ConnectionPool::State : Timer, std::enable_shared_from_this<State> {
   os::HostPort target;
   std::vector<os::Address> addresses;  // known: no name to look up
   bool closed = false;
-  // A connection is made only by who has a place and finds none idle, so there are never more than
-  // places. `granted` ones are of tasks that have not run since, and have no connection yet.
+  // A connection is made only by a task that has a place and finds none idle, so there are never
+  // more connections than places. A `granted` place belongs to a task that has not run since.
   std::size_t places = 0, granted = 0;
   std::vector<Connection> idle;  // the one used last is last
-  List<InLine, LineTag> line;    // nobody is in line while a place is free
+  List<InLine, LineTag> line;    // empty while a place is free
   List<InLine, LineTag> ends;    // shut_down()s, which wait for the last place to come back
   ConnectionPoolStatistics statistics;
 };
@@ -122,7 +122,7 @@ Deadline ConnectionPool::State::expiry(const Connection& connection) const noexc
   return end;
 }
 
-// The timer may fire for a connection that was lent again meanwhile: it looks who is next.
+// The timer may fire for a connection that was lent again meanwhile: it looks for the next one.
 void ConnectionPool::State::watch(const Connection& connection) {
   const Deadline end = expiry(connection);
   if (end == never) return;
@@ -152,7 +152,7 @@ Task<bool> ConnectionPool::State::healthy(Connection& connection) {
   co_return good;
 }
 
-// An idle connection that is still good; an empty one: there is none.
+// An idle connection that is still good; empty if there is none.
 Task<Result<ConnectionPool::Connection>> ConnectionPool::State::reuse() {
   while (!idle.empty()) {
     Connection connection = std::move(idle.back());

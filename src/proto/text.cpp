@@ -21,7 +21,7 @@ std::optional<Kind> refused(char32_t c) noexcept {
 }
 
 // White space other than U+0020, and code points that draw nothing (Unicode White_Space and the
-// common Default_Ignorable_Code_Points): in a name they would let one person pass for another.
+// common Default_Ignorable_Code_Points): in a name they would let one client pass for another.
 bool invisible(char32_t c) noexcept {
   return c == 0xa0 || c == 0xad || c == 0x34f || in(c, 0x115f, 0x1160) || c == 0x1680 ||
          in(c, 0x17b4, 0x17b5) || in(c, 0x180b, 0x180f) || in(c, 0x2000, 0x200d) || c == 0x202f ||

@@ -57,7 +57,7 @@ struct WebSocketReader::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  // wslay asks for up to `length` bytes; -1 tells it that there are none yet.
+  // wslay asks for up to `length` bytes; -1 means that there are none yet.
   static ssize_t receive(std::uint8_t* to, std::size_t length, int, void* user) noexcept {
     State& state = *static_cast<State*>(user);
     std::string_view& from = *state.source;

@@ -1,13 +1,13 @@
 // The chat scenario: the chat's own handler behind an accept loop, and two to six clients, all on
-// one Io over the sim driver's network. When everybody has gone the sessions must end by themselves
-// and soon, and the room must be empty.
+// one Io over the sim driver's network. When all clients have gone the sessions must end soon and
+// by themselves, and the room must be empty.
 #pragma once
 
 #include "page_client.hpp"
 
 namespace polyio::chat_test {
 
-// What the runs of a test came across, to show that they were about something.
+// What happened in the runs of a test, to show that they covered something.
 struct Tally {
   std::uint64_t heard = 0, gaps = 0, orderly = 0, clients = 0, disturbed = 0;
 };
@@ -53,7 +53,7 @@ class ChatRun {
     options.request_timeout = random_.chance(1, 8) ? 10s : 1000s;
     world_.pings_often = random_.chance(1, 8) || options.request_timeout == 10s;
     if (world_.pings_often) options.ping_interval = 1ms + upto(200ms);
-    // The network may take a minute for a byte: slow_test.cpp is about who is slow himself.
+    // The network may take a minute for a byte: slow_test.cpp is about slow clients.
     options.line_timeout = options.answer_timeout = 10'000s;
     options.log = [this](const std::string& line) { record_.write(line); };
     return options;
@@ -105,8 +105,8 @@ class ChatRun {
 
   void judge() {
     require(ended_ - everybody_left_ < 20s, "a session goes on without its client");
-    require(chat_.room(io_).listening() == 0, "somebody still listens");
-    require(chat_.room(io_).present() == 0, "somebody is still here");
+    require(chat_.room(io_).listening() == 0, "a client still listens");
+    require(chat_.room(io_).present() == 0, "a client is still present");
     judge_senders();
     for (const auto& client : clients_) {
       tally_.heard += client->hearing().heard();

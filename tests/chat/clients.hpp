@@ -1,7 +1,7 @@
 // Clients of the chat for the sim driver's network: what all have in common (Client) and those that
-// speak lines (LineClient). Each draws from its seed what it says, how it cuts it up, how fast it
-// reads and how it leaves, judges every byte it gets, and at its end whether anything is missing.
-// Everything valid that it says begins with its number and a sequence number, "3.17 ".
+// speak lines (LineClient). Each draws from its seed what it sends, how it cuts that up, how fast
+// it reads and how it leaves; it checks every byte it gets, and at its end whether anything is
+// missing. All its valid messages begin with its number and a sequence number, "3.17 ".
 #pragma once
 
 #include <chat/chat.hpp>
@@ -23,9 +23,9 @@ struct World {
   chat::ChatOptions options;
   Record& record;
   bool disturbed = false;    // the server is cancelled or drained at some time
-  bool pings_often = false;  // pages may be let go at any time
+  bool pings_often = false;  // pages may be dropped at any time
 
-  // The network takes a few bytes at a time: who says much there says it for a million turns.
+  // The network takes a few bytes at a time: a long message takes a million turns.
   bool narrow() const {
     const SimOptions& network = sim.options();
     return std::min({network.window_max, network.segment_max, network.lease_size}) < 64;
@@ -107,7 +107,7 @@ class Client {
     return said_.emplace_back(std::move(text));
   }
 
-  // Bytes that nobody else may get to see.
+  // Bytes that no other client may get.
   std::string bad_text() {
     switch (random_.below(5)) {
       case 0: return std::string(world_.options.max_line + 1 + random_.below(200), 'x');

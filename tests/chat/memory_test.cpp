@@ -1,5 +1,5 @@
-// What one idle line client costs in heap memory: what the chat keeps of it, its frames and jobs
-// and the driver's slot, all as malloc rounds them. operator new counts for the whole program.
+// The heap memory of one idle line client: the chat's objects, its frames and jobs and the driver's
+// slot, all as malloc rounds them. operator new counts for the whole program.
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <chat/chat.hpp>
@@ -97,7 +97,7 @@ class Crowd {
     }
   }
 
-  // Each begins a line, ends it later, and is told that nobody got it: nothing of it is to stay.
+  // Each begins a line, ends it later, and gets an error for it: nothing of it may stay.
   Task<> speak() {
     const std::string begin(1'000, '\1'), end = "\n";
     for (const auto& text : {begin, end}) {

@@ -49,7 +49,7 @@ TEST(Outbox, SkipsAndCountsBeyondTheNumberOfMessages) {
   const auto batch = outbox.take();
   EXPECT_EQ(batch.pieces.size(), Outbox::max_messages);
   EXPECT_EQ(batch.skipped, 37u);
-  EXPECT_EQ(outbox.take().skipped, 0u) << "a gap is told once";
+  EXPECT_EQ(outbox.take().skipped, 0u) << "a gap is reported once";
 }
 
 TEST(Outbox, CountsTheMessagesOfAPiece) {
@@ -76,7 +76,7 @@ TEST(Outbox, SkipsAndCountsBeyondTheBytes) {
 }
 
 // Else what is small enough to fit would overtake what was skipped.
-TEST(Outbox, SkipsAllAfterTheFirstUntilTheGapIsTold) {
+TEST(Outbox, SkipsAllAfterTheFirstUntilTheGapIsReported) {
   Outbox outbox;
   const Piece large = piece(std::string(Outbox::max_message_bytes - 10, 'x'));
   outbox.push_message(large);
@@ -109,7 +109,7 @@ TEST(Outbox, NeverSkipsReplies) {
   EXPECT_EQ(batch.skipped, 1u);
 }
 
-// The gap is told where it is: nothing may come after a close frame.
+// The gap is reported in its place: nothing may follow a close frame.
 TEST(Outbox, SaysWhereTheGapIs) {
   Outbox outbox;
   outbox.push_reply("first");
@@ -128,7 +128,7 @@ TEST(Outbox, SaysWhereTheGapIs) {
   EXPECT_EQ(batch.gap_at, Outbox::max_messages);
 }
 
-TEST(Outbox, TellsTheReaderWhenRepliesAreMany) {
+TEST(Outbox, KnowsWhenRepliesAreMany) {
   Outbox outbox;
   outbox.push_reply(std::string(Outbox::max_reply_bytes, 'r'));
   EXPECT_FALSE(outbox.replies_full());
@@ -182,7 +182,7 @@ TEST(Outbox, GivesNothingAfterItsLastPiece) {
   EXPECT_TRUE(outbox.take().empty());
 }
 
-TEST(Outbox, TellsTheGapWhenClosed) {
+TEST(Outbox, ReportsTheGapWhenClosed) {
   Outbox outbox;
   for (std::size_t i = 0; i < Outbox::max_messages + 2; ++i) outbox.push_message(piece("m"));
   outbox.close();

@@ -1,5 +1,6 @@
 // PageClient: what the chat's page does, over the sim driver's network: the handshake, events and
-// commands in frames, pongs. It also follows who is here. Stranger: a client that says anything.
+// commands in frames, pongs. It also follows the list of people. Stranger: a client that sends
+// anything.
 #pragma once
 
 #include <polyio/base/text.hpp>
@@ -110,16 +111,16 @@ class PageClient final : public Client {
 
   void happened(const json& event) {
     const std::string type = event.at("type");
-    if (address_told_.empty()) {
+    if (hello_name_.empty()) {
       require(type == "hello", "hello must be first");
-      address_told_ = event.at("name");
-      require(address_told_ == address_, "hello has another's name");
+      hello_name_ = event.at("name");
+      require(hello_name_ == address_, "hello has another's name");
       require(event.at("limit") == world_.options.max_line, "hello has another limit");
     } else if (type == "history") {
       history(event.at("messages"));
     } else if (type == "who") {
       for (const json& one : event.at("people")) people_[one.at("id")] = one.at("name");
-      require(event.at("total") == people_.size(), "who has another number");
+      require(event.at("total") == people_.size(), "the list of people has another number");
     } else if (type == "error") {
       ++answers_;
     } else if (type == "skipped") {
@@ -140,7 +141,7 @@ class PageClient final : public Client {
     for (std::size_t i = 0; i < count; ++i) {
       const Happening& then = record.all()[record.said()[stay->said_before - count + i]];
       const std::string text = messages[i].at("text");
-      require(messages[i].at("name") == then.who, "a history with another name");
+      require(messages[i].at("name") == then.name, "a history with another name");
       require(escape_for_log(text, 1024) == then.text, "a history of other messages");
     }
     hearing_.begin(stay->joined + 1, stay->joined + 1);
@@ -153,7 +154,7 @@ class PageClient final : public Client {
       const std::string text = event.at("text");
       hearing_.hear(Event::said, name, text);
       count_own(text);
-      require(gap_ || people_.at(id) == name, "somebody else said it");
+      require(gap_ || people_.at(id) == name, "another client said it");
     } else if (type == "join") {
       hearing_.hear(Event::joined, name, "");
       require(people_.emplace(id, name).second || gap_, "it joined twice");
@@ -186,11 +187,11 @@ class PageClient final : public Client {
   std::uint64_t items_;
   std::size_t answers_owed_ = 0, answers_ = 0;
   bool upgraded_ = false, closed_ = false, gap_ = false;
-  std::string rest_, head_, address_told_;
+  std::string rest_, head_, hello_name_;
   std::map<std::uint64_t, std::string> people_;
 };
 
-// Says anything at all, in any order, and nobody answers for it.
+// Sends anything at all, in any order; its bytes are not judged.
 class Stranger {
  public:
   Stranger(World& world, std::uint64_t seed) : world_(world), random_(seed) {}
@@ -243,7 +244,7 @@ class Stranger {
     std::string bytes(1 + random_.below(60), ' ');
     for (char& byte : bytes) {
       byte = static_cast<char>(random_.next());
-      if (byte == '.') byte = '\n';  // so that it is never taken for a message of somebody else
+      if (byte == '.') byte = '\n';  // so that it never passes for another client's message
     }
     return bytes;
   }

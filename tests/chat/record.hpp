@@ -1,6 +1,6 @@
 // Record and Hearing: the oracle of the chat's tests. The record is what the chat's log says
 // happened, in order; a Hearing follows what one client gets and requires that it is exactly the
-// record from the client's coming to its leaving, except for gaps of exactly the number told.
+// record from the client's coming to its leaving, except for gaps of exactly the number reported.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ enum class Event : std::uint8_t { joined, left, renamed, said };
 
 struct Happening {
   Event event;
-  std::string who;   // address of who joined, left or was renamed; name of who said something
+  std::string name;  // the client's address, or for a message its sender's name
   std::string text;  // new name, or what was said, as in the log
 };
 
@@ -51,12 +51,12 @@ class Record {
       lines_.insert(line);
     } else if (text.starts_with("joined: ")) {
       add({Event::joined, line.substr(8), ""});
-      Stay& stay = stays_[all_.back().who];
+      Stay& stay = stays_[all_.back().name];
       stay.joined = all_.size() - 1;
       stay.said_before = said_.size();
     } else if (text.starts_with("left: ")) {
       add({Event::left, line.substr(6), ""});
-      Stay& stay = stays_[all_.back().who];
+      Stay& stay = stays_[all_.back().name];
       require(!std::exchange(stay.has_left, true), "it left twice");
       stay.left = all_.size() - 1;
       stay.said_until = said_.size();
@@ -65,7 +65,7 @@ class Record {
       const auto is = text.find(") is ");
       require(text.starts_with("renamed: ") && is != text.npos, "not a line of the log: " + line);
       add({Event::renamed, line.substr(9, is - 8), line.substr(is + 5)});
-      ++stays_[all_.back().who].renames;
+      ++stays_[all_.back().name].renames;
     }
   }
 
@@ -100,11 +100,11 @@ class Hearing {
   }
   bool begun() const { return !places_.empty(); }
 
-  void hear(Event event, std::string_view who, std::string_view text) {
+  void hear(Event event, std::string_view name, std::string_view text) {
     std::erase_if(places_, [&](std::size_t& place) {
-      return place >= size() || !is(at(place++), event, who, text);
+      return place >= size() || !is(at(place++), event, name, text);
     });
-    require(!places_.empty(), fmt::format("not what happened next: {} {}", who, text));
+    require(!places_.empty(), fmt::format("not what happened next: {} {}", name, text));
     ++heard_;
   }
   void skip(std::uint64_t count) {
@@ -124,12 +124,12 @@ class Hearing {
   const Happening& at(std::size_t place) const {
     return record_.all()[everything_ ? place : record_.said()[place]];
   }
-  static bool is(const Happening& happening, Event event, std::string_view who,
+  static bool is(const Happening& happening, Event event, std::string_view name,
                  std::string_view text) {
     if (happening.event != event) return false;
-    if (event == Event::left) return true;  // told by a number only
+    if (event == Event::left) return true;  // shown as a number only
     if (event == Event::renamed) return happening.text == text;
-    if (happening.who != who) return false;
+    if (happening.name != name) return false;
     return happening.text == text || happening.text == escape_for_log(text, 1024);
   }
 

@@ -53,7 +53,7 @@ struct LineAndPage {
   const ClientPtr line = client(1, Wire::line), page = client(2, Wire::websocket);
 };
 
-TEST(Room, GivesAMessageToEverybodyInTheirProtocol) {
+TEST(Room, GivesAMessageToEveryClientInItsProtocol) {
   LineAndPage here;
   auto& [room, line, page] = here;
   room.said(message(1, "hello"));
@@ -147,7 +147,7 @@ TEST(Room, KeepsTheOrderOfMessagesAndAllElse) {
   EXPECT_EQ(lines_of(line), "[name] a\n[name] b\n[name] c\n[name] d\nreply\n[name] e\n");
 }
 
-TEST(Room, TellsOnlyPagesWhoComesAndGoes) {
+TEST(Room, ShowsJoinsAndLeavesToPagesOnly) {
   LineAndPage here;
   auto& [room, line, page] = here;
   room.came(7, name("alice"));
@@ -160,7 +160,7 @@ TEST(Room, TellsOnlyPagesWhoComesAndGoes) {
   EXPECT_EQ(room.present(), 0u);
 }
 
-TEST(Room, RenamesNobodyWhoHasLeft) {
+TEST(Room, RenamesNoClientThatHasLeft) {
   Room room;
   room.renamed(9, name("ghost"));
   EXPECT_EQ(room.present(), 0u);
@@ -188,7 +188,7 @@ TEST(Room, RemovesInAnyOrderAndTwice) {
   }
 }
 
-TEST(Room, GreetsAPageWithHistoryAndWho) {
+TEST(Room, GreetsAPageWithHistoryAndPeople) {
   Room room;
   room.came(1, name("alice"));
   for (int i = 0; i < 205; ++i) room.said(message(1, std::to_string(i)));

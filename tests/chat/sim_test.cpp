@@ -6,7 +6,7 @@ namespace {
 using sim_test::explore;
 using sim_test::run_seed;
 
-TEST(SimChat, EverybodyHearsEverythingInOrder) {
+TEST(SimChat, EveryClientHearsEverythingInOrder) {
   Tally tally;
   explore("chat", chat_scenario(tally), 1, 20'000);
   RecordProperty("heard", std::to_string(tally.heard));

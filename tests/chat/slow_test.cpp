@@ -1,11 +1,11 @@
-// Slow and silent clients, on the sim driver's clock: each kind is let go by its timeout and not
+// Slow and silent clients, on the sim driver's clock: each kind is dropped at its timeout and not
 // before, a line client that only listens stays, and a healthy client is served all the while.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <chat/chat.hpp>
-#include <polyio/sim/sim.hpp>
 #include <polyio/io/task_group.hpp>
+#include <polyio/sim/sim.hpp>
 
 namespace polyio::chat {
 namespace {
@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 // What a slow client sends first, and then one byte each second.
 struct Kind {
   std::string name, first, drip;
-  Nanoseconds least, most;  // until it is let go
+  Nanoseconds least, most;  // until it is dropped
   bool reads = true;
 };
 
@@ -135,7 +135,7 @@ class SlowClients {
     std::string got;
     while (!got.contains("healthy 59\n")) {
       auto chunk = co_await stream->receive();
-      EXPECT_TRUE(chunk && !chunk->empty()) << "a client that listens was let go";
+      EXPECT_TRUE(chunk && !chunk->empty()) << "a client that listens was dropped";
       if (!chunk || chunk->empty()) co_return;
       got += chunk->text();
     }
@@ -155,8 +155,8 @@ TEST(SlowClients, AreLetGoAndAHealthyOneStays) {
   io.run(slow.run());
 }
 
-// Who asks for the page and never takes it: the answer waits for its reader no longer than it may.
-TEST(SlowClients, WhoDoesNotTakeTheAnswerIsLetGo) {
+// A client that asks for the page and never reads it is dropped at the timeout.
+TEST(SlowClients, OneThatDoesNotTakeTheAnswerIsDropped) {
   SimOptions options;
   options.window_min = options.window_max = 1024;
   Io io(std::make_unique<SimDriver>(options));

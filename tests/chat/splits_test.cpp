@@ -1,6 +1,6 @@
 // Whole conversations with the chat over real sockets, disturbed at every offset of what the client
-// says: reset there, finished there, cut in two there, and all of it one byte at a time. A healthy
-// client beside is served as before, an answer does not depend on the cuts, and nobody stays.
+// sends: reset there, finished there, cut in two there, and all of it one byte at a time. A healthy
+// client is served meanwhile, an answer does not depend on the cuts, and no client stays.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -93,10 +93,10 @@ class Room {
   }
   Peer connect() const { return running_.connect(); }
 
-  // The witness is served as before, and nobody else is left.
+  // The witness is served as before, and no other client is left.
   void judge() {
     hear("still here");
-    EXPECT_TRUE(until([this] { return running_.statistics().active == 1; })) << "somebody stays";
+    EXPECT_TRUE(until([this] { return running_.statistics().active == 1; })) << "a client stays";
     witness_.reset();
     running_.finish();
     EXPECT_EQ(running_.statistics().active, 0u);

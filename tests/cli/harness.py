@@ -57,7 +57,7 @@ def positions():
             for architecture in entry["architectures"]]
 
 
-# Architectures whose connections meet in one process's memory.
+# Architectures whose connections share one process's memory.
 TOGETHER = ("loop", "loops", "thread-per-connection", "thread-pool")
 
 
@@ -345,7 +345,7 @@ class LineClient:
         return lines
 
     def said(self, text, name=None):
-        """The line that everybody gets when this client says `text`."""
+        """The line that every client gets when this client says `text`."""
         return f"[{name or self.name}] ".encode() + text + b"\n"
 
 

@@ -40,7 +40,7 @@ class Netcat:
         test.assertEqual(got, data)
 
     def close(self):
-        """Ends it as Ctrl-C does; what it printed that nobody expected."""
+        """Ends it as Ctrl-C does; any unexpected output."""
         self.process.kill()
         self.process.wait()
         with self.process.stdin, self.process.stdout:
@@ -59,7 +59,7 @@ class EveryPosition(TestCase):
                     check(server)
         self.on_every_position(on_one, TOGETHER)
 
-    def everybody_gets(self, clients, *lines):
+    def all_get(self, clients, *lines):
         for client in clients:
             for line in lines:
                 self.assertEqual(client.read_line(), line)
@@ -86,22 +86,22 @@ class EveryPosition(TestCase):
 
     def lines(self, server):
         with LineClient(server) as a, LineClient(server) as b, LineClient(server) as c:
-            everybody = (a, b, c)
+            everyone = (a, b, c)
             for byte in b"split over many segments\r\n":
                 a.send(bytes([byte]))
-            self.everybody_gets(everybody, a.said(b"split over many segments"))
+            self.all_get(everyone, a.said(b"split over many segments"))
             b.send(b"one\ntwo\r\n\nfour\n")
-            self.everybody_gets(everybody, b.said(b"one"), b.said(b"two"), b.said(b""),
+            self.all_get(everyone, b.said(b"one"), b.said(b"two"), b.said(b""),
                                 b.said(b"four"))
             c.send(b"tail\nquit\nnever said\n")
-            self.everybody_gets(everybody, c.said(b"tail"))
+            self.all_get(everyone, c.said(b"tail"))
             self.assertEqual(c.read_line(), b"")
             b.send(b"the last line has no end")
             b.sock.shutdown(socket.SHUT_WR)
-            self.everybody_gets((a, b), b.said(b"the last line has no end"))
+            self.all_get((a, b), b.said(b"the last line has no end"))
             self.assertEqual(b.read_line(), b"")
             a.send(b"alone\n")
-            self.everybody_gets((a,), a.said(b"alone"))
+            self.all_get((a,), a.said(b"alone"))
 
     def silent_client(self, server):
         """Without a word it is a line client after 300 ms; a browser that comes late is not."""
@@ -110,33 +110,33 @@ class EveryPosition(TestCase):
             server.wait_log("joined: " + quoted(silent.name))
             server.wait_log("joined: " + quoted(browser.name))
             a.send(b"psst\n")
-            self.everybody_gets((a, silent, browser), a.said(b"psst"))
+            self.all_get((a, silent, browser), a.said(b"psst"))
             browser.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             self.assertEqual(browser.read_line(), b"")
-            silent.send(b"awake\n")  # the next thing that anybody hears
-            self.everybody_gets((a, silent), silent.said(b"awake"))
+            silent.send(b"awake\n")  # the next message
+            self.all_get((a, silent), silent.said(b"awake"))
 
     def order(self, server):
         """20 senders, 50 lines each: everyone gets all of them, each sender's in their order."""
         senders = [LineClient(server) for _ in range(20)]
         listener = LineClient(server)
-        everybody = [*senders, listener]
-        heard = {client: {sender.name: [] for sender in senders} for client in everybody}
+        everyone = [*senders, listener]
+        heard = {client: {sender.name: [] for sender in senders} for client in everyone}
         for start in range(0, 50, 5):  # no more at once than an outbox takes
             for i in range(start, start + 5):
                 for sender in senders:
                     sender.send(b"%d\n" % i)
-            for client in everybody:
+            for client in everyone:
                 for _ in range(5 * len(senders)):
                     name, text = client.read_line().decode()[1:].split("] ")
                     heard[client][name].append(int(text))
-        for client in everybody:
+        for client in everyone:
             for sender in senders:
                 self.assertEqual(heard[client][sender.name], list(range(50)))
             client.close()
 
     def reset_storm(self, server):
-        """200 clients reset while others talk: nobody else notices, nothing is left over."""
+        """200 clients reset while others talk: no other client notices, nothing is left over."""
         with LineClient(server) as a, LineClient(server) as b:
             before = server.descriptors()
             for turn in range(10):
@@ -168,7 +168,7 @@ class EveryPosition(TestCase):
         return count
 
     def slow_reader(self, server):
-        """Who does not read misses messages and is told how many; the sender never waits."""
+        """One that does not read misses messages and gets their number; the sender never waits."""
         text = b"%06d " + b"x" * 8000
         with LineClient(server) as a, LineClient(server, receive_buffer=4096) as slow:
             total = 1500
@@ -196,7 +196,7 @@ class EveryPosition(TestCase):
         with LineClient(server) as a, LineClient(server) as b, \
                 LineClient(server, ready=False) as silent:
             a.send(b"the end\n")
-            self.everybody_gets((a, b), a.said(b"the end"))
+            self.all_get((a, b), a.said(b"the end"))
             server.signal()
             for client in (a, b, silent):
                 self.assertEqual(client.read_line(), b"")

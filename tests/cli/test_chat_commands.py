@@ -24,7 +24,7 @@ class Lines(TestCase):
         self.assertEqual([self.a.read_line(), self.b.read_line()], [line, line])
 
     def refused(self, line, *said):
-        """The sender is told, and nobody hears anything of it."""
+        """The sender gets an error, and no client gets the line."""
         self.a.send(line + b"\n")
         answer = self.a.read_line()
         self.assertTrue(answer.startswith(b"-- error: "), answer)
@@ -124,9 +124,9 @@ class Lines(TestCase):
 
     def test_help(self):
         self.a.send(b"/help\n")
-        told = b"".join(self.a.read_line() for _ in range(6))
+        listed = b"".join(self.a.read_line() for _ in range(6))
         for command in (b"/nick NAME", b"/who", b"/history [N]", b"/help", b"quit"):
-            self.assertIn(b"-- " + command + b" ", told)
+            self.assertIn(b"-- " + command + b" ", listed)
 
     def test_replies_keep_their_place(self):
         self.a.send(b"one\n/who\ntwo\n")
@@ -137,7 +137,7 @@ class Lines(TestCase):
         self.assertEqual(self.a.read_line(), self.a.said(b"two"))
 
     def test_asking_without_listening(self):
-        """Who asks for much and reads nothing holds up only itself."""
+        """A client that asks for much and reads nothing delays only itself."""
         for _ in range(200):
             self.a.send(b"x" * 1000 + b"\n")
             self.both_get(self.a.said(b"x" * 1000))

@@ -88,7 +88,7 @@ class Http(Web):
                 sock.sendall(bytes([byte]))
             self.assertTrue(receive_all(sock).endswith(b"\r\n\r\nok\n"))
 
-    def test_post_reaches_nobody(self):
+    def test_post_reaches_no_client(self):
         a = self.line_client()
         for method in ("POST", "PUT", "FOO"):
             with self.server.connect() as sock:
@@ -214,7 +214,7 @@ class Conversation(Web):
 
 class EveryPosition(TestCase):
     def test_stop(self):
-        """A page and a line client talk; when the server stops the page is told so."""
+        """A page and a line client talk; when the server stops, the page gets a close frame."""
         self.on_every_position(self.stops, TOGETHER)
 
     def stops(self, options):

@@ -87,7 +87,7 @@ class Pipes(TestCase):
                                   capture_output=True, timeout=DEADLINE, check=False)
             self.assertEqual((done.stdout, done.stderr), ("0\n0\n", ""))
 
-    def test_nobody_reads_the_output(self):
+    def test_output_without_a_reader(self):
         with Listener() as listener:
             process = subprocess.Popen([POLYIO, "connect", listener.address],
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -147,12 +147,12 @@ class Addresses(TestCase):
             done = run("connect", server.address, input=b"six")
             self.assertEqual((done.returncode, done.stdout), (0, b"SIX"))
 
-    def test_nobody_listens(self):
+    def test_nothing_listens(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             address = "127.0.0.1:%d" % taken.getsockname()[1]
             self.assertEqual(self.fails(1, address),
-                             f"polyio connect: nobody listens on {address}: start a server first, "
+                             f"polyio connect: nothing listens on {address}: start a server first, "
                              f"for example with 'polyio echo --listen {address}'\n")
 
     def test_no_such_host(self):

@@ -92,7 +92,7 @@ class Piped(TestCase):
             self.assertEqual(client.read_line(), client.said(b"on it goes"))
 
     def test_closed_error_output(self):
-        """What goes to the log does not go to whoever got its descriptor."""
+        """The log does not go to a connection that got its descriptor."""
         with Server("chat", preexec_fn=lambda: os.close(2)) as server, \
                 LineClient(server) as client:
             client.send(b"on it goes\n")

@@ -81,7 +81,7 @@ class Limits(TestCase):
                 self.assertLess(spent / (time.monotonic() - start), 0.5, "it spins in vain")
 
     def test_watchdog(self):
-        """A model without a loop refuses; a handler that is quick is not told of."""
+        """A model without a loop refuses; a quick handler is not reported."""
         for options in one_per_model():
             with self.subTest(options=options):
                 if "blocking" in options:

@@ -35,7 +35,7 @@ class UnixSockets(TestCase):
             self.assertEqual((done.returncode, done.stdout), (0, b"HELLO\n"))
         done = run("connect", f"unix:{self.path}", text=True)
         self.assertEqual(done.returncode, 1)
-        self.assertIn(f"nobody listens on unix:{self.path}: start a server", done.stderr)
+        self.assertIn(f"nothing listens on unix:{self.path}: start a server", done.stderr)
 
     def test_a_file_in_use_is_not_replaced_and_a_stale_one_is(self):
         first = Server("echo", listen=f"unix:{self.path}")

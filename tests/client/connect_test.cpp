@@ -1,5 +1,5 @@
-// resolve and connect: what a name server that is slow, an address that refuses and one that does
-// not answer do to the task that waits, and to nobody else.
+// resolve and connect: what a slow name server, an address that refuses and one that does not
+// answer do to the waiting task, and to no other.
 #include <polyio/client/connect.hpp>
 #include <polyio/os/socket.hpp>
 #include <set>
@@ -32,7 +32,7 @@ class Silent {
   os::UniqueFd fill_[4];
 };
 
-// An address that nobody listens on.
+// An address on which nothing listens.
 os::Address refusing(const char* host = "127.0.0.1:0") {
   const auto socket = os::listen_stream(address(host), 1, os::Blocking::no).value();
   return os::local_address(socket.get()).value();
@@ -239,7 +239,7 @@ TEST_P(Connecting, TakesFamiliesInTurn) {
   });
 }
 
-TEST_P(Connecting, TellsTheLastError) {
+TEST_P(Connecting, GivesTheLastError) {
   run([&](TaskGroup&) -> Task<> {
     Addresses all{refusing(), refusing()};
     auto refused = co_await connect(io(), all);
@@ -290,7 +290,7 @@ TEST_P(Connecting, EndsWithItsScope) {
   });
 }
 
-TEST_P(Connecting, OfSeveralThatComeAboutOneIsGiven) {
+TEST_P(Connecting, OfSeveralConnectionsOneIsKept) {
   run([&](TaskGroup& group) -> Task<> {
     EchoServer one(io(), group), other(io(), group);
     for (int i = 0; i < 20; ++i) {

@@ -37,8 +37,8 @@ class EchoServer {
   void hang_up() {
     for (Connection* one : connections_) one->scope.cancel();
   }
-  // To the client who came last. The answer that it has may not have ended here yet, and there is
-  // one send at a time.
+  // To the latest client. The answer to it may not have ended here yet, and only one send at a time
+  // is allowed.
   Task<> say(std::string_view text) {
     Connection& last = *connections_.back();
     while (last.answering) (void)co_await io_.yield();

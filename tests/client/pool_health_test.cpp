@@ -1,5 +1,5 @@
-// ConnectionPool: what becomes of connections that are no good any more: the server hung up, spoke
-// unasked or began anew, a check says so, their task died, the pool is at its end.
+// ConnectionPool: what happens to connections that are no longer good: the server hung up, sent
+// data unasked or restarted, a check refuses them, their task died, the pool ends.
 #include <stdexcept>
 
 #include "pool_fixture.hpp"
@@ -100,13 +100,13 @@ TEST_P(PoolHealth, AHealthCheckWithoutAnswerIsABadSign) {
   });
 }
 
-TEST_P(PoolHealth, ATaskThatThrowsHarmsNobody) {
+TEST_P(PoolHealth, ATaskThatThrowsHarmsNoOther) {
   with_server([&](TaskGroup&, EchoServer& server) -> Task<> {
     ConnectionPool pool(io(), server.address, {.ceiling = 1});
     auto dies = [&]() -> Task<> {
       auto lease = co_await pool.acquire();
       POLYIO_REQUIRE(lease);
-      auto sent = co_await lease->stream().send_all("an answer nobody waits for");
+      auto sent = co_await lease->stream().send_all("an unexpected answer");
       EXPECT_TRUE(sent);
       throw std::runtime_error("in the middle of it");
     };

@@ -1,5 +1,5 @@
-// ConnectionPool: what is used again, how many there are, who comes next, and what deadlines,
-// cancels and disorder do to it.
+// ConnectionPool: what is used again, how many there are, which task is next, and the effects of
+// deadlines, cancels and disorder.
 #include <stdexcept>
 
 #include "pool_fixture.hpp"
@@ -104,7 +104,7 @@ TEST_P(Pool, FirstComeFirstServed) {
       }
       EXPECT_TRUE(served.empty());
     }
-    // Whoever comes now must not overtake.
+    // A later task must not overtake.
     auto late = co_await pool.acquire();
     EXPECT_TRUE(late);
     EXPECT_EQ(served, (std::vector{0, 1, 2, 3, 4, 5}));
@@ -122,7 +122,7 @@ TEST_P(Pool, ADeadlineEndsTheWaitInLine) {
       EXPECT_EQ(pool.statistics().timed_out, 1u);
       EXPECT_EQ(pool.statistics().waited, 1u);
     }
-    co_await use(pool);  // the place was not given to the one who had left
+    co_await use(pool);  // the place was not given to the task that had left
   });
 }
 

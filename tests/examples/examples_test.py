@@ -51,7 +51,7 @@ def reset(connection):
 
 
 class Server:
-    """A program that listens; its ready line tells the address."""
+    """A program that listens; its ready line has the address."""
 
     def __init__(self, *command):
         self.command = command
@@ -201,7 +201,7 @@ class Examples(unittest.TestCase):
         run = subprocess.run([f"{EXAMPLES}/process_states"], timeout=60, capture_output=True,
                              text=True, check=True)
         rows = {line.split()[0]: line.split()[1:] for line in run.stdout.splitlines()[1:]}
-        self.assertEqual(rows["computes"][0], "ready")  # who looks has the CPU
+        self.assertEqual(rows["computes"][0], "ready")  # the observer has the CPU
         self.assertGreater(int(rows["computes"][2]), int(rows["computes"][1]))
         self.assertIn(rows["waits"][0], ("blocked", "ready"))
         self.assertGreater(int(rows["waits"][1]), 20)

@@ -13,7 +13,7 @@ const require = createRequire(new URL('../../web/package.json', import.meta.url)
 const { WebSocketServer } = require('ws');
 
 const HISTORY = 100;
-const SILENT_MS = 300; // who says nothing this long is a line client
+const SILENT_MS = 300; // a client silent for this long is a line client
 const LIMIT = 8192;
 
 const dist = new URL('../../web/dist/', import.meta.url);
@@ -102,8 +102,8 @@ function serveLines(socket, person) {
   createInterface({ input: socket, crlfDelay: Infinity }).on('line', (line) => say(person, line));
 }
 
-// The first bytes tell a browser from a line client, also when they come late: a browser may open
-// a connection and write to it only after SILENT_MS. It was then here as a line client for a while.
+// The first bytes show a browser or a line client, also when they come late: a browser may
+// open a connection and write to it only after SILENT_MS, having been a line client until then.
 const listener = net.createServer((socket) => {
   socket.on('error', () => {});
   let person = null;

@@ -52,7 +52,7 @@ test('two pages and a line client talk to each other', options, async (t) => {
   await shows(two, 'alice', 'now with a name: ünï ✓');
 });
 
-test('who comes later is shown the history', options, async (t) => {
+test('a later page shows the history', options, async (t) => {
   const server = await serve(t);
   const early = await visit(t, server);
   for (const said of ['first', 'second', 'third']) {

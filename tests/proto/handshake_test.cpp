@@ -168,7 +168,7 @@ TEST(Origin, OfARequestIsItsOneOrigin) {
   EXPECT_FALSE(origin_allowed(with("Host", std::nullopt)));
 }
 
-TEST(Host, OnlyNamesNobodyElseCanPointHere) {
+TEST(Host, OnlyNamesThatOthersCanNotPointHere) {
   const std::string allowed[] = {"chat.example"};
   for (const auto* host : {"localhost", "127.0.0.1:80", "[::1]", "[::1]:80", "CHAT.example:9"}) {
     EXPECT_TRUE(host_allowed(host, allowed)) << host;

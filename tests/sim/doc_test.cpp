@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 // The server: one connection, one answer.
 Task<> answer_once(Listener& listener) {
   auto stream = co_await listener.accept();
-  if (!stream) co_return listener.close();  // EMFILE, say: whoever waits for us is reset
+  if (!stream) co_return listener.close();  // EMFILE, say: waiting clients are reset
   auto sent = co_await stream->send_all("pong");
   (void)sent;
 }

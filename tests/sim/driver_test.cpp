@@ -138,7 +138,7 @@ TEST(SimDriver, ASenderWaitsForARoomInTheWindow) {
       options);
 }
 
-TEST(SimDriver, AResetIsToldOnceAndThenTheEnd) {
+TEST(SimDriver, AResetIsReportedOnceAndThenTheEnd) {
   SimOptions options;
   options.reset_discards = 1000;
   for_pair(
@@ -279,7 +279,7 @@ TEST(SimDriver, ADescriptorIsNeitherTakenNorGiven) {
   });
 }
 
-TEST(SimDriver, ADeadlockNamesWhoWaits) {
+TEST(SimDriver, ADeadlockNamesTheWaiters) {
   SimDriver* sim = nullptr;
   auto* io = new Io([&] {
     auto driver = std::make_unique<SimDriver>(SimOptions{});

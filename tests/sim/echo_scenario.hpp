@@ -177,7 +177,7 @@ class EchoClient {
     co_return sent;
   }
 
-  // Until so many bytes have come in all, the end, or an error.
+  // Until `total` bytes have come in all, the end, or an error.
   Task<> receive_until(Stream& stream, std::size_t total) {
     while (received_.size() < total && !ended_ && !failed_) {
       if (slow_) (void)co_await io_.sleep(upto(2));
@@ -244,7 +244,7 @@ inline Task<> run_server(Io& io, EchoServer& server, Listener& listener, Deadlin
   listener.close();
 }
 
-// It is one Io: the clients are told the end of file as well.
+// It is one Io: the clients see the end of file as well.
 inline Task<> drain_later(Io& io, Nanoseconds span) {
   auto slept = co_await io.sleep(span);
   if (slept) io.drain();

@@ -5,7 +5,7 @@ namespace {
 
 TEST(SimEcho, EveryByteComesBackInUpperCase) { explore("echo", echo_scenario(upper), 1, 20'000); }
 
-// --- that the oracles bite: handlers with a mistake each ---
+// --- the oracles find mistakes: a handler with each ---
 
 Task<> drops_a_byte(Io&, Stream stream) {
   for (;;) {

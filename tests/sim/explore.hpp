@@ -22,8 +22,8 @@
 #include <optional>
 #include <polyio/base/random.hpp>
 #include <polyio/base/sanitizers.hpp>
-#include <polyio/sim/sim.hpp>
 #include <polyio/io/io.hpp>
+#include <polyio/sim/sim.hpp>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -194,12 +194,12 @@ class DeathWatch {
 class Progress {
  public:
   Progress(std::string_view name, std::uint64_t count) : name_(name), count_(count) {}
-  void tell(std::uint64_t done) {
+  void print(std::uint64_t done) {
     if (done % 64 != 0 && done != count_) return;
     const auto now = std::chrono::steady_clock::now();
-    const bool last = done == count_ && told_ != start_;
-    if (now - told_ < std::chrono::seconds(2) && !last) return;
-    told_ = now;
+    const bool last = done == count_ && printed_ != start_;
+    if (now - printed_ < std::chrono::seconds(2) && !last) return;
+    printed_ = now;
     const double seconds = std::chrono::duration<double>(now - start_).count();
     fmt::print(stderr, "{}: {} of {} seeds, {:.0f} a second\n", name_, done, count_,
                static_cast<double>(done) / seconds);
@@ -208,7 +208,8 @@ class Progress {
  private:
   std::string_view name_;
   std::uint64_t count_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now(), told_ = start_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now(),
+                                        printed_ = start_;
 };
 
 }  // namespace detail
@@ -236,7 +237,7 @@ inline void explore(std::string_view name, const Scenario& scenario, std::uint64
                     << "\nreplay: " << replay_command(run.seed);
       return;
     }
-    progress.tell(i + 1);
+    progress.print(i + 1);
   }
 }
 

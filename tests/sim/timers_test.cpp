@@ -1,6 +1,6 @@
 // Random trees of task groups, sleeps, scopes with deadlines, parks and unparks. The oracles: no
-// sleep is early; what a scope holds has ended when its deadline has passed; an operation is told
-// of a cancel only when there was one; all tasks of a group have ended when it has.
+// sleep is early; what a scope holds has ended when its deadline has passed; an operation reports a
+// cancel only when there was one; all tasks of a group have ended when it has.
 #include <polyio/io/task_group.hpp>
 
 #include "explore.hpp"
@@ -39,7 +39,7 @@ class Tree {
     require(
         result.error() == std::errc::operation_canceled || result.error() == std::errc::timed_out,
         "another error than a scope's");
-    if (scope) require(scope->cancelled(), "ended early, but nobody asked");
+    if (scope) require(scope->cancelled(), "ended early, without a cancel");
     return true;
   }
 
@@ -117,7 +117,7 @@ class Tree {
     co_return over;
   }
 
-  // Lives until its group is cancelled, and unparks somebody every now and then.
+  // Lives until its group is cancelled, and unparks a task every now and then.
   Task<> wake_parked() {
     for (;;) {
       auto slept = co_await io_.sleep(milliseconds(1) + upto(3));

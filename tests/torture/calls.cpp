@@ -52,24 +52,24 @@ bool is_file_called(int fd, const char* name) noexcept {
   return std::strncmp(target, name, std::strlen(name)) == 0;
 }
 
-// How a failure is told: the word in the table.
+// How a failure is reported: the word in the table.
 template <class R>
-R tell_errno(int error) noexcept {
+R report_errno(int error) noexcept {
   errno = error;
   return static_cast<R>(-1);
 }
 template <class R>
-R tell_null(int error) noexcept {
+R report_null(int error) noexcept {
   errno = error;
   return nullptr;
 }
 template <class R>
-R tell_returned(int error) noexcept {
+R report_returned(int error) noexcept {
   errno = ENOMEM;  // for EAI_SYSTEM
   return error;
 }
 template <class R>
-R tell_negated(int error) noexcept {
+R report_negated(int error) noexcept {
   return -error;
 }
 
@@ -83,10 +83,10 @@ aiocb* one_byte(aiocb* request) noexcept {
 using namespace polyio::torture;
 
 // NOLINTBEGIN(bugprone-reserved-identifier): the linker's names.
-#define TELL_errno tell_errno
-#define TELL_null tell_null
-#define TELL_returned tell_returned
-#define TELL_negated tell_negated
+#define TELL_errno report_errno
+#define TELL_null report_null
+#define TELL_returned report_returned
+#define TELL_negated report_negated
 extern "C" {
 #define CALL(result, name, parameters, arguments, how, ...) \
   result __real_##name parameters;                          \
@@ -123,7 +123,7 @@ int __wrap_connect(int fd, const sockaddr* address, socklen_t size) {
     const int result = __real_connect(fd, address, size);
     if (result != 0 && errno != EINPROGRESS) return result;
   }
-  return tell_errno<int>(error);
+  return report_errno<int>(error);
 }
 
 ssize_t __real_sendmsg(int fd, const msghdr* message, int flags);
@@ -134,7 +134,7 @@ ssize_t __wrap_sendmsg(int fd, const msghdr* message, int flags) {
   if (error == made_short && message->msg_iovlen > 0) {
     return __real_send(fd, message->msg_iov[0].iov_base, 1, flags);
   }
-  if (error > 0) return tell_errno<ssize_t>(error);
+  if (error > 0) return report_errno<ssize_t>(error);
   return __real_sendmsg(fd, message, flags);
 }
 
@@ -159,7 +159,7 @@ long __wrap_syscall(long number, ...) {
                     : sends                    ? next(line_send)
                     : number == SYS_pidfd_open ? next(line_pidfd_open)
                                                : 0;
-  if (error > 0) return tell_errno<long>(error);
+  if (error > 0) return report_errno<long>(error);
   if (error == made_short) a[2] = a[2] ? 1 : 0;
   return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
@@ -170,7 +170,7 @@ int __wrap_shutdown(int fd, int how) {
   const int error = next(line_shutdown);
   if (!error) return __real_shutdown(fd, how);
   if (error == ENOTCONN) (void)__real_shutdown(fd, SHUT_RDWR);
-  return tell_errno<int>(error);
+  return report_errno<int>(error);
 }
 
 int __real_fcntl(int fd, int command, ...);
@@ -179,7 +179,7 @@ int __wrap_fcntl(int fd, int command, ...) {
   va_start(list, command);
   void* const argument = va_arg(list, void*);
   va_end(list);
-  if (const int error = next(line_fcntl)) return tell_errno<int>(error);
+  if (const int error = next(line_fcntl)) return report_errno<int>(error);
   return __real_fcntl(fd, command, argument);
 }
 
@@ -189,7 +189,7 @@ int __wrap_open(const char* path, int flags, ...) {
   va_start(list, flags);
   const mode_t mode = va_arg(list, mode_t);
   va_end(list);
-  if (const int error = next(line_open)) return tell_errno<int>(error);
+  if (const int error = next(line_open)) return report_errno<int>(error);
   return __real_open(path, flags, mode);
 }
 
@@ -204,7 +204,7 @@ pid_t __real_waitpid(pid_t child, int* status, int options);
 pid_t __wrap_waitpid(pid_t child, int* status, int options) {
   const int error = next(line_waitpid);
   if (error == ECHILD) (void)__real_waitpid(child, status, options);
-  return error ? tell_errno<pid_t>(error) : __real_waitpid(child, status, options);
+  return error ? report_errno<pid_t>(error) : __real_waitpid(child, status, options);
 }
 
 int __real_waitid(idtype_t type, id_t id, siginfo_t* info, int options);
@@ -212,10 +212,10 @@ int __wrap_waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
   int error = next(line_waitid);
   siginfo_t unseen{};
   if (error == ECHILD) (void)__real_waitid(type, id, &unseen, options);
-  // Who only looks, or finds one that lives, has not lost it to anybody.
+  // A call that only looks, or that finds a living child, has not lost it.
   if (error == ECHILD && (options & WNOHANG) && unseen.si_pid == 0) error = cannot();
   if (error == ECHILD && (options & WNOWAIT)) error = cannot();
-  return error ? tell_errno<int>(error) : __real_waitid(type, id, info, options);
+  return error ? report_errno<int>(error) : __real_waitid(type, id, info, options);
 }
 
 int __real_aio_error(const aiocb* request);
@@ -232,11 +232,11 @@ ssize_t __wrap_read(int fd, void* data, size_t size) {
   int error = next(line_read);
   if (error && error != EINTR && is_file_called(fd, "anon_inode:[eventfd]")) error = cannot();
   if (error == made_short) size = size ? 1 : 0;
-  if (error > 0) return tell_errno<ssize_t>(error);
+  if (error > 0) return report_errno<ssize_t>(error);
   return __real_read(fd, data, size);
 }
 
-// And to be told EAGAIN by an eventfd or a pipe means that it is full: its reader will wake anyway.
+// EAGAIN from an eventfd or a pipe means that it is full: its reader will wake anyway.
 ssize_t __real_write(int fd, const void* data, size_t size);
 ssize_t __wrap_write(int fd, const void* data, size_t size) {
   int error = next(line_write);
@@ -245,7 +245,7 @@ ssize_t __wrap_write(int fd, const void* data, size_t size) {
     error = cannot();
   }
   if (error == made_short) size = size ? 1 : 0;
-  if (error > 0) return tell_errno<ssize_t>(error);
+  if (error > 0) return report_errno<ssize_t>(error);
   return __real_write(fd, data, size);
 }
 
@@ -253,7 +253,7 @@ int __real_close(int fd);
 int __wrap_close(int fd) {
   const int error = next(line_close);
   const int result = __real_close(fd);
-  return error ? tell_errno<int>(error) : result;
+  return error ? report_errno<int>(error) : result;
 }
 
 void* __real_mmap(void* at, size_t size, int protection, int flags, int fd, off_t offset);

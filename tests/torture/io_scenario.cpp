@@ -29,7 +29,7 @@ using namespace std::chrono_literals;
 
 bool is(std::error_code code, std::errc what) { return code == std::make_error_condition(what); }
 
-// What is sent: bytes that tell their place.
+// What is sent: each byte shows its place.
 std::string pattern(std::size_t size) {
   const Exempt mine;
   std::string text(size, ' ');
@@ -148,7 +148,7 @@ class IoScenario {
       if (!good("adopt a listener", listener)) co_return;
       co_await exchange(*listener, *here);
     }
-    // io_uring closes when its accept has been told to end.
+    // io_uring closes once its accept has been cancelled.
     for (int tries = 0; tries < 1000; ++tries) {
       const auto removed = os::remove_stale_socket(*here);
       if (removed) co_return;
@@ -274,14 +274,14 @@ class IoScenario {
     if (!good("send of pieces", sent)) group.cancel();
   }
 
-  // A receive to which nothing comes and a send that nobody takes.
+  // A receive to which nothing comes and a send that is not read.
   Task<> deadlines() {
     auto pair = streams();
     if (!good("adopt", pair)) co_return;
     {
       const CancelScope soon(io_, 2ms);
       auto chunk = co_await pair->one.receive();
-      outcome_.require(!chunk || chunk->empty(), "bytes that nobody sent");
+      outcome_.require(!chunk || chunk->empty(), "bytes that were not sent");
       if (!chunk && !is(chunk.error(), std::errc::timed_out)) good("timed receive", chunk);
       if (chunk) outcome_.error("timed receive", "the end of file");
     }
@@ -290,13 +290,13 @@ class IoScenario {
     std::string text = pattern(40000);
     const CancelScope soon(io_, 2ms);
     auto sent = co_await unread->other.send_all(text);
-    outcome_.require(!sent, "a send that nobody takes has ended well");
+    outcome_.require(!sent, "a send that is not read has succeeded");
     if (!sent && !is(sent.error(), std::errc::timed_out)) good("timed send", sent);
   }
 
   Task<> wait_for_nothing(Stream& stream) {
     auto chunk = co_await stream.receive();
-    outcome_.require(!chunk || chunk->empty(), "bytes that nobody sent");
+    outcome_.require(!chunk || chunk->empty(), "bytes that were not sent");
     if (!chunk && !is(chunk.error(), std::errc::operation_canceled)) good("receive", chunk);
   }
   Task<> sleep_long() {
@@ -320,9 +320,9 @@ class IoScenario {
   }
 
   Task<> refused() {
-    const auto nobody = os::Address::parse("127.0.0.1:1");
-    auto stream = co_await io_.connect(*nobody);
-    outcome_.require(!stream, "connected to nobody");
+    const auto unused = os::Address::parse("127.0.0.1:1");
+    auto stream = co_await io_.connect(*unused);
+    outcome_.require(!stream, "connected without a listener");
     if (!stream && !is(stream.error(), std::errc::connection_refused))
       good("refused connect", stream);
   }

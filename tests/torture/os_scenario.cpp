@@ -6,10 +6,10 @@
 #include <array>
 #include <csignal>
 #include <polyio/drivers/registry.hpp>
+#include <polyio/linux/stack_sampler.hpp>
 #include <polyio/os/file.hpp>
 #include <polyio/os/resolve.hpp>
 #include <polyio/os/signals.hpp>
-#include <polyio/linux/stack_sampler.hpp>
 #include <semaphore>
 
 #include "drivers/uring_driver.hpp"

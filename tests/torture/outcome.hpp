@@ -1,5 +1,5 @@
-// Outcome: what a scenario has to say about itself, in the process that ran it: errors that it was
-// told (a fault may do that), and what must never be (wrong bytes, something left over).
+// Outcome: what a scenario reports, from the process that ran it: errors that it received (a fault
+// may cause them), and what must never be (wrong bytes, something left over).
 // Thread-safe.
 #pragma once
 

@@ -62,7 +62,7 @@ int judge(std::uint16_t port) {
       if (answer == Answer::wrong) return wrong_bytes;
       if (attempt == 4) return never_served;
       result = one_lost;
-      ::usleep(20000);  // an accept loop that was told EMFILE rests for 50 ms
+      ::usleep(20000);  // an accept loop rests for 50 ms after EMFILE
     }
   }
   return result;
@@ -88,7 +88,7 @@ void report(int status, bool ran, Outcome& outcome) {
     case fine: return;
     case one_lost: return outcome.error("a client", "not served at once");
     case never_served:
-      if (!ran) return;  // and run() told why
+      if (!ran) return;  // and run() gave the reason
       return outcome.require(false, "a client was never served");
     default: return outcome.require(false, "a client got wrong bytes");
   }

@@ -1,4 +1,4 @@
-// Signals, thousands a second, into every thread that waits: nobody is told EINTR, no byte is
+// Signals, thousands a second, into every thread that waits: no caller sees EINTR, no byte is
 // wrong, nothing hangs.
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@ class EintrStorm : public testing::TestWithParam<Scenario> {};
 
 TEST_P(EintrStorm, ChangesNothing) {
   const Report report = run_apart(GetParam(), {});
-  EXPECT_EQ(report.ending, Ending::recovered) << name_of(report.ending) << "\n" << report.told;
+  EXPECT_EQ(report.ending, Ending::recovered) << name_of(report.ending) << "\n" << report.said;
 }
 
 std::string storm_name(const testing::TestParamInfo<Scenario>& info) {

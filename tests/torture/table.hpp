@@ -23,7 +23,7 @@ enum LineIndex : std::uint8_t {
 
 // The next call's fault: an errno, made_short, or 0.
 int next(LineIndex line) noexcept;
-// The fault that next() told can't happen to that descriptor.
+// The fault that next() returned can't happen to that descriptor.
 void cannot_be() noexcept;
 // Whether the calling thread's calls are counted.
 bool watching() noexcept;

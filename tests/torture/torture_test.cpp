@@ -75,8 +75,8 @@ std::string scenario_name(const testing::TestParamInfo<Scenario>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(All, Torture, testing::ValuesIn(all_scenarios()), scenario_name);
 // Not nonblocking: it polls through every wait of every try, and its driver is walked on other
-// selectors. Nor blocking under prefork: a worker whose channel to the supervisor says ECONNRESET,
-// which only the supervisor's death can make it say, still leaves its client waiting.
+// selectors. Nor blocking under prefork: ECONNRESET on a worker's channel to the supervisor, which
+// only the supervisor's death can cause, still leaves the worker's client waiting.
 std::vector<Scenario> deep_scenarios() {
   std::vector<Scenario> all = all_scenarios();
   std::erase_if(all, [](const Scenario& one) {
@@ -97,7 +97,7 @@ TEST(Repeat, WhatFailed) {
     const Fault fault = space == text.npos ? Fault{} : parse_fault(text.substr(space + 1));
     ASSERT_TRUE(space == text.npos || fault.number > 0) << "not on the table";
     const Report run = run_here(scenario, fault);
-    fmt::print("{}: {}\n{}", wish, name_of(run.ending), run.told);
+    fmt::print("{}: {}\n{}", wish, name_of(run.ending), run.said);
     EXPECT_FALSE(failed(run.ending));
     return;
   }

@@ -83,10 +83,10 @@ std::string left_over(const std::set<std::string>& before) {
   return left;
 }
 
-Ending judge(const Outcome& outcome, const std::string& left, std::string& told) {
-  for (const std::string& error : outcome.errors()) told += "told: " + error + "\n";
-  for (const std::string& wrong : outcome.wrongs()) told += "wrong: " + wrong + "\n";
-  told += left;
+Ending judge(const Outcome& outcome, const std::string& left, std::string& said) {
+  for (const std::string& error : outcome.errors()) said += "error: " + error + "\n";
+  for (const std::string& wrong : outcome.wrongs()) said += "wrong: " + wrong + "\n";
+  said += left;
   if (!outcome.wrongs().empty()) return Ending::wrong;
   if (!left.empty()) return Ending::left_over;
   if (fired() == Fired::impossible) return Ending::no_fault;
@@ -116,14 +116,14 @@ constexpr std::string_view counts_mark = "\ncounted:";
   ::dup2(words, STDERR_FILENO);
   ::dup2(words, STDOUT_FILENO);
   const Report run = run_here(scenario, fault);
-  std::string text = run.told + std::string(counts_mark);
+  std::string text = run.said + std::string(counts_mark);
   for (const unsigned count : run.counted) text += " " + std::to_string(count);
   (void)!::write(words, text.data(), text.size());
   ::_exit(first_exit_code + static_cast<int>(run.ending));
 }
 
 std::pair<pid_t, Child> begin(const Scenario& scenario, const Fault& fault) {
-  Child child{fault, ::memfd_create("told", MFD_CLOEXEC)};
+  Child child{fault, ::memfd_create("said", MFD_CLOEXEC)};
   const pid_t pid = ::fork();
   if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (pid == 0) be_child(scenario, fault, child.words);
@@ -132,12 +132,12 @@ std::pair<pid_t, Child> begin(const Scenario& scenario, const Fault& fault) {
 
 Report finish(const Child& child, int status) {
   Report run;
-  run.told = contents(child.words);
+  run.said = contents(child.words);
   ::close(child.words);
-  if (const auto at = run.told.rfind(counts_mark); at != std::string::npos) {
-    std::istringstream numbers(run.told.substr(at + counts_mark.size()));
+  if (const auto at = run.said.rfind(counts_mark); at != std::string::npos) {
+    std::istringstream numbers(run.said.substr(at + counts_mark.size()));
     for (unsigned count = 0; numbers >> count;) run.counted.push_back(count);
-    run.told.resize(at);
+    run.said.resize(at);
   }
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) - first_exit_code : -1;
   if (code >= 0 && code <= static_cast<int>(Ending::hung)) {
@@ -145,7 +145,7 @@ Report finish(const Child& child, int status) {
   } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
     run.ending = Ending::hung;
   } else {
-    run.told += WIFSIGNALED(status) ? std::string("signal ") + ::strsignal(WTERMSIG(status))
+    run.said += WIFSIGNALED(status) ? std::string("signal ") + ::strsignal(WTERMSIG(status))
                                     : "exit code " + std::to_string(WEXITSTATUS(status));
   }
   return run;
@@ -170,15 +170,15 @@ std::vector<Fault> faults_of(const std::vector<unsigned>& counted, const Reach& 
               ? i + 1
               : first + (counted[line] - first) * (i - first + 1) / (chosen - first);
       for (const int error : lines()[line].faults) {
-        // At an edge EAGAIN says that the next bytes will be told, and ENOTCONN that the connection
-        // will: the kernel does not lie there.
+        // At an edge EAGAIN promises an event for the next bytes, and ENOTCONN one for the
+        // connection: the kernel keeps that.
         const bool edge = scenario.model == "epoll-et" || scenario.model == "sigio";
         const bool promise =
             error == EAGAIN || (error == ENOTCONN && lines()[line].name == "getpeername");
         if (edge && promise) continue;
         // Of a socket that is one: sigio asks what a descriptor is.
         const bool no_socket = error == ENOTSOCK && lines()[line].name == "getsockopt";
-        // To a descriptor that was closed unseen no signal is sent, so nobody asks for one.
+        // To a descriptor that was closed unseen no signal is sent, so none is asked for.
         const bool closed = error == EBADF && lines()[line].name == "fcntl";
         if ((no_socket || closed) && scenario.model == "sigio") continue;
         if (!part.has(line + number + static_cast<unsigned>(error))) continue;
@@ -201,7 +201,7 @@ void count(Tally& tally, const Scenario& scenario, const Fault& fault, const Rep
   ++tally.failed;
   tally.failures.push_back(
       fmt::format("{}\n{}\nPOLYIO_FAULT='{} {}' polyio_test_torture --gtest_filter=Repeat.*",
-                  name_of(run.ending), run.told, scenario.text(), text_of(fault)));
+                  name_of(run.ending), run.said, scenario.text(), text_of(fault)));
 }
 
 }  // namespace
@@ -222,7 +222,7 @@ Report run_here(const Scenario& scenario, const Fault& fault) {
   Outcome outcome;
   run_scenario(scenario, fault, outcome);
   run.counted = counts();
-  run.ending = judge(outcome, left_over(before), run.told);
+  run.ending = judge(outcome, left_over(before), run.said);
   const bool never = fault.number > 0 && fired() == Fired::no;
   if (never && !failed(run.ending)) run.ending = Ending::no_fault;
   return run;
@@ -242,7 +242,7 @@ Tally walk(const Scenario& scenario, const Reach& reach) {
   if (plain.ending != Ending::recovered) {
     ++tally.failed;
     tally.failures.push_back(fmt::format("{} without a fault: {}\n{}", scenario.text(),
-                                         name_of(plain.ending), plain.told));
+                                         name_of(plain.ending), plain.said));
     return tally;
   }
   const auto faults = faults_of(plain.counted, reach, scenario, tally.sites);

@@ -1,6 +1,6 @@
 // The walk: a scenario is run once without a fault, which counts its calls; then once more for each
-// call and each way in which it can fail, every time in a process of its own. What a run left
-// behind (descriptors, threads, processes, memory) is looked for in that process.
+// call and each way in which it can fail, every time in a process of its own. That process checks
+// what the run has left behind: descriptors, threads, processes, memory.
 #pragma once
 
 #include "scenarios.hpp"
@@ -8,8 +8,8 @@
 namespace polyio::torture {
 
 enum class Ending : std::uint8_t {
-  recovered,    // everything right, nobody was told
-  clear_error,  // told by a Result or an exception, nothing wrong
+  recovered,    // everything right, no error seen
+  clear_error,  // a Result or an exception, nothing wrong
   no_fault,     // that call did not come this time, or can't fail so there
   wrong,        // wrong bytes, or something that must not be
   left_over,    // a descriptor, thread, process or memory
@@ -21,15 +21,16 @@ inline bool failed(Ending ending) { return ending >= Ending::wrong; }
 
 struct Report {
   Ending ending = Ending::crashed;
-  std::string told;               // what the process said
+  std::string said;               // what the process printed
   std::vector<unsigned> counted;  // calls per line
 };
-// In this process; what it wrote to stderr is not in `told`.
+// In this process; what it wrote to stderr is not in `said`.
 Report run_here(const Scenario& scenario, const Fault& fault);
 // In a process of its own.
 Report run_apart(const Scenario& scenario, const Fault& fault);
 
-// How many of each line's calls are tried: all up to `calls`, and from more so many spread evenly.
+// How many of each line's calls are tried: all of up to `calls`, else `calls` of them, spread
+// evenly.
 struct Reach {
   unsigned calls, allocations;
 };

@@ -1,4 +1,4 @@
-// Who is here. The server names at most 500 people and says how many there are; the list is drawn
+// The list of people. The server names at most 500 and says how many there are; the list is drawn
 // anew at most five times a second, however many come and go.
 
 import { byId, make, setText } from './dom';

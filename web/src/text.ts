@@ -33,7 +33,7 @@ export function colour(name: string): string {
   return `c${((hash ^ (hash >>> 15)) >>> 0) % COLOURS}`;
 }
 
-/** Who has no nickname is called "('host', port)". */
+/** A client without a nickname is called "('host', port)". */
 export function isAddress(name: string): boolean {
   return /^\('.*', \d+\)$/.test(name);
 }

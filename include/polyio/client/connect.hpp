@@ -1,7 +1,7 @@
 // connect: from "example.org:80" to a Stream: looks the name up and tries its addresses as RFC 8305
-// (Happy Eyeballs) says, so that one address that does not answer costs 250 ms and not minutes. The
-// rule: nothing is left behind: of several connections that come about one is given, the others are
-// closed, and every attempt has ended when connect returns.
+// (Happy Eyeballs) says, so that an address that does not answer costs 250 ms and not minutes. The
+// rule: nothing is left behind: the first connection is returned, others are closed, and every
+// attempt has ended when connect returns.
 #pragma once
 
 #include <polyio/client/resolver.hpp>
@@ -10,8 +10,8 @@
 namespace polyio {
 
 struct ConnectOptions {
-  // After which the next address is tried beside those that have not answered yet (RFC 8305,
-  // section 5); an attempt that fails starts the next one at once.
+  // Delay until the next address is tried beside those that have not answered yet (RFC 8305,
+  // section 5). An attempt that fails starts the next one at once.
   Nanoseconds attempt_delay = std::chrono::milliseconds(250);
   Nanoseconds attempt_timeout = std::chrono::seconds(10);  // of each address
   Resolver* resolver = nullptr;                            // none: Resolver::shared()

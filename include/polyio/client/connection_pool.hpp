@@ -1,8 +1,8 @@
 // ConnectionPool: connections to one server, kept open and lent to one task at a time. The rule:
-// there are never more than `ceiling`, idle and lent ones together; a place is handed on first
-// come, first served, and whatever becomes of a task that has one, its place comes back. One Io's:
-// not thread-safe, a server with several loops has a pool in each. It may be destroyed before what
-// it lent; the Io outlives both.
+// there are never more than `ceiling`, idle and lent ones together; places are given first come,
+// first served, and come back however their task ends. Belongs to one Io and is not thread-safe: a
+// server with several loops has a pool in each. It may be destroyed before the leases; the Io must
+// outlive both.
 #pragma once
 
 #include <functional>
@@ -12,13 +12,14 @@ namespace polyio {
 
 struct ConnectionPoolOptions {
   std::size_t ceiling = 8;  // connections at once, at least 1
-  // After so long without use a connection is closed; zero: never. Less than the server's own.
+  // A connection is closed after this much time without use; zero: never. Should be less than the
+  // server's own.
   Nanoseconds idle_time = std::chrono::seconds(60);
   // A connection this old is not used again; zero: however old.
   Nanoseconds max_age{0};
   Nanoseconds connect_timeout = std::chrono::seconds(10);
-  // Asked before a connection is used again, after what is always looked at: that the server has
-  // not closed it and has sent nothing unasked. False: it is closed, and the next one is tried.
+  // Called before a connection is used again, after the check that the server has neither closed it
+  // nor sent anything unasked. False: the connection is closed and the next one tried.
   std::function<Task<bool>(Io&, Stream&)> health;
   Nanoseconds health_timeout = std::chrono::seconds(1);
   ConnectOptions connecting;
@@ -28,10 +29,10 @@ struct ConnectionPoolStatistics {
   std::uint64_t created = 0;    // connections made
   std::uint64_t reused = 0;     // leases of a connection that was there
   std::uint64_t waited = 0;     // acquires that found every place taken
-  std::uint64_t timed_out = 0;  // acquires that ended so
+  std::uint64_t timed_out = 0;  // acquires that met their deadline
   std::uint64_t connect_failed = 0;
   std::uint64_t closed_idle = 0;    // not used for idle_time, or past max_age
-  std::uint64_t failed_health = 0;  // closed by the server, or by the check's word
+  std::uint64_t failed_health = 0;  // closed by the server, or refused by the check
   std::uint64_t discarded = 0;      // by discard(), by an exception or a cancel
   std::size_t in_use = 0;           // lent, and those being connected or checked
   std::size_t idle = 0;
@@ -47,10 +48,10 @@ class ConnectionPool {
   };
 
  public:
-  // A connection, lent until this is destroyed. It goes back to be used again, unless its task is
-  // ended by an exception or is cancelled at that moment: who knows what is still to come on it
-  // then. Say discard() whenever an exchange was not finished, a deadline or an error of the
-  // stream's included. Move-only.
+  // A connection, lent until this is destroyed. It is then kept for reuse, unless its task ends by
+  // an exception or is cancelled at that moment, as half an answer may still be to come. Call
+  // discard() whenever an exchange was not finished, also after a deadline or an error of the
+  // stream. Move-only.
   class [[nodiscard]] Lease {
    public:
     Lease() = default;
@@ -61,10 +62,10 @@ class ConnectionPool {
     Stream& stream() noexcept { return connection_.stream; }
     Stream* operator->() noexcept { return &connection_.stream; }
     Stream& operator*() noexcept { return connection_.stream; }
-    // True when it has been used before: a server may have closed it in the very moment, so what
-    // can be asked twice is worth another try on a second lease.
+    // True when it has been used before: the server may have closed it at that moment, so what can
+    // be asked twice is worth another try on a second lease.
     bool reused() const noexcept { return connection_.uses > 1; }
-    // Closes it and gives the place on. A second call does nothing.
+    // Closes it and passes the place on. A second call does nothing.
     void discard() noexcept;
 
    private:
@@ -77,7 +78,7 @@ class ConnectionPool {
   // To "HOST:PORT", looked up for each connection. Throws std::invalid_argument for anything else.
   ConnectionPool(Io& io, std::string_view target, ConnectionPoolOptions options = {});
   ConnectionPool(Io& io, const os::Address& target, ConnectionPoolOptions options = {});
-  // As close().
+  // Calls close().
   ~ConnectionPool();
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;

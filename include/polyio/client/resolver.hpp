@@ -1,7 +1,7 @@
-// Resolver: asks for the addresses of a name without holding up a loop: getaddrinfo(3) runs on
-// threads of the resolver's own. The rule: a cancel or a deadline ends the wait at once; a lookup
-// that has begun goes on in the background with state of its own, and its answer is dropped.
-// Thread-safe, for tasks of any Io and model.
+// Resolver: looks names up without blocking a loop: getaddrinfo(3) runs on the resolver's own
+// threads. The rule: a cancel or a deadline ends the wait at once; a lookup that has begun goes on
+// in the background with state of its own, and its answer is dropped. Thread-safe, for tasks of any
+// Io and model.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,12 @@
 namespace polyio {
 
 struct ResolverOptions {
-  // Lookups at once, the abandoned ones too: a name server that does not answer holds a thread for
-  // 10 s and more (resolv.conf(5)).
+  // Concurrent lookups, abandoned ones included: a name server that does not answer occupies a
+  // thread for 10 s and more (resolv.conf(5)).
   unsigned threads = 16;
   std::size_t queue = 4096;  // lookups that wait for a thread; one more fails with EAGAIN
-  // What is asked; for tests, and for name services of your own. Called from several threads.
+  // The lookup itself; replace it in tests, or to use another name service. Called from several
+  // threads.
   std::function<Result<std::vector<os::Address>>(const std::string& host, std::uint16_t port)>
       lookup = os::resolve;
 };
@@ -28,7 +29,8 @@ class Resolver {
   explicit Resolver(ResolverOptions options = {});
   // Waits for the lookups that have begun.
   ~Resolver() = default;
-  // The process's own, which asks the system; never destroyed: no lookup holds up its end.
+  // The process's own, which asks the system. Never destroyed, so no lookup delays the process's
+  // end.
   static Resolver& shared();
 
   // `auto addresses = co_await resolver.resolve(io, host, port);` - the addresses of `host`, at

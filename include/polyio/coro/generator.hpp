@@ -1,6 +1,6 @@
-// Generator<T>: a coroutine that yields values one at a time to a range-for loop: switch and saved
-// state in one thread, in the yield style. It runs only while the loop asks for the next value.
-// Move-only, not thread-safe. (C++23's std::generator is not in libstdc++ 12.)
+// Generator<T>: a coroutine that yields values one at a time to a range-for loop. It runs only
+// while the loop asks for the next value. Move-only, not thread-safe. (C++23's std::generator is
+// not in libstdc++ 12.)
 #pragma once
 
 #include <coroutine>
@@ -30,7 +30,7 @@ class [[nodiscard]] Generator {
     }
     void return_void() noexcept {}
     void unhandled_exception() { throw; }
-    void await_transform() = delete;  // a generator waits for nothing but its reader
+    void await_transform() = delete;  // a generator may only yield
     const T* current = nullptr;
   };
 

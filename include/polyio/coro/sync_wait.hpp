@@ -1,6 +1,6 @@
 // sync_wait: runs a task that needs no Io to its end from an ordinary function. A task that waits
 // for I/O, a timer or another task needs Io::run instead; here the thread would sleep until
-// somebody else resumes it.
+// another thread resumes it.
 #pragma once
 
 #include <polyio/coro/task.hpp>

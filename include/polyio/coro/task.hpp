@@ -18,7 +18,7 @@ class [[nodiscard]] Task;
 
 namespace detail {
 
-// What the promises of Task<T> and Task<void> share: the frame's memory and who goes on at the end.
+// What the promises of Task<T> and Task<void> share: the frame's memory and the continuation.
 class TaskPromiseBase {
  public:
   static void* operator new(std::size_t size) { return frame_allocate(size); }
@@ -111,7 +111,7 @@ class [[nodiscard]] Task {
 
   explicit operator bool() const noexcept { return handle_ != nullptr; }
   bool done() const noexcept { return handle_ && handle_.done(); }
-  // The coroutine itself, for whoever resumes a task that nobody awaits (io's jobs, sync_wait).
+  // The coroutine itself, to resume a task that is not awaited (io's jobs, sync_wait).
   Handle handle() const noexcept { return handle_; }
   // The value of a task that is done; rethrows what it ended with. Once.
   T take() { return handle_.promise().take(); }

@@ -1,6 +1,6 @@
 // The way from an HTTP request to a WebSocket (RFC 6455 section 4.2), and the two checks that keep
 // other people's web pages out. The rule: a browser always names the page it acts for, so a
-// connection whose Origin is not this very server's is refused, and so is a server name nobody
+// connection whose Origin is not this server's is refused, and so is a server name that is not
 // configured (which is what DNS rebinding looks like). Programs other than browsers send no Origin
 // and are let in.
 #pragma once

@@ -1,7 +1,6 @@
 // HTTP/1.1 for a small server: a request parser fed with bytes and a response writer. The rule:
-// llhttp does the parsing, and a strict scan before it refuses whatever two parsers could read
-// differently, so nothing can be smuggled past; everything is bounded, and what is refused has a
-// status to answer.
+// llhttp parses, after a strict scan has refused whatever two parsers could read differently, so no
+// request can be smuggled past; everything is bounded, and every refusal has a status to answer.
 #pragma once
 
 #include <cstddef>

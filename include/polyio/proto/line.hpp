@@ -1,6 +1,6 @@
-// LineReader: cuts a byte stream into lines, for a protocol people can type. It keeps one rule:
-// memory is held only for a line that has begun and not ended, and never for more than the limit,
-// so an idle connection costs no heap at all and a hostile one costs a bounded amount.
+// LineReader: cuts a byte stream into lines, for a protocol people can type. The rule: only an
+// unfinished line holds memory, and never more than the limit, so an idle connection costs no heap
+// and a hostile one a bounded amount.
 #pragma once
 
 #include <polyio/base/result.hpp>
@@ -18,7 +18,7 @@ namespace polyio::proto {
 //   reader.feed(chunk);
 //   while (auto line = reader.next()) { if (*line) use(**line); else complain(line->error()); }
 //
-// Not thread-safe. Copies of views are the caller's affair: see next().
+// Not thread-safe. The views it returns are short-lived: see next().
 class LineReader {
  public:
   static constexpr std::size_t default_max_line = 8192;
@@ -36,14 +36,14 @@ class LineReader {
   // good until the next call of next(), feed() or finish(). Bytes are not checked: see text.hpp.
   std::optional<Result<std::string_view>> next();
 
-  // At end of file, after next() has answered nothing: the unterminated last line, if there is one
-  // (a
-  // '\r' at its end is dropped). Its view has next()'s lifetime. The reader is then as new.
+  // At the end of file, after next() has answered nothing: the unterminated last line, if there is
+  // one, without a '\r' at its end. Its view has next()'s lifetime. The reader is then as new.
   std::optional<Result<std::string_view>> finish();
 
   // Bytes of the unfinished line kept so far (at most the limit plus one).
   std::size_t held() const noexcept { return answered_ ? 0 : partial_.size(); }
-  // A line has begun and not ended, be it one that is too long. After next() has answered nothing.
+  // A line, perhaps one that is too long, has begun and not ended. After next() has answered
+  // nothing.
   bool unfinished() const noexcept { return discarding_ || held() > 0; }
 
  private:

@@ -1,5 +1,5 @@
-// Sniffer: tells from a connection's first bytes whether the peer types lines or speaks HTTP, so
-// that both are served on one port. The rule: the decision depends on the bytes only, never on how
+// Sniffer: decides from a connection's first bytes whether the peer types lines or speaks HTTP, so
+// that one port serves both. The rule: the decision depends on the bytes only, never on how
 // the network cut them, and only what may still become a request line is kept waiting.
 #pragma once
 

@@ -1,6 +1,6 @@
-// What people may send each other: text that is valid UTF-8 and cannot move a cursor, hide itself
-// or turn a line around. The rule: text from a peer passes check_text() before any other peer sees
-// it, a name passes check_nickname().
+// What people may send each other: valid UTF-8 text that can't move a cursor, hide itself or
+// reverse a line. The rule: text from a peer passes check_text() before any other peer sees it, a
+// name passes check_nickname().
 #pragma once
 
 #include <cstddef>

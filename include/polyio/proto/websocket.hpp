@@ -97,8 +97,7 @@ using MaskKey = std::array<std::uint8_t, 4>;
 
 struct FrameOptions {
   bool final_fragment = true;
-  std::optional<MaskKey> mask =
-      std::nullopt;  // a client must set it, from a source nobody can guess
+  std::optional<MaskKey> mask = std::nullopt;  // a client must set it, from an unpredictable source
 };
 
 // One frame (section 5.2). Nothing is checked, so that tests can write bad ones; see below for good
