@@ -59,16 +59,11 @@ void BlockingDriver::retire() noexcept {
   Timekeeper::instance().forget(*this);
 }
 
-BlockingDriver::~BlockingDriver() {
-  retire();
-  for (const Slot& slot : slots_) os::UniqueFd(slot.fd).reset();
-}
+BlockingDriver::~BlockingDriver() { retire(); }
 
 int BlockingDriver::descriptor(Handle handle) const noexcept {
-  POLYIO_ASSERT(handle.slot < slots_.size());
-  const Slot& slot = slots_[handle.slot];
-  POLYIO_ASSERT(slot.fd >= 0 && slot.generation == handle.generation);
-  return slot.fd;
+  POLYIO_ASSERT(slots_.holds(handle.slot, handle.generation));
+  return slots_[handle.slot].get();
 }
 
 Result<Handle> BlockingDriver::adopt(int socket) {
@@ -84,23 +79,15 @@ Result<Handle> BlockingDriver::watch(int fd) {
 }
 
 Handle BlockingDriver::open_slot(os::UniqueFd fd) {
-  if (free_slots_.empty()) {
-    slots_.emplace_back();
-    free_slots_.reserve(slots_.capacity());  // so that a release can't fail
-    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
-  }
-  const std::uint32_t index = free_slots_.back();
-  free_slots_.pop_back();
-  slots_[index].fd = fd.release();
-  return {index, slots_[index].generation};
+  const std::uint32_t index = slots_.take();
+  slots_[index] = std::move(fd);
+  return {index, slots_.generation_of(index)};
 }
 
 Result<os::UniqueFd> BlockingDriver::release(Handle handle) {
-  os::UniqueFd fd(descriptor(handle));
-  Slot& slot = slots_[handle.slot];
-  slot.fd = -1;
-  ++slot.generation;
-  free_slots_.push_back(handle.slot);
+  POLYIO_ASSERT(slots_.holds(handle.slot, handle.generation));
+  os::UniqueFd fd = std::move(slots_[handle.slot]);
+  slots_.give_back(handle.slot);
   return fd;
 }
 

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <list>
 #include <mutex>
+#include <polyio/base/slots.hpp>
 #include <polyio/io/io.hpp>
 #include <polyio/os/thread.hpp>
 #include <semaphore>
@@ -64,10 +65,6 @@ class BlockingDriver final : public SocketDriver {
   void serve() noexcept;
 
  private:
-  struct Slot {
-    int fd = -1;
-    std::uint32_t generation = 0;
-  };
   struct Lent {
     os::Thread thread;
     std::atomic<bool> ended{false};
@@ -79,8 +76,7 @@ class BlockingDriver final : public SocketDriver {
 
   std::mutex baton_;
   std::atomic<bool> service_wanted_{false};
-  std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_slots_;
+  Slots<os::UniqueFd> slots_;
   BufferPool buffers_{
       BufferPool::none};  // each waiting receive holds one: the threads are the limit
   std::list<Lent> lent_;

@@ -69,7 +69,8 @@ void UringDriver::handle(const io_uring_cqe& cqe) {
   const auto index = static_cast<std::uint32_t>(cqe.user_data >> 32);
   Slot& slot = slots_[index];
   // A slot's owner changes only after its last completion, so this one is of the present owner.
-  POLYIO_ASSERT(((cqe.user_data >> 8) & generation_mask) == slot.generation);
+  POLYIO_ASSERT(((cqe.user_data >> 8) & decltype(slots_)::generation_mask) ==
+                slots_.generation_of(index));
   if (last) --slot.in_flight;
   switch (tag) {
     case Tag::receive: on_receive(index, slot, cqe); break;
@@ -104,7 +105,7 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
       reader.data = data;
       reader.buffer = id;
       return io().complete(reader, count);
-    } else if (!queue_piece(slot, {data, count, no_piece, id})) {
+    } else if (!pieces_.push(slot.pieces, data, count, id)) {
       buffers_.give_back(id);
       slot.error = ENOMEM;  // bytes are lost: the connection can't go on
     }
@@ -116,10 +117,10 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
     slot.error = -cqe.res;
   }
   Op* const reader = slot.reader;
-  if (!reader) return pause_if_flooded(index, slot, slot.queued, receive_limit);
-  if (slot.first != no_piece) {
+  if (!reader) return pause_if_flooded(index, slot, slot.pieces.bytes, receive_limit);
+  if (!slot.pieces.empty()) {
     slot.reader = nullptr;
-    io().complete(*reader, deliver(slot, *reader));
+    io().complete(*reader, pieces_.deliver(slot.pieces, *reader));
   } else if (slot.ended || slot.error) {
     slot.reader = nullptr;
     io().complete(*reader, -slot.error);

@@ -15,8 +15,7 @@ namespace polyio {
 UringDriver::~UringDriver() {
   if (ready_) {
     for (std::uint32_t i = 0; i < slots_.size(); ++i) {
-      Slot& slot = slots_[i];
-      if (slot.fd >= 0 && !slot.closing) close({i, slot.generation});
+      if (slots_.taken(i) && !slots_[i].closing) close({i, slots_.generation_of(i)});
     }
     while (in_flight_ > 0) {
       // On another thread than the one that ran: the ring's end is that of its requests.
@@ -25,7 +24,7 @@ UringDriver::~UringDriver() {
     }
     uring::close(ring_);
   }
-  for (const Slot& slot : slots_) os::UniqueFd(slot.fd).reset();
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) os::UniqueFd(slots_[i].fd).reset();
 }
 
 void UringDriver::enter() {
@@ -44,17 +43,23 @@ void UringDriver::enter() {
 }
 
 void UringDriver::leave() noexcept {
-  const auto closing = [](const Slot& slot) { return slot.closing; };
-  while (std::ranges::any_of(slots_, closing)) {
+  while (any_closing()) {
     wait(never);
     reap();
   }
 }
 
+bool UringDriver::any_closing() const noexcept {
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].closing) return true;
+  }
+  return false;
+}
+
 UringDriver::Slot& UringDriver::slot_of(Handle handle) noexcept {
-  POLYIO_ASSERT(handle.slot < slots_.size());
+  POLYIO_ASSERT(slots_.holds(handle.slot, handle.generation));
   Slot& slot = slots_[handle.slot];
-  POLYIO_ASSERT(slot.fd >= 0 && !slot.closing && slot.generation == handle.generation);
+  POLYIO_ASSERT(!slot.closing);
   return slot;
 }
 
@@ -94,21 +99,15 @@ Result<Handle> UringDriver::watch(int fd) {
 }
 
 Handle UringDriver::open_slot(os::UniqueFd fd) {
-  if (free_slots_.empty()) {
-    slots_.emplace_back();
-    free_slots_.reserve(slots_.capacity());  // so that a close can't fail
-    starved_.reserve(slots_.capacity());
-    free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
-  }
-  const std::uint32_t index = free_slots_.back();
-  free_slots_.pop_back();
+  if (starved_.capacity() <= slots_.size()) starved_.reserve(2 * slots_.size() + 1);
+  const std::uint32_t index = slots_.take();
   slots_[index].fd = fd.release();
-  return {index, slots_[index].generation};
+  return {index, slots_.generation_of(index)};
 }
 
 Result<os::UniqueFd> UringDriver::release(Handle handle) {
   Slot& slot = slot_of(handle);
-  if (slot.in_flight > 0 || slot.first != no_piece) {
+  if (slot.in_flight > 0 || !slot.pieces.empty()) {
     close(handle);
     return fail(EBUSY);
   }
@@ -120,7 +119,7 @@ Result<os::UniqueFd> UringDriver::release(Handle handle) {
 void UringDriver::close(Handle handle) noexcept {
   Slot& slot = slot_of(handle);
   POLYIO_ASSERT(!slot.reader && !slot.writer);
-  drop_pieces(slot);
+  pieces_.drop(slot.pieces);
   slot.closing = true;
   if (slot.in_flight == 0) return finish_close(handle.slot);
   if (slot.armed && !slot.cancelling) {
@@ -139,12 +138,9 @@ void UringDriver::finish_close(std::uint32_t index) noexcept {
     });
   }
   os::UniqueFd(slot.fd).reset();
-  const std::uint32_t generation = slot.generation + 1;
   const bool starved = slot.starved;
-  slot = Slot{};
-  slot.generation = generation & generation_mask;
-  slot.starved = starved;  // its entry in starved_ is passed over
-  free_slots_.push_back(index);
+  slots_.give_back(index);
+  slots_[index].starved = starved;  // its entry in starved_ is passed over
 }
 
 }  // namespace polyio

@@ -9,10 +9,12 @@
 #include <liburing.h>
 
 #include <deque>
+#include <polyio/base/slots.hpp>
 #include <polyio/io/io.hpp>
 #include <polyio/os/wakeup.hpp>
 #include <vector>
 
+#include "piece_queue.hpp"
 #include "socket_driver.hpp"
 #include "uring_buffers.hpp"
 
@@ -47,18 +49,13 @@ class UringDriver final : public SocketDriver {
   void leave() noexcept override;
 
  private:
-  static constexpr std::uint32_t no_piece = UINT32_MAX;
-  static constexpr std::uint32_t generation_mask = 0xffffff;  // what user_data has room for
-
   struct Slot {
     int fd = -1;
-    std::uint32_t generation = 0;
-    Op* reader = nullptr;                             // receive, receive_from, accept or ready
-    Op* writer = nullptr;                             // send, send_to or connect
-    std::uint32_t first = no_piece, last = no_piece;  // received, not yet asked for
-    std::uint32_t queued = 0;                         // bytes of them
-    int error = 0;                                    // what receiving ended with
-    std::uint8_t in_flight = 0;                       // requests the kernel has
+    Op* reader = nullptr;        // receive, receive_from, accept or ready
+    Op* writer = nullptr;        // send, send_to or connect
+    PieceQueue::List pieces;     // received, not yet asked for
+    int error = 0;               // what receiving ended with
+    std::uint8_t in_flight = 0;  // requests the kernel has
     bool listens = false;
     bool one_by_one = false;  // accepts, because others accept on the same socket
     bool retired = false;     // stop_accepting(): not armed again
@@ -67,12 +64,6 @@ class UringDriver final : public SocketDriver {
     bool ended = false;       // the peer has finished
     bool closing = false;
     bool starved = false;  // waits for buffers, is in starved_
-  };
-  struct Piece {
-    std::byte* data;
-    std::uint32_t size;
-    std::uint32_t next;
-    std::uint16_t buffer;
   };
   enum class Tag : std::uint8_t {
     wakeup,
@@ -101,10 +92,7 @@ class UringDriver final : public SocketDriver {
   bool accept_what_waits(std::uint32_t index) noexcept;
   void submit_message(Slot& slot, Op& op) noexcept;
   void submit_ready(Slot& slot, Op& op) noexcept;
-  std::int64_t deliver(Slot& slot, Op& op) noexcept;
-  bool queue_piece(Slot& slot, const Piece& piece) noexcept;
   std::size_t queue_accepted(std::uint32_t listener, os::UniqueFd socket) noexcept;
-  void drop_pieces(Slot& slot) noexcept;
   void handle(const io_uring_cqe& cqe);
   void on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
   void on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
@@ -113,6 +101,7 @@ class UringDriver final : public SocketDriver {
   void on_ready(Slot& slot, int result);
   void pause_if_flooded(std::uint32_t index, Slot& slot, std::size_t queued,
                         std::size_t limit) noexcept;
+  bool any_closing() const noexcept;
   void finish_close(std::uint32_t index) noexcept;
   void wait(Deadline deadline) noexcept;
   void reap();
@@ -121,10 +110,8 @@ class UringDriver final : public SocketDriver {
   bool ready_ = false;
   os::Wakeup wakeup_;
   UringBuffers buffers_;
-  std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_slots_;
-  std::vector<Piece> pieces_;
-  std::vector<std::uint32_t> free_pieces_;
+  PieceQueue pieces_{buffers_};
+  Slots<Slot, 24> slots_;  // user_data has room for 24 bits of a generation
   std::vector<std::uint32_t> starved_;
   std::vector<std::pair<std::uint32_t, std::deque<int>>> accepted_;  // by listener's slot
   std::vector<msghdr> messages_;  // one per submission entry: stays valid until it is submitted

@@ -13,7 +13,7 @@
 namespace polyio {
 
 std::uint64_t UringDriver::user_data(std::uint32_t index, Tag tag) const noexcept {
-  const std::uint64_t generation = index < slots_.size() ? slots_[index].generation : 0;
+  const std::uint64_t generation = index < slots_.size() ? slots_.generation_of(index) : 0;
   return (std::uint64_t{index} << 32) | (generation << 8) | static_cast<std::uint64_t>(tag);
 }
 
@@ -63,14 +63,13 @@ void UringDriver::arm_starved() noexcept {
   for (const std::uint32_t index : starved_) {
     Slot& slot = slots_[index];
     slot.starved = false;
-    if (slot.fd >= 0 && !slot.closing && slot.reader && !slot.armed) arm(index);
+    if (slots_.taken(index) && !slot.closing && slot.reader && !slot.armed) arm(index);
   }
   starved_.clear();  // and keeps its memory: what starves next must find room
 }
 
 void UringDriver::submit_send(Slot& slot, Op& op) noexcept {
-  const auto index = static_cast<std::uint32_t>(&slot - slots_.data());
-  io_uring_sqe* sqe = request(index, Tag::send);
+  io_uring_sqe* sqe = request(op.handle.slot, Tag::send);
   std::array<Part, 64> room;
   const std::span<const Part> rest = rest_of(op, room);
   if (op.moved == 0 && rest.size() > 1) {
@@ -142,13 +141,13 @@ bool UringDriver::start(Op& op) {
 // What has arrived is with the kernel, or the multishot receive has it already.
 bool UringDriver::quiet(Handle handle) {
   const Slot& slot = slot_of(handle);
-  if (slot.first != no_piece || slot.ended || slot.error) return false;
+  if (!slot.pieces.empty() || slot.ended || slot.error) return false;
   return Driver::quiet(handle);
 }
 
 bool UringDriver::start_receive(Slot& slot, Op& op) noexcept {
-  if (slot.first != no_piece) {
-    op.result = deliver(slot, op);
+  if (!slot.pieces.empty()) {
+    op.result = pieces_.deliver(slot.pieces, op);
     return true;
   }
   if (slot.ended || slot.error) {
@@ -190,65 +189,6 @@ bool UringDriver::accept_what_waits(std::uint32_t index) noexcept {
   slot.cancelling = true;
   request_cancel(index, Tag::accept);
   return true;
-}
-
-// Hands the first queued piece to a receive; copies where the caller brought its own room.
-std::int64_t UringDriver::deliver(Slot& slot, Op& op) noexcept {
-  const std::uint32_t index = slot.first;
-  Piece& piece = pieces_[index];
-  std::uint32_t count = piece.size;
-  if (op.leases) {
-    op.data = piece.data;
-    op.buffer = piece.buffer;
-  } else {
-    count = static_cast<std::uint32_t>(std::min<std::size_t>(op.size, count));
-    std::memcpy(op.data, piece.data, count);
-    piece.data += count;
-    piece.size -= count;
-    slot.queued -= count;
-    if (piece.size > 0) return count;
-    buffers_.give_back(piece.buffer);
-  }
-  if (op.leases) slot.queued -= count;
-  slot.first = piece.next;
-  if (slot.first == no_piece) slot.last = no_piece;
-  free_pieces_.push_back(index);
-  return count;
-}
-
-// False: no memory.
-bool UringDriver::queue_piece(Slot& slot, const Piece& piece) noexcept {
-  if (free_pieces_.empty()) {
-    try {
-      pieces_.emplace_back();
-      free_pieces_.reserve(pieces_.capacity());  // so that giving back can't fail
-    } catch (const std::bad_alloc&) {
-      return false;
-    }
-    free_pieces_.push_back(static_cast<std::uint32_t>(pieces_.size() - 1));
-  }
-  const std::uint32_t index = free_pieces_.back();
-  free_pieces_.pop_back();
-  pieces_[index] = piece;
-  if (slot.last == no_piece) {
-    slot.first = index;
-  } else {
-    pieces_[slot.last].next = index;
-  }
-  slot.last = index;
-  slot.queued += piece.size;
-  return true;
-}
-
-void UringDriver::drop_pieces(Slot& slot) noexcept {
-  while (slot.first != no_piece) {
-    const std::uint32_t index = slot.first;
-    buffers_.give_back(pieces_[index].buffer);
-    slot.first = pieces_[index].next;
-    free_pieces_.push_back(index);
-  }
-  slot.last = no_piece;
-  slot.queued = 0;
 }
 
 void UringDriver::give_back(std::uint32_t buffer) noexcept {
