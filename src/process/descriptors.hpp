@@ -1,24 +1,24 @@
-// Bytes with descriptors beside them, over a Unix socket (unix(7), SCM_RIGHTS): what carries a
-// serialised value that owns one. Thin, one call each.
+// Received bytes with any number of descriptors beside them: what carries a serialised value that
+// owns some.
 #pragma once
 
-#include <cstddef>
-#include <polyio/base/result.hpp>
-#include <span>
+#include <polyio/linux/descriptors.hpp>
 #include <vector>
 
 namespace polyio::process::detail {
 
-// With one message, at most (the kernel's SCM_MAX_FD).
-inline constexpr std::size_t max_descriptors = 253;
+using os::max_descriptors;
+using os::send_some;
 
-// What of `bytes` went at once; the descriptors go with the first byte. Never waits, raises no
-// SIGPIPE. Errors: EAGAIN, EPIPE and the others of send(2).
-Result<std::size_t> send_some(int socket, std::span<const std::byte> bytes,
-                              std::span<const int> descriptors);
-// Receives some; 0: the end of file. Descriptors that came are appended, and are the caller's.
-// `flags` are recv(2)'s; so are the errors.
-Result<std::size_t> receive_some(int socket, std::span<std::byte> into,
-                                 std::vector<int>& descriptors, int flags = 0);
+// As os::receive_some(), but the descriptors that came are appended.
+inline Result<std::size_t> receive_some(int socket, std::span<std::byte> into,
+                                        std::vector<int>& descriptors, int flags = 0) {
+  const std::size_t before = descriptors.size();
+  descriptors.resize(before + os::max_descriptors);
+  const auto got = os::receive_some(socket, into, std::span(descriptors).subspan(before), flags);
+  descriptors.resize(before + (got ? got->descriptors : 0));
+  if (!got) return fail(got.error());
+  return got->bytes;
+}
 
 }  // namespace polyio::process::detail
