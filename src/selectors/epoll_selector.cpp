@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstring>
 #include <polyio/selectors/epoll_selector.hpp>
 #include <system_error>
 
 #include "poll_bits.hpp"
+#include "wait_time.hpp"
 
 namespace polyio {
 namespace {
@@ -13,15 +13,6 @@ namespace {
 // What the kernel hands back with an event: the fd below, the generation of its number above.
 std::uint64_t pack(int fd, std::uint32_t generation) noexcept {
   return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(fd);
-}
-
-constexpr std::int64_t longest_wait = INT_MAX;  // milliseconds, 24.8 days
-
-// Rounded up, so as never to wake early; -1, for ever, for nullptr.
-std::int64_t milliseconds(const std::timespec* timeout) noexcept {
-  if (!timeout) return -1;
-  if (timeout->tv_sec > longest_wait / 1000) return longest_wait;
-  return std::min(timeout->tv_sec * 1000 + (timeout->tv_nsec + 999'999) / 1'000'000, longest_wait);
 }
 
 }  // namespace
@@ -63,9 +54,9 @@ int EpollSelector::wait_for(epoll_event* out, int capacity, const std::timespec*
     if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
     has_pwait2_ = false;
   }
-  const std::int64_t limit = milliseconds(timeout);
-  const int count = ::epoll_wait(epoll_.get(), out, capacity, static_cast<int>(limit));
-  if (count != 0 || limit != longest_wait) return count;
+  const int limit = milliseconds(timeout);
+  const int count = ::epoll_wait(epoll_.get(), out, capacity, limit);
+  if (count != 0 || limit != longest_wait_ms) return count;
   errno = EAGAIN;  // not over yet
   return -1;
 }

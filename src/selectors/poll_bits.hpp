@@ -2,14 +2,18 @@
 #pragma once
 
 #include <poll.h>
+#if __has_include(<sys/epoll.h>)
 #include <sys/epoll.h>
+#endif
 
 #include <polyio/selectors/selector.hpp>
 
 namespace polyio {
 
+#if __has_include(<sys/epoll.h>)
 static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLHUP == EPOLLHUP &&
               POLLERR == EPOLLERR);
+#endif
 
 constexpr std::uint32_t to_poll(Events events) noexcept {
   return ((events & event_read) != 0 ? POLLIN : 0u) | ((events & event_write) != 0 ? POLLOUT : 0u);

@@ -87,7 +87,8 @@ Result<std::size_t> Selector::select(std::span<SelectorEvent> out, Timeout timeo
 }
 
 Result<std::vector<SelectorEvent>> Selector::select(Timeout timeout) {
-  std::vector<SelectorEvent> events(std::max<std::size_t>(size_, 1));
+  // Twice: kqueue(2) counts the two directions of a descriptor, which become one event, as two.
+  std::vector<SelectorEvent> events(std::max<std::size_t>(2 * size_, 1));
   auto told = select(events, timeout);
   if (!told) return fail(told.error());
   events.resize(*told);

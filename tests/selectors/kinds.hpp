@@ -34,8 +34,9 @@ struct Kind {
   bool flags = true;        // tells event_hang_up and event_error
   bool takes_files = true;  // regular files
   bool takes_eventfds = true;
-  bool below_1024 = false;  // only such fds
-  bool polls = false;       // by poll(2)
+  bool below_1024 = false;          // only such fds
+  bool polls = false;               // by poll(2)
+  bool hang_up_is_writable = true;  // also with WRITE alone
 };
 
 template <class S, auto... arguments>
@@ -45,7 +46,11 @@ std::unique_ptr<Selector> make_selector() {
 
 inline const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
-      {.name = "select", .make = make_selector<SelectSelector>, .flags = false, .below_1024 = true},
+      {.name = "select",
+       .make = make_selector<SelectSelector>,
+       .flags = false,
+       .below_1024 = true,
+       .hang_up_is_writable = false},
       {.name = "poll", .make = make_selector<PollSelector>, .polls = true},
       {.name = "epoll", .make = make_selector<EpollSelector>, .takes_files = false},
       {.name = "epoll-et",
@@ -57,6 +62,10 @@ inline const std::vector<Kind>& kinds() {
        .takes_eventfds = false,
        .polls = true},
       {.name = "nonblocking", .make = make_selector<BusySelector>, .hints = true, .flags = false},
+      // Over the emulations of tests/emulation.
+      {.name = "kqueue", .make = make_selector<KqueueSelector>, .flags = false},
+      {.name = "kqueue-et", .make = make_selector<KqueueSelector, Trigger::edge>, .flags = false},
+      {.name = "devpoll", .make = make_selector<DevpollSelector>, .polls = true},
   };
   return all;
 }

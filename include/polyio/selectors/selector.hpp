@@ -26,22 +26,24 @@
 //   on, never.
 // - An fd number closed and used again: unregister(), then register_fd(); or modify(), which
 //   takes the file that has the number now. Before either, epoll and sigio wait for the old file,
-//   poll, select and nonblocking maybe for the new one. No event of an old registration is ever
-//   told under a newer one, and unregister() does nothing to the new file.
+//   kqueue for neither, poll, select, devpoll and nonblocking maybe for the new one. No event of an
+//   old registration is ever told under a newer one, and unregister() does nothing to the new file.
 // - close() while select() goes on, in another thread: not allowed, like any other call. End the
 //   wait first. Events and keys already told are copies, and stay.
 // - An event may be stale by the time it is looked at: handling one can close the fd of the next.
 //   From nonblocking every event is only a guess.
 // - Hang-up and error are told as whichever of READ and WRITE was asked for, so that the read or
-//   write that follows reports it; poll, epoll and sigio also set event_hang_up and event_error.
-//   select(2) has no such flags, and does not tell a hang-up to who asked for WRITE alone.
-// - Edge-triggered (epoll-et, sigio): readiness is told once, when it begins (or is there already
-//   at register_fd() or modify()); read or write to EAGAIN before waiting for the next. A new edge
-//   in one direction may tell the other again, so an event is a hint.
-// - Regular files: always ready with poll, select and nonblocking; epoll and sigio refuse them
-//   (EPERM).
+//   write that follows reports it; poll, devpoll, epoll and sigio also set event_hang_up and
+//   event_error. kqueue and select have no such flags, and select does not report a hang-up for
+//   WRITE alone.
+// - Edge-triggered (epoll-et, kqueue-et, sigio): readiness is told once, when it begins (or is
+//   there already at register_fd() or modify()); read or write to EAGAIN before waiting for the
+//   next. A new edge in one direction may tell the other again, so an event is a hint.
+// - Regular files: always ready with poll, select, devpoll and nonblocking, with kqueue for writing
+//   and until their end; epoll and sigio refuse them (EPERM).
 // - The limit of descriptors lowered (RLIMIT_NOFILE): what is open is waited for all the same; but
-//   poll and sigio, to which poll(2) is limited, say EINVAL for more registered than the limit.
+//   poll, sigio and devpoll, which count as poll(2) does, say EINVAL for more registered than the
+//   limit.
 //
 // Thread-safety: none, one thread at a time. To end a wait from another thread, register the fd of
 // an os::Wakeup. After fork(2) an epoll selector is shared with the child, and so is what a signal
@@ -101,7 +103,8 @@ class Selector {
   Selector& operator=(const Selector&) = delete;
   virtual ~Selector() = default;
 
-  // "select", "poll", "epoll", "epoll-et", "sigio", "nonblocking".
+  // "select", "poll", "epoll", "epoll-et", "sigio", "nonblocking"; of other systems "kqueue",
+  // "kqueue-et", "devpoll".
   const char* name() const noexcept { return name_; }
   Trigger trigger() const noexcept { return trigger_; }
 
@@ -207,8 +210,8 @@ class Selector {
   bool closed_ = false;
 };
 
-// The best mechanism of this machine: epoll, level-triggered; poll where epoll is denied (ENOSYS,
-// EPERM). Throws std::system_error when no descriptor is left.
+// The best mechanism of the system, level-triggered: epoll, kqueue or devpoll; poll where that is
+// denied (ENOSYS, EPERM). Throws std::system_error when no descriptor is left.
 std::unique_ptr<Selector> default_selector();
 
 }  // namespace polyio
