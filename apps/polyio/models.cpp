@@ -16,8 +16,14 @@ int print_json() {
     nlohmann::ordered_json refusals = nlohmann::ordered_json::object();
     for (const auto& refusal : info.refusals) refusals[refusal.architecture] = refusal.reason;
     list.push_back({{"model", info.model},
+                    {"waits", info.traits->waits},
+                    {"system", info.traits->system},
                     {"available", info.available},
+                    {"emulated", info.traits->emulated},
                     {"reason", info.reason},
+                    {"limit", info.traits->limit.reason ? info.traits->limit.reason : ""},
+                    {"has_loop", info.traits->has_loop},
+                    {"polls", info.traits->polls},
                     {"architectures", info.architectures},
                     {"refusals", refusals}});
   }
@@ -34,7 +40,8 @@ int print_table() {
   fmt::print("\n");
   std::vector<std::string> remarks{fmt::format("auto: {} here, {}", choice.model, choice.why)};
   for (const ModelInfo& info : list_models()) {
-    std::string row = fmt::format("{:<12} {:<9}", info.model, info.available ? "yes" : "no");
+    const char* const missing = info.traits->emulated ? "emulated" : "no";
+    std::string row = fmt::format("{:<12} {:<9}", info.model, info.available ? "yes" : missing);
     for (const std::string_view name : architectures) {
       const auto refused =
           std::ranges::find(info.refusals, name, &ModelInfo::Refusal::architecture);

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <polyio/drivers/registry.hpp>
 
 #include "commands.hpp"
 
@@ -11,6 +12,14 @@ std::string with_new_lines(std::string text) {
     text.replace(at, 2, "\n");
   }
   return text;
+}
+
+std::string models_of_this_system() {
+  std::string names = "auto";
+  for (const ModelTraits& row : model_table()) {
+    if (row.make) names += ", " + std::string(row.name);
+  }
+  return names;
 }
 
 }  // namespace
@@ -48,10 +57,7 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
           },
           ""))
       ->type_name("MODE");
-  command
-      .add_option("--model", options.model,
-                  "how it waits: auto, io_uring, epoll, epoll-et, poll, select, sigio, "
-                  "posix-aio, nonblocking, blocking")
+  command.add_option("--model", options.model, "how it waits: " + models_of_this_system())
       ->type_name("MODEL")
       ->capture_default_str();
   command

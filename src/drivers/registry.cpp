@@ -1,6 +1,10 @@
+#include <polyio/drivers/registry.hpp>
+
 #include <algorithm>
 #include <array>
-#include <polyio/drivers/registry.hpp>
+#include <cerrno>
+#include <mutex>
+#include <polyio/base/assert.hpp>
 #include <polyio/selectors/busy_selector.hpp>
 #include <polyio/selectors/epoll_selector.hpp>
 #include <polyio/selectors/poll_selector.hpp>
@@ -15,19 +19,8 @@
 namespace polyio {
 namespace {
 
-const std::string& io_uring_problem() {
-  static const std::string why = probe_io_uring();
-  return why;
-}
-
-const std::string& posix_aio_problem() {
-  static const std::string why = probe_posix_aio();
-  return why;
-}
-
-struct Refusal {
-  std::string_view architecture, reason;
-};
+using Make = ModelTraits::Make;
+using Refusal = ModelTraits::Refusal;
 
 constexpr std::string_view one_call = "one blocking call would hold up all connections of the loop";
 constexpr std::array<Refusal, 2> blocking_refusals{{{"loop", one_call}, {"loops", one_call}}};
@@ -47,27 +40,96 @@ constexpr std::array<Refusal, 1> posix_aio_refusals{
     {{"thread-per-connection",
       "the helper threads that do its calls are shared by the whole process"}}};
 
-ModelInfo row(std::string_view model, std::string_view problem = "",
-              std::span<const Refusal> refusals = {}) {
-  ModelInfo info{.model = std::string(model),
-                 .available = problem.empty(),
-                 .reason = std::string(problem),
+template <class D>
+std::unique_ptr<Driver> make(const DriverOptions&) {
+  return std::make_unique<D>();
+}
+
+template <class S, auto... arguments>
+std::unique_ptr<Driver> over(const DriverOptions&) {
+  return std::make_unique<ReadinessDriver>(std::make_unique<S>(arguments...));
+}
+
+std::unique_ptr<Driver> polling(const DriverOptions& options) {
+  return std::make_unique<ReadinessDriver>(std::make_unique<BusySelector>(options.poll_interval));
+}
+
+constexpr auto table = std::to_array<ModelTraits>({
+    {.name = "io_uring",
+     .waits = "operations go into a ring, results come out of another; the kernel waits and copies",
+     .probe = probe_io_uring,
+     .make = make<UringDriver>},
+    {.name = "epoll",
+     .waits = "one call for all, which returns what is ready; level-triggered",
+     .make = over<EpollSelector, Trigger::level>},
+    {.name = "epoll-et",
+     .waits = "one call for all, which returns what has become ready; edge-triggered",
+     .make = over<EpollSelector, Trigger::edge>},
+    {.name = "poll",
+     .waits = "one call for all, which is handed the whole array each time",
+     .system = "any POSIX system",
+     .make = over<PollSelector>},
+    {.name = "select",
+     .waits = "one call for all descriptors below 1,024, which is handed all their bits each time",
+     .system = "any POSIX system",
+     .limit = {EOVERFLOW, "its descriptor is too large for select(2)"},
+     .make = over<SelectSelector>},
+    {.name = "sigio",
+     .waits = "a real-time signal for each thing that happens, taken one by one",
+     .refusals = sigio_refusals,
+     .unshared_listener = "the signals of a socket go to one loop only",
+     .make = over<SignalSelector>},
+    {.name = "posix-aio",
+     .waits = "aio_read and aio_write: helper threads wait and copy, a signal reports the end",
+     .refusals = posix_aio_refusals,
+     .limit = {EUSERS, "posix-aio has a helper thread for no more of them"},
+     .probe = probe_posix_aio,
+     .make = make<PosixAioDriver>},
+    {.name = "nonblocking",
+     .waits = "not at all: the loop tries every call again and again",
+     .system = "any POSIX system",
+     .refusals = nonblocking_refusals,
+     .polls = true,
+     .make = polling},
+    {.name = "blocking",
+     .waits = "in the call itself, on a thread for each",
+     .system = "any POSIX system",
+     .refusals = blocking_refusals,
+     .has_loop = false,
+     .make = make<BlockingDriver>},
+});
+
+std::size_t index_of(const ModelTraits& row) noexcept {
+  return static_cast<std::size_t>(&row - table.data());
+}
+
+// Why it can't be used here; empty when it can. A probe is made when its row is asked for, and
+// once: that of posix-aio starts a thread for a moment.
+const std::string& problem_of(const ModelTraits& row) {
+  struct Answer {
+    std::once_flag asked;
+    std::string problem;
+  };
+  static std::array<Answer, table.size()> answers;
+  Answer& answer = answers[index_of(row)];
+  std::call_once(answer.asked, [&] { if (row.probe) answer.problem = row.probe(); });
+  return answer.problem;
+}
+
+ModelInfo info_of(const ModelTraits& row) {
+  ModelInfo info{.model = std::string(row.name),
+                 .reason = problem_of(row),
                  .architectures = {},
-                 .refusals = {}};
+                 .refusals = {row.refusals.begin(), row.refusals.end()},
+                 .traits = &row};
+  info.available = info.reason.empty();
   for (const std::string_view architecture : list_architectures()) {
-    const auto refused = std::ranges::find(refusals, architecture, &Refusal::architecture);
-    if (refused == refusals.end()) {
+    if (std::ranges::find(row.refusals, architecture, &Refusal::architecture) ==
+        row.refusals.end()) {
       info.architectures.emplace_back(architecture);
-    } else {
-      info.refusals.push_back({std::string(architecture), std::string(refused->reason)});
     }
   }
   return info;
-}
-
-template <class S, class... Arguments>
-std::unique_ptr<Driver> over(Arguments... arguments) {
-  return std::make_unique<ReadinessDriver>(std::make_unique<S>(arguments...));
 }
 
 }  // namespace
@@ -80,43 +142,36 @@ std::span<const std::string_view> list_architectures() noexcept {
   return all;
 }
 
-// A line for each model, also for one that is refused nothing.
+std::span<const ModelTraits> model_table() noexcept { return table; }
+
+const ModelTraits* find_model(std::string_view model) noexcept {
+  const auto* const row = std::ranges::find(table, model, &ModelTraits::name);
+  return row == table.end() ? nullptr : row;
+}
+
 std::vector<ModelInfo> list_models() {
-  return {row("io_uring", io_uring_problem()),
-          row("epoll"),
-          row("epoll-et"),
-          row("poll"),
-          row("select"),
-          row("sigio", "", sigio_refusals),
-          row("posix-aio", posix_aio_problem(), posix_aio_refusals),
-          row("nonblocking", "", nonblocking_refusals),
-          row("blocking", "", blocking_refusals)};
+  std::vector<ModelInfo> all;
+  for (const ModelTraits& row : table) all.push_back(info_of(row));
+  return all;
 }
 
 AutoChoice choose_model() {
-  const std::string& why = io_uring_problem();
-  if (why.empty()) return {"io_uring", "it works here"};
-  return {"epoll", "io_uring can't be used (" + why + ")"};
+  std::string why;  // not the best
+  for (const ModelTraits& row : table) {
+    const std::string& problem = problem_of(row);
+    if (problem.empty()) return {std::string(row.name), why.empty() ? "it works here" : why};
+    if (why.empty()) why = std::string(row.name) + " can't be used (" + problem + ")";
+  }
+  POLYIO_ASSERT(false);  // the last one asks for nothing
+  return {};
 }
 
 Result<std::unique_ptr<Driver>> make_driver(std::string_view model, const DriverOptions& options) {
   if (model == "auto") return make_driver(choose_model().model, options);
-  if (model == "io_uring") {
-    if (!io_uring_problem().empty()) return fail(Errc::model_unavailable);
-    return std::make_unique<UringDriver>();
-  }
-  if (model == "epoll") return over<EpollSelector>(Trigger::level);
-  if (model == "epoll-et") return over<EpollSelector>(Trigger::edge);
-  if (model == "poll") return over<PollSelector>();
-  if (model == "select") return over<SelectSelector>();
-  if (model == "sigio") return over<SignalSelector>();
-  if (model == "nonblocking") return over<BusySelector>(options.poll_interval);
-  if (model == "posix-aio") {
-    if (!posix_aio_problem().empty()) return fail(Errc::model_unavailable);
-    return std::make_unique<PosixAioDriver>();
-  }
-  if (model == "blocking") return std::make_unique<BlockingDriver>();
-  return fail(EINVAL);
+  const ModelTraits* const row = find_model(model);
+  if (!row) return fail(EINVAL);
+  if (!problem_of(*row).empty()) return fail(Errc::model_unavailable);
+  return row->make(options);
 }
 
 }  // namespace polyio

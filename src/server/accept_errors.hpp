@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <polyio/drivers/registry.hpp>
 #include <string>
 #include <system_error>
 
@@ -36,11 +37,10 @@ inline bool concerns_one_connection(std::error_code error) noexcept {
 
 // Why a model took no accepted connection, which is closed then; else nullptr.
 inline const char* refused_by_model(std::error_code error) noexcept {
-  switch (error.value()) {
-    case EOVERFLOW: return "its descriptor is too large for select(2)";
-    case EUSERS: return "posix-aio has a helper thread for no more of them";
-    default: return nullptr;
+  for (const ModelTraits& row : model_table()) {
+    if (row.limit.error != 0 && error == errno_code(row.limit.error)) return row.limit.reason;
   }
+  return nullptr;
 }
 
 // Why a connection that is accepted could not be made an Io's, for the log.

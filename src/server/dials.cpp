@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <polyio/base/assert.hpp>
 #include <polyio/drivers/registry.hpp>
 #include <stdexcept>
 #include <thread>
@@ -27,6 +28,13 @@ std::string_view apart(std::string_view architecture) noexcept {
     return "each process has a memory of its own";
   }
   return {};
+}
+
+// Of a model that is settled.
+const ModelTraits& traits_of(const ServerOptions& options) noexcept {
+  const ModelTraits* const row = find_model(options.model);
+  POLYIO_ASSERT(row);
+  return *row;
 }
 
 void settle_model(ServerOptions& options) {
@@ -54,17 +62,21 @@ void settle_model(ServerOptions& options) {
            options.architecture, why, join(fit));
   }
   if (options.spin > Nanoseconds::zero()) {
-    if (options.model == "blocking") {
-      refuse("model blocking can't spin: it has no loop that waits");
+    if (!info.traits->has_loop) {
+      refuse("model {} can't spin: it has no loop that waits", info.model);
     }
-    if (options.model == "nonblocking") refuse("model nonblocking can't spin: it always does");
+    if (info.traits->polls) refuse("model {} can't spin: it always does", info.model);
   }
-  if (options.poll_interval > Nanoseconds::zero() && options.model != "nonblocking") {
-    refuse("a poll interval is for model nonblocking; {} doesn't poll", options.model);
+  if (options.poll_interval > Nanoseconds::zero() && !info.traits->polls) {
+    std::vector<std::string_view> polling;
+    for (const ModelTraits& row : model_table()) {
+      if (row.polls) polling.push_back(row.name);
+    }
+    refuse("a poll interval is for model {}; {} doesn't poll", join(polling), info.model);
   }
   const std::string& name = options.architecture;
   const bool loops = name == "loop" || name == "loops" || name == "prefork";
-  if (options.watchdog > Nanoseconds::zero() && (!loops || options.model == "blocking")) {
+  if (options.watchdog > Nanoseconds::zero() && (!loops || !info.traits->has_loop)) {
     refuse("a watchdog looks after loops that many connections share; {} with model {} has none",
            name, options.model);
   }
@@ -109,8 +121,9 @@ void settle_accepting(ServerOptions& options) {
   if (how == "reuseport" && options.listen.starts_with("unix:")) {
     refuse("a Unix socket has one queue only: use --accepting shared or hand-over");
   }
-  if (how == "shared" && options.model == "sigio") {
-    refuse("the signals of a socket go to one loop only: use --accepting hand-over or reuseport");
+  const std::string_view unshared = traits_of(options).unshared_listener;
+  if (how == "shared" && !unshared.empty()) {
+    refuse("{}: use --accepting hand-over or reuseport", unshared);
   }
   if (how.empty()) options.accepting = "hand-over";
 }
@@ -133,7 +146,7 @@ ModelInfo usable_model(std::string_view model) {
 
 bool workers_are_places(const ServerOptions& options) noexcept {
   return options.architecture == "thread-pool" ||
-         (options.architecture == "prefork" && options.model == "blocking");
+         (options.architecture == "prefork" && !traits_of(options).has_loop);
 }
 
 bool forks(const ServerOptions& options) noexcept {

@@ -5,6 +5,7 @@ something happen: every wait looks for a condition, and fails after DEADLINE sec
 """
 import concurrent.futures
 import fcntl
+import functools
 import json
 import os
 import pty
@@ -47,8 +48,14 @@ def run(*arguments, **options):
                           **options)
 
 
+@functools.cache
 def models():
     return json.loads(run("models", "--json").stdout)
+
+
+def has_loop(model):
+    """One thread waits for many connections."""
+    return next(entry["has_loop"] for entry in models() if entry["model"] == model)
 
 
 def positions():
@@ -65,7 +72,7 @@ def options_of(model, architecture):
     """With several loops: more of them than the machine may have cores. Where a worker serves one
     connection: more than a test makes."""
     options = ["--model", model, "--architecture", architecture]
-    if architecture == "thread-pool" or (architecture == "prefork" and model == "blocking"):
+    if architecture == "thread-pool" or (architecture == "prefork" and not has_loop(model)):
         return options + ["--workers", "110"]
     return options + (["--workers", "3"] if architecture in ("loops", "prefork") else [])
 

@@ -1,14 +1,13 @@
 """`polyio models`, and what happens where io_uring is denied."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import unittest
 
 from harness import POLYIO, Server, TestCase, main, models, run
 
-NAMES = ["io_uring", "epoll", "epoll-et", "poll", "select", "sigio", "posix-aio", "nonblocking",
-         "blocking"]
 ARCHITECTURES = ["loop", "loops", "thread-per-connection", "thread-pool", "prefork",
                  "process-per-connection", "iterative"]
 REFUSED = {"sigio": ["prefork", "thread-per-connection", "thread-pool"],
@@ -40,11 +39,15 @@ UNTRACED = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + "
 class Models(TestCase):
     def test_json(self):
         listed = models()
-        self.assertEqual([entry["model"] for entry in listed], NAMES)
+        names = [entry["model"] for entry in listed]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertLessEqual(set(REFUSED), set(names))
         for entry in listed:
             self.assertEqual(list(entry),
-                             ["model", "available", "reason", "architectures", "refusals"])
+                             ["model", "waits", "system", "available", "emulated", "reason",
+                              "limit", "has_loop", "polls", "architectures", "refusals"])
             self.assertIsInstance(entry["available"], bool)
+            self.assertTrue(entry["waits"] and entry["system"])
             self.assertIsInstance(entry["reason"], str)
             self.assertEqual(entry["available"], entry["reason"] == "")
             self.assertEqual(sorted([*entry["architectures"], *entry["refusals"]]),
@@ -60,14 +63,23 @@ class Models(TestCase):
                 self.assertEqual((done.returncode, done.stdout), (1, ""))
                 self.assertIn(reason, done.stderr)
 
+    def test_help_names_the_models_of_this_system(self):
+        said = " ".join(run("echo", "--help", text=True).stdout.split())
+        named = said[said.index("how it waits: ") + len("how it waits: "):].split(" --")[0]
+        wanted = [entry["model"] for entry in models() if not entry["emulated"]]
+        self.assertEqual(re.findall(r"[\w-]+", named.split("[")[0])[:len(wanted) + 1],
+                         ["auto", *wanted])
+
     def test_table(self):
         done = run("models", text=True)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         lines = done.stdout.splitlines()
         self.assertEqual(lines[0].split(), ["MODEL", "AVAILABLE", *ARCHITECTURES])
         rows = [line.split() for line in lines[1:lines.index("")]]
-        self.assertEqual([row[0] for row in rows], NAMES)
+        self.assertEqual([row[0] for row in rows], [entry["model"] for entry in models()])
         for row, entry in zip(rows, models()):
+            missing = "emulated" if entry["emulated"] else "no"
+            self.assertEqual(row[1], "yes" if entry["available"] else missing)
             fits = [name for name, word in zip(ARCHITECTURES, row[2:]) if word == "yes"]
             self.assertEqual(fits, entry["architectures"])
         self.assertIn("one blocking call would hold up all connections", done.stdout)

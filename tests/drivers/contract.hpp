@@ -118,9 +118,13 @@ bool broken_off(const Result<T>& result) {
          failed_with(result, std::errc::connection_reset);
 }
 
+// Every model that can be made here, one of an emulation too; those that are denied are skipped.
 inline auto models() {
-  return testing::Values("select", "poll", "epoll", "epoll-et", "sigio", "nonblocking", "io_uring",
-                         "posix-aio", "blocking");
+  std::vector<const char*> names;
+  for (const ModelInfo& info : list_models()) {
+    if (info.available || info.traits->make) names.push_back(info.traits->name.data());
+  }
+  return testing::ValuesIn(names);
 }
 std::string name_of_model(const testing::TestParamInfo<const char*>& info);
 

@@ -1,6 +1,7 @@
 // Contract: a connection is served the same wherever it runs: on the Io that accepted it, handed to
 // another Io's thread, or on an Io and a thread of its own. The clients are raw sockets on threads
 // of their own.
+#include <algorithm>
 #include <list>
 #include <polyio/sync/event.hpp>
 #include <polyio/sync/semaphore.hpp>
@@ -141,20 +142,22 @@ std::string name_of_place(const testing::TestParamInfo<Place>& info) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Every, WhereTest,
-                         testing::Values(Place{"select", "loop"}, Place{"poll", "loop"},
-                                         Place{"epoll", "loop"}, Place{"epoll-et", "loop"},
-                                         Place{"sigio", "loop"}, Place{"nonblocking", "loop"},
-                                         Place{"io_uring", "loop"}, Place{"blocking", "loop"},
-                                         Place{"select", "loops"}, Place{"poll", "loops"},
-                                         Place{"epoll", "loops"}, Place{"epoll-et", "loops"},
-                                         Place{"sigio", "loops"}, Place{"nonblocking", "loops"},
-                                         Place{"io_uring", "loops"}, Place{"blocking", "loops"},
-                                         Place{"posix-aio", "loop"}, Place{"posix-aio", "loops"},
-                                         Place{"epoll", "thread-per-connection"},
-                                         Place{"io_uring", "thread-per-connection"},
-                                         Place{"blocking", "thread-per-connection"}),
-                         name_of_place);
+// Tasks of one thread, handed to a second, and for each connection a thread where the model allows.
+std::vector<Place> places() {
+  constexpr std::string_view own_thread = "thread-per-connection";
+  std::vector<Place> all;
+  for (const ModelInfo& info : list_models()) {
+    if (!info.available && !info.traits->make) continue;
+    const char* const model = info.traits->name.data();
+    all.insert(all.end(), {{model, "loop"}, {model, "loops"}});
+    if (std::ranges::find(info.architectures, own_thread) != info.architectures.end()) {
+      all.push_back({model, own_thread.data()});
+    }
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, WhereTest, testing::ValuesIn(places()), name_of_place);
 
 TEST_P(WhereTest, EchoesTwoHundredConnections) {
   Server server(GetParam());

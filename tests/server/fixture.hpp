@@ -347,7 +347,7 @@ class ServerTest : public testing::TestWithParam<Dials> {
   // Each worker serves one connection.
   static bool workers_are_places() {
     return GetParam().architecture == "thread-pool" ||
-           (GetParam().architecture == "prefork" && GetParam().model == "blocking");
+           (GetParam().architecture == "prefork" && !find_model(GetParam().model)->has_loop);
   }
   // `wished` connections, or as many of them as these options() serve side by side.
   static std::size_t at_once(std::size_t wished) {

@@ -49,7 +49,7 @@ TEST_P(Iterative, ASecondTaskIsRefusedWhereItWouldNeedAThread) {
   running.start();
   running.connect().expect_echo("x");
   running.finish();
-  const bool blocking = GetParam().model == "blocking";
+  const bool blocking = !find_model(GetParam().model)->has_loop;
   EXPECT_EQ(spawned, !blocking);
   EXPECT_EQ(error, blocking ? make_error_code(Errc::concurrency_unavailable) : std::error_code());
 }
@@ -59,7 +59,8 @@ TEST(ServerLoops, AcceptInThreeWays) {
   for (const Dials& dials : all_dials(false)) {
     if (dials.architecture != "loops") continue;
     for (const char* way : {"hand-over", "shared", "reuseport"}) {
-      if (dials.model == "sigio" && way == std::string_view("shared")) continue;  // refused
+      const bool shareable = find_model(dials.model)->unshared_listener.empty();
+      if (!shareable && way == std::string_view("shared")) continue;  // refused
       SCOPED_TRACE(dials.model + " " + way);
       ServerOptions options{.model = dials.model, .architecture = "loops", .workers = 3};
       options.accepting = way;
