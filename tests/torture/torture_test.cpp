@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 
+#include "support/part.hpp"
 #include "walk.hpp"
 
 namespace polyio::torture {
@@ -58,7 +59,9 @@ class Torture : public testing::TestWithParam<Scenario> {
     Table::rows()[scenario.text()] = tally;
     for (const std::string& failure : tally.failures) ADD_FAILURE() << failure;
     EXPECT_GT(tally.tries, 0u);
-    EXPECT_LT(tally.no_fault * 2, tally.tries) << "most faults never came";
+    if (test::part().of == 1) {  // a part may have those that never come
+      EXPECT_LT(tally.no_fault * 2, tally.tries) << "most faults never came";
+    }
   }
 };
 using DeepTorture = Torture;
