@@ -13,9 +13,9 @@ Result<Channel> make_channel() {
   return Channel{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-Result<> send_message(int channel, char word, int descriptor) {
+Result<> send_message(int channel, char byte, int descriptor) {
   const std::span one(&descriptor, descriptor >= 0 ? 1 : 0);
-  const auto sent = send_some(channel, std::as_bytes(std::span(&word, 1)), one);
+  const auto sent = send_some(channel, std::as_bytes(std::span(&byte, 1)), one);
   if (!sent) return fail(sent.error());
   return {};
 }
@@ -23,9 +23,9 @@ Result<> send_message(int channel, char word, int descriptor) {
 Result<Message> receive_message(int channel, bool wait) {
   Message message;
   int descriptor = -1;
-  const auto got = receive_some(channel, std::as_writable_bytes(std::span(&message.word, 1)),
+  const auto got = receive_some(channel, std::as_writable_bytes(std::span(&message.byte, 1)),
                                 std::span(&descriptor, 1), wait ? 0 : MSG_DONTWAIT);
-  // A reset: it ended with words unread.
+  // A reset: it ended with messages unread.
   if (!got && got.error() != errno_code(ECONNRESET)) return fail(got.error());
   message.descriptor.reset(descriptor);
   return message;

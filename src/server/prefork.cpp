@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <map>
 #include <polyio/os/socket.hpp>
+#include <polyio/process/back_off.hpp>
 #include <vector>
 
-#include "back_off.hpp"
 #include "dials.hpp"
 #include "solo.hpp"
 #include "supervisor.hpp"
@@ -33,7 +33,7 @@ class Prefork final : public Supervisor {
   struct Post {
     std::uint64_t worker = 0;    // who holds it; 0: nobody
     std::uint64_t follower = 0;  // takes over once it is ready (reload)
-    BackOff back_off;
+    process::BackOff back_off;
     Deadline replace_at = never;
   };
   struct Work {
@@ -154,7 +154,7 @@ int Prefork::run_solo(os::UniqueFd channel) {
   for (;;) {
     if (!os::send_message(channel.get(), word)) return 0;  // the supervisor is gone
     auto message = os::receive_message(channel.get(), true);
-    if (!message || message->word != word_connection) return 0;
+    if (!message || message->byte != word_connection) return 0;
     solo.run(solo.serve_socket(std::move(message->descriptor)));
     word = word_served;
   }

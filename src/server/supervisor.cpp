@@ -126,7 +126,7 @@ void Supervisor::told(const SelectorEvent& event) {
   if (event.key.data % 2 == 0) return reap(*child);
   auto message = os::receive_message(child->channel.get(), false);
   if (!message) return;
-  if (message->word != 0) return heard(*child, message->word);
+  if (message->byte != 0) return heard(*child, message->byte);
   (void)selector_.unregister(child->channel.get());  // it ends: the pidfd tells how
 }
 

@@ -256,7 +256,7 @@ class Running {
     auto child = os::fork_child([&] {
       gate_.reset();
       const auto go = os::receive_message(channel->theirs.get(), true);
-      if (!go || go->word == 0) return 0;
+      if (!go || go->byte == 0) return 0;
       channel->theirs.reset();
       try {
         if (before) before();

@@ -3,9 +3,9 @@
 #include <signal.h>
 
 #include <fstream>
+#include <polyio/process/back_off.hpp>
 #include <sstream>
 
-#include "server/back_off.hpp"
 #include "server/fixture.hpp"
 
 namespace polyio::server_test {
@@ -244,7 +244,7 @@ TEST_P(Prefork, ReloadServesALonelyClient) {
 }
 
 TEST(ServerBackOff, DoublesUpToItsLimitAndBeginsAgain) {
-  BackOff back_off;
+  process::BackOff back_off;
   std::vector<Nanoseconds> delays;
   for (int i = 0; i < 9; ++i) delays.push_back(back_off.after_crash(1s));
   EXPECT_EQ(delays, (std::vector<Nanoseconds>{100ms, 200ms, 400ms, 800ms, 1600ms, 3200ms, 6400ms,

@@ -99,10 +99,10 @@ struct Channel {
   UniqueFd ours, theirs;
 };
 Result<Channel> make_channel();
-// Sends a word, with a descriptor unless it is -1. Never waits: EAGAIN when the channel is full.
-Result<> send_message(int channel, char word, int descriptor = -1);
+// Sends a byte, with a descriptor unless it is -1. Never waits: EAGAIN when the channel is full.
+Result<> send_message(int channel, char byte, int descriptor = -1);
 struct Message {
-  char word = 0;  // 0: the end of file
+  char byte = 0;  // 0: the end of file
   UniqueFd descriptor;
 };
 // Waits for the next message. Restarted on EINTR. Errors: EAGAIN with `wait` false.

@@ -1,19 +1,19 @@
 // BackOff: how long to wait before a worker that crashed is replaced: 100 ms, twice as long after
-// each further crash, at most 10 s; from the beginning again once one has lived for 10 s. So a
-// crash now and then costs little and a crash at every start does not burn the machine.
+// each further crash, at most 10 s; 100 ms again once a worker has lived for 10 s. So a crash now
+// and then costs little, and a crash at every start does not keep the machine busy.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
 #include <polyio/base/clock.hpp>
 
-namespace polyio {
+namespace polyio::process {
 
 class BackOff {
  public:
   static constexpr Nanoseconds first = std::chrono::milliseconds(100);
   static constexpr Nanoseconds longest = std::chrono::seconds(10);
-  // After a crash of one that lived for `lived`.
+  // The wait after the crash of a worker that lived for `lived`.
   Nanoseconds after_crash(Nanoseconds lived) noexcept {
     if (lived >= longest) last_ = Nanoseconds::zero();
     last_ = last_ == Nanoseconds::zero() ? first : std::min(last_ * 2, longest);
@@ -24,4 +24,4 @@ class BackOff {
   Nanoseconds last_{0};
 };
 
-}  // namespace polyio
+}  // namespace polyio::process
