@@ -116,25 +116,38 @@ class Listener : public SocketBase {
   // ENOMEM (try again later, the connection is still queued), ECONNABORTED (go on), those of the
   // scope.
   auto accept() noexcept { return AcceptAwaiter(*io_, handle_); }
+  // The same as a bare socket — Result<os::UniqueFd> —, for whichever Io of this model is going to
+  // serve it: Io::adopt.
+  auto accept_socket() noexcept { return SocketAwaiter(*io_, handle_); }
   // No further connection shall come. True: accept() until it fails hands out those that the model
   // (io_uring) has accepted already.
   bool stop_accepting() noexcept { return io_->driver().stop_accepting(handle_); }
 
  private:
-  class AcceptAwaiter : public OpAwaiter {
+  class SocketAwaiter : public OpAwaiter {
    public:
-    AcceptAwaiter(Io& io, Handle handle) noexcept : OpAwaiter(io), handle_(handle) {}
+    SocketAwaiter(Io& io, Handle handle) noexcept : OpAwaiter(io), handle_(handle) {}
     bool await_ready() { return io_->begin(io_->prepare(OpKind::accept, handle_)); }
-    Result<Stream> await_resume() {
+    Result<os::UniqueFd> await_resume() noexcept {
       const std::int64_t result = io_->current().result;
       if (result < 0) return fail(static_cast<int>(-result));
-      auto handle = io_->driver().adopt(static_cast<int>(result));
-      if (!handle) return fail(handle.error());
-      return Stream(*io_, *handle);
+      return os::UniqueFd(static_cast<int>(result));
     }
 
    private:
     Handle handle_;
+  };
+
+  class AcceptAwaiter : public SocketAwaiter {
+   public:
+    using SocketAwaiter::SocketAwaiter;
+    Result<Stream> await_resume() {
+      auto socket = SocketAwaiter::await_resume();
+      if (!socket) return fail(socket.error());
+      auto handle = io_->driver().adopt(socket->release());
+      if (!handle) return fail(handle.error());
+      return Stream(*io_, *handle);
+    }
   };
 };
 
