@@ -1,11 +1,5 @@
 #include "acceptor.hpp"
 
-#include <fmt/format.h>
-
-#include <utility>
-
-#include "accept_errors.hpp"
-
 namespace polyio {
 namespace {
 
@@ -19,55 +13,43 @@ void Acceptor::listen(os::UniqueFd socket, bool shared) {
   listener_ = std::move(*listener);
 }
 
-void Acceptor::stop() noexcept {
-  stopped_ = true;
-  if (scope_) scope_->cancel();
-}
-
-void Acceptor::look_again() {
-  io_.post([this] {
-    if (job_) io_.unpark(*job_);
-  });
-}
-
-Task<Result<Stream>> Acceptor::next() {
-  while (!stopped_) {
+Task<Result<os::UniqueFd>> Acceptor::next() {
+  while (!retires()) {
     if (!room_.may_accept()) {
       co_await wait_for_room();
       continue;
     }
     CancelScope scope(io_);
     scope_ = &scope;
-    auto stream = co_await listener_.accept();
+    auto socket = co_await listener_.accept_socket();
     scope_ = nullptr;
-    if (stream) {
-      exhausted_ = false;
-      shared_.counters().accepted.fetch_add(1, std::memory_order_relaxed);
-      if (room_.enter(*stream)) co_return std::move(*stream);
+    if (socket) {
+      outcomes_.succeeded();
+      if (room_.enter(*socket)) co_return std::move(*socket);
     } else if (!scope.cancelled()) {
-      co_await recover(stream.error());
-    } else if (!stopped_) {
-      co_return fail(stream.error());  // cancelled from outside
+      if (outcomes_.failed(socket.error())) co_await rest();
+    } else if (!retires()) {
+      co_return fail(socket.error());  // cancelled from outside
     }
   }
-  if (!std::exchange(retired_, true) && listener_ && !listener_.stop_accepting()) listener_.close();
+  if (listener_ && !listener_.stop_accepting()) listener_.close();
   while (listener_) {
-    auto stream = co_await listener_.accept();
-    if (!stream) break;
-    shared_.counters().accepted.fetch_add(1, std::memory_order_relaxed);
-    if (room_.enter(*stream)) co_return std::move(*stream);
+    auto socket = co_await listener_.accept_socket();
+    if (!socket) break;
+    outcomes_.succeeded();
+    if (room_.enter(*socket)) co_return std::move(*socket);
   }
   listener_.close();
   co_return fail(ECANCELED);
 }
 
-// Room in another process is not told, so it is looked for.
+// A place that another process gives up wakes nobody here, so that is looked for now and then.
 Task<> Acceptor::wait_for_room() {
   const auto span = room_.others_have_places() ? Nanoseconds(look_round) : Nanoseconds::max();
   CancelScope scope(io_, span);
   scope_ = &scope;
   job_ = &io_.current();
-  while (!stopped_ && !room_.may_accept()) {
+  while (!retires() && !room_.may_accept()) {
     auto parked = co_await io_.park();
     if (!parked) break;
   }
@@ -75,25 +57,10 @@ Task<> Acceptor::wait_for_room() {
   scope_ = nullptr;
 }
 
-// After an accept that failed: the reason decides whether to go on at once, and it is told once.
-Task<> Acceptor::recover(std::error_code error) {
-  if (concerns_one_connection(error)) co_return;
-  Counters& counters = shared_.counters();
-  if (const char* const why = refused_by_model(error)) {
-    counters.refused.fetch_add(1, std::memory_order_relaxed);
-    if (!std::exchange(exhausted_, true)) {
-      shared_.log(fmt::format("a connection was refused: {}", why));
-    }
-    co_return;
-  }
-  counters.accept_errors.fetch_add(1, std::memory_order_relaxed);
-  if (!std::exchange(exhausted_, true)) {
-    shared_.log(fmt::format("accept: {}; {}", error.message(),
-                            exhausted(error) ? "waiting until some are free" : "going on"));
-  }
+Task<> Acceptor::rest() {
   CancelScope scope(io_);
   scope_ = &scope;
-  auto rested = co_await io_.sleep(exhausted_rest);
+  auto rested = co_await io_.sleep(AcceptOutcomes::rest);
   scope_ = nullptr;
   (void)rested;
 }

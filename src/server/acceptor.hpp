@@ -1,48 +1,54 @@
 // Acceptor: accepts connections on one Io, as long as the waiting room takes them, and lives
-// through every error of accept(2). The rule: once stopped, it still hands out what its model had
-// accepted already, so that nobody who got through is dropped. For the Io's tasks, but
-// look_again().
+// through every error of accept(2). The rule: once its part of the server retires, it still hands
+// out what the model had accepted by then, so that nobody who got through is dropped. For the Io's
+// tasks.
 #pragma once
 
 #include <polyio/io/cancel_scope.hpp>
 #include <polyio/io/stream.hpp>
 
+#include "accept_errors.hpp"
+#include "ending.hpp"
 #include "waiting_room.hpp"
 
 namespace polyio {
 
 class Acceptor {
  public:
-  Acceptor(ServerShared& shared, WaitingRoom& room, Io& io) noexcept
-      : shared_(shared), room_(room), io_(io) {}
+  Acceptor(ServerShared& shared, WaitingRoom& room, Io& io, const Ending& ending) noexcept
+      : room_(room), io_(io), ending_(ending), outcomes_(shared) {}
 
   // Takes over the listening socket. Throws std::system_error when the Io can't have it.
-  void listen(os::UniqueFd socket, bool shared = false);
+  void listen(os::UniqueFd socket, bool shared);
   bool listens() const noexcept { return static_cast<bool>(listener_); }
-  // The next connection that has a place. Errors: operation_canceled, stopped and nobody is left.
-  Task<Result<Stream>> next();
-  // next() ends with those who are there. Also between calls of it.
-  void stop() noexcept;
-  // next() is waiting for somebody.
-  bool accepting() const noexcept { return scope_ != nullptr; }
-  // Stops listening: who connects from now on is refused by the kernel.
+  // The next connection that has a place. Errors: operation_canceled, it retires and nobody is
+  // left.
+  Task<Result<os::UniqueFd>> next();
+  // A call of next() is waiting.
+  bool waits() const noexcept { return scope_ != nullptr; }
+  // Ends that wait, so that next() sees that it retires.
+  void interrupt() noexcept {
+    if (scope_) scope_->cancel();
+  }
+  // Lets next() ask the waiting room again.
+  void look_again() {
+    if (job_) io_.unpark(*job_);
+  }
+  // Stops listening: from now on the kernel refuses whoever connects.
   void close() noexcept { listener_.close(); }
-  // Lets next() ask the waiting room again. Thread-safe while the Io runs.
-  void look_again();
 
  private:
+  bool retires() const noexcept { return ending_.reached(Ending::Step::retire); }
   Task<> wait_for_room();
-  Task<> recover(std::error_code error);
+  Task<> rest();
 
-  ServerShared& shared_;
   WaitingRoom& room_;
   Io& io_;
+  const Ending& ending_;
+  AcceptOutcomes outcomes_;
   Listener listener_;
-  CancelScope* scope_ = nullptr;  // while next() accepts
+  CancelScope* scope_ = nullptr;  // of what next() waits for
   Job* job_ = nullptr;            // that waits for room
-  bool stopped_ = false;
-  bool retired_ = false;    // the listener knows that it is stopped
-  bool exhausted_ = false;  // said so in the log
 };
 
 }  // namespace polyio

@@ -3,13 +3,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <polyio/base/assert.hpp>
-#include <polyio/drivers/registry.hpp>
 #include <stdexcept>
 #include <thread>
 
 namespace polyio {
 namespace {
+
+using enum Architecture;
+
+constexpr std::array<std::string_view, 3> accepting_names{"hand-over", "shared", "reuseport"};
+
+// Of a model that is known.
+const ModelTraits& traits_of(std::string_view model) noexcept {
+  const ModelTraits* const row = find_model(model);
+  POLYIO_ASSERT(row);
+  return *row;
+}
 
 template <class Words>
 std::string join(const Words& words) {
@@ -21,111 +32,111 @@ template <class... Parts>
   throw std::invalid_argument(fmt::format(text, std::forward<Parts>(parts)...));
 }
 
-// What keeps a server of connections that meet in memory from this architecture, or nothing.
-std::string_view apart(std::string_view architecture) noexcept {
-  if (architecture == "iterative") return "one connection is served at a time";
-  if (architecture == "prefork" || architecture == "process-per-connection") {
-    return "each process has a memory of its own";
-  }
+// Why connections served under this architecture can't meet in memory; empty: they can.
+std::string_view why_apart(Architecture architecture) noexcept {
+  if (architecture == iterative) return "one connection is served at a time";
+  if (forks(architecture)) return "each process has a memory of its own";
   return {};
 }
 
-// Of a model that is settled.
-const ModelTraits& traits_of(const ServerOptions& options) noexcept {
-  const ModelTraits* const row = find_model(options.model);
-  POLYIO_ASSERT(row);
-  return *row;
+std::string settle_model(const ServerOptions& options) {
+  if (options.model != "auto") return options.model;
+  const AutoChoice choice = choose_model();
+  options.log(fmt::format("model: {} ({})", choice.model, choice.why));
+  return choice.model;
 }
 
-void settle_model(ServerOptions& options) {
-  if (options.model == "auto") {
-    const AutoChoice choice = choose_model();
-    options.log(fmt::format("model: {} ({})", choice.model, choice.why));
-    options.model = choice.model;
+Architecture settle_architecture(const ServerOptions& options, const ModelInfo& model) {
+  const std::string& name =
+      options.architecture.empty() ? model.architectures.front() : options.architecture;
+  const auto architecture = find_architecture(name);
+  if (!architecture) {
+    refuse("unknown architecture {}; there are {}", name, join(list_architectures()));
   }
-  const ModelInfo info = usable_model(options.model);
-  if (options.architecture.empty()) options.architecture = info.architectures.front();
-  const auto known = list_architectures();
-  if (std::ranges::find(known, options.architecture) == known.end()) {
-    refuse("unknown architecture {}; there are {}", options.architecture, join(known));
+  auto fit = model.architectures;
+  if (options.one_process) {
+    std::erase_if(fit, [](const auto& one) { return !why_apart(*find_architecture(one)).empty(); });
   }
-  auto fit = info.architectures;
-  if (options.one_process)
-    std::erase_if(fit, [](const auto& name) { return !apart(name).empty(); });
-  for (const auto& refusal : info.refusals) {
-    if (refusal.architecture != options.architecture) continue;
-    refuse("architecture {} does not go with model {}: {}; use {}", options.architecture,
-           info.model, refusal.reason, join(fit));
+  for (const auto& refusal : model.refusals) {
+    if (refusal.architecture != name) continue;
+    refuse("architecture {} does not go with model {}: {}; use {}", name, model.model,
+           refusal.reason, join(fit));
   }
-  if (const auto why = apart(options.architecture); options.one_process && !why.empty()) {
-    refuse("architecture {} can't serve connections that meet in memory: {}; use {}",
-           options.architecture, why, join(fit));
+  if (const auto why = why_apart(*architecture); options.one_process && !why.empty()) {
+    refuse("architecture {} can't serve connections that meet in memory: {}; use {}", name, why,
+           join(fit));
   }
+  return *architecture;
+}
+
+void check_loop_options(const ServerOptions& options, const Dials& dials) {
+  const ModelTraits& model = traits_of(dials.model);
   if (options.spin > Nanoseconds::zero()) {
-    if (!info.traits->has_loop) {
-      refuse("model {} can't spin: it has no loop that waits", info.model);
-    }
-    if (info.traits->polls) refuse("model {} can't spin: it always does", info.model);
+    if (!model.has_loop) refuse("model {} can't spin: it has no loop that waits", model.name);
+    if (model.polls) refuse("model {} can't spin: it always does", model.name);
   }
-  if (options.poll_interval > Nanoseconds::zero() && !info.traits->polls) {
+  if (options.poll_interval > Nanoseconds::zero() && !model.polls) {
     std::vector<std::string_view> polling;
     for (const ModelTraits& row : model_table()) {
       if (row.polls) polling.push_back(row.name);
     }
-    refuse("a poll interval is for model {}; {} doesn't poll", join(polling), info.model);
+    refuse("a poll interval is for model {}; {} doesn't poll", join(polling), model.name);
   }
-  const std::string& name = options.architecture;
-  const bool loops = name == "loop" || name == "loops" || name == "prefork";
-  if (options.watchdog > Nanoseconds::zero() && (!loops || !info.traits->has_loop)) {
+  const Architecture how = dials.architecture;
+  const bool in_loops = model.has_loop && (how == loop || how == loops || how == prefork);
+  if (options.watchdog > Nanoseconds::zero() && !in_loops) {
     refuse("a watchdog looks after loops that many connections share; {} with model {} has none",
-           name, options.model);
+           name_of(how), model.name);
   }
 }
 
-void settle_workers(ServerOptions& options) {
-  const std::string& name = options.architecture;
+unsigned settle_workers(const ServerOptions& options, const Dials& dials) {
+  const Architecture how = dials.architecture;
   if (options.workers > 1024) refuse("at most 1024 workers");
-  if (options.workers == 0) {
-    options.workers = std::max(1u, std::thread::hardware_concurrency());
-    if (workers_are_places(options)) options.workers = name == "thread-pool" ? 64 : 16;
+  if (how == loop || how == iterative || how == thread_per_connection) return 1;
+  unsigned workers = options.workers;
+  if (workers == 0) {
+    workers = std::max(1u, std::thread::hardware_concurrency());
+    if (workers_are_places(dials)) workers = how == thread_pool ? 64 : 16;
   }
-  const bool alone = name == "loop" || name == "iterative" || name == "thread-per-connection";
-  if (alone) options.workers = 1;
-  if (options.max_connections == 0 || !(workers_are_places(options) || name == "prefork")) return;
+  if (options.max_connections == 0 || how == loops || how == process_per_connection) return workers;
   // More workers than connections at once would never have anything to do.
-  options.workers =
-      static_cast<unsigned>(std::min<std::size_t>(options.workers, options.max_connections));
+  return static_cast<unsigned>(std::min<std::size_t>(workers, options.max_connections));
 }
 
-void settle_waiting(ServerOptions& options) {
-  if (workers_are_places(options)) {
-    if (!options.max_waiting) options.max_waiting = 128;
-  } else if (options.max_waiting && options.architecture == "iterative") {
+std::optional<std::size_t> settle_waiting(const ServerOptions& options, const Dials& dials) {
+  if (workers_are_places(dials)) return options.max_waiting.value_or(128);
+  if (options.max_waiting && dials.architecture == iterative) {
     refuse(
         "nobody is accepted to wait under architecture iterative, which does one thing at a time; "
         "the backlog is where they wait");
-  } else if (options.max_waiting && options.max_connections == 0) {
+  }
+  if (options.max_waiting && options.max_connections == 0) {
     refuse("max-waiting needs max-connections: without a ceiling nobody has to wait");
   }
+  return options.max_waiting;
 }
 
-void settle_accepting(ServerOptions& options) {
-  const std::string& how = options.accepting;
-  if (!how.empty() && how != "hand-over" && how != "shared" && how != "reuseport") {
-    refuse("unknown way of accepting {}; there are hand-over, shared, reuseport", how);
+Accepting settle_accepting(const ServerOptions& options, const Dials& dials) {
+  const std::string& name = options.accepting;
+  if (name.empty()) return Accepting::hand_over;
+  const auto* const found = std::ranges::find(accepting_names, name);
+  if (found == accepting_names.end()) {
+    refuse("unknown way of accepting {}; there are {}", name, join(accepting_names));
   }
-  if (!how.empty() && options.architecture != "loops") {
-    refuse("accepting {} is for architecture loops; under {} there is one way only", how,
-           options.architecture);
+  if (dials.architecture != loops) {
+    refuse("accepting {} is for architecture loops; under {} there is one way only", name,
+           name_of(dials.architecture));
   }
-  if (how == "reuseport" && options.listen.starts_with("unix:")) {
+  const auto how = static_cast<Accepting>(found - accepting_names.begin());
+  if (how == Accepting::reuseport && options.listen.starts_with("unix:")) {
     refuse("a Unix socket has one queue only: use --accepting shared or hand-over");
   }
-  const std::string_view unshared = traits_of(options).unshared_listener;
-  if (how == "shared" && !unshared.empty()) {
+  const std::string_view unshared = traits_of(dials.model).unshared_listener;
+  if (how == Accepting::shared && !unshared.empty()) {
     refuse("{}: use --accepting hand-over or reuseport", unshared);
   }
-  if (how.empty()) options.accepting = "hand-over";
+  return how;
 }
 
 }  // namespace
@@ -144,20 +155,38 @@ ModelInfo usable_model(std::string_view model) {
   refuse("unknown model {}; there are auto, {}", model, join(names));
 }
 
-bool workers_are_places(const ServerOptions& options) noexcept {
-  return options.architecture == "thread-pool" ||
-         (options.architecture == "prefork" && !traits_of(options).has_loop);
+std::optional<Architecture> find_architecture(std::string_view name) noexcept {
+  const auto all = list_architectures();
+  const auto found = std::ranges::find(all, name);
+  if (found == all.end()) return std::nullopt;
+  return static_cast<Architecture>(found - all.begin());
 }
 
-bool forks(const ServerOptions& options) noexcept {
-  return options.architecture == "prefork" || options.architecture == "process-per-connection";
+std::string_view name_of(Architecture architecture) noexcept {
+  return list_architectures()[static_cast<std::size_t>(architecture)];
 }
 
-void settle_dials(ServerOptions& options) {
-  settle_model(options);
-  settle_workers(options);
-  settle_waiting(options);
-  settle_accepting(options);
+bool forks(Architecture architecture) noexcept {
+  return architecture == prefork || architecture == process_per_connection;
+}
+
+bool serves_in_threads(Architecture architecture) noexcept {
+  return architecture == thread_per_connection || architecture == thread_pool;
+}
+
+bool workers_are_places(Architecture architecture, std::string_view model) noexcept {
+  return architecture == thread_pool || (architecture == prefork && !traits_of(model).has_loop);
+}
+
+Dials settle_dials(const ServerOptions& options) {
+  Dials dials;
+  dials.model = settle_model(options);
+  dials.architecture = settle_architecture(options, usable_model(dials.model));
+  check_loop_options(options, dials);
+  dials.workers = settle_workers(options, dials);
+  dials.max_waiting = settle_waiting(options, dials);
+  dials.accepting = settle_accepting(options, dials);
+  return dials;
 }
 
 }  // namespace polyio

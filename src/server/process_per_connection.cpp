@@ -1,9 +1,6 @@
 // process-per-connection: the supervisor accepts and forks a process for every connection, which
 // serves it and ends.
-#include <map>
-
-#include "dials.hpp"
-#include "solo.hpp"
+#include "single_connection.hpp"
 #include "supervisor.hpp"
 
 namespace polyio {
@@ -15,7 +12,7 @@ class ProcessPerConnection final : public Supervisor {
       : Supervisor(shared, std::move(listener), true,
                    {.places = shared.options.max_connections ? shared.options.max_connections
                                                              : WaitingRoom::no_ceiling,
-                    .waiting = shared.options.max_waiting}) {}
+                    .waiting = shared.dials.max_waiting}) {}
 
  private:
   void serve(os::UniqueFd socket) override {
@@ -27,29 +24,25 @@ class ProcessPerConnection final : public Supervisor {
   }
 
   bool start(os::UniqueFd socket) {
-    std::error_code error;
-    const auto body = [&](os::UniqueFd) { return run_child(shared_, std::move(socket)); };
-    if (fork(body, false, error)) {
-      shared_.admitted();
-      return true;
-    }
-    shared_.refuse(std::move(socket), "no process: " + error.message());
-    return false;
+    const auto body = [&](os::UniqueFd) { return run_worker(shared_, std::move(socket)); };
+    const auto worker = fork(body, false);
+    if (!worker) shared_.refuse(std::move(socket), "no process: " + worker.error().message());
+    return worker.has_value();
   }
 
-  // What the child lacks (descriptors, a thread for its signals) is a refusal and no crash.
-  static int run_child(ServerShared& shared, os::UniqueFd socket) {
+  // What the worker lacks (descriptors, a thread for its signals) is a refusal and no crash.
+  static int run_worker(ServerShared& shared, os::UniqueFd socket) {
     try {
-      Solo solo(shared, shared.new_driver());
-      const ChildSignals signals([&solo](Stop how) { solo.stop(how); });
-      solo.run(solo.serve_socket(std::move(socket)));
+      SingleConnection connection(shared, shared.options.drain_timeout);
+      const auto signals = watch_worker_signals([&](Ending::Step step) { connection.stop(step); });
+      connection.run(connection.serve(std::move(socket)));
     } catch (const std::exception& error) {
       shared.refuse(std::move(socket), std::string("no process: ") + error.what());
     }
     return 0;
   }
 
-  void ended(Child&) override {
+  void ended(Worker&) override {
     if (auto next = room_.give_up_place()) serve(std::move(*next));
   }
 
@@ -60,8 +53,7 @@ class ProcessPerConnection final : public Supervisor {
 
 }  // namespace
 
-std::unique_ptr<Architecture> make_process_per_connection(ServerShared& shared,
-                                                          os::UniqueFd listener) {
+std::unique_ptr<Host> make_process_per_connection(ServerShared& shared, os::UniqueFd listener) {
   return std::make_unique<ProcessPerConnection>(shared, std::move(listener));
 }
 

@@ -6,8 +6,7 @@
 #include <polyio/server/server.hpp>
 #include <stdexcept>
 
-#include "architecture.hpp"
-#include "dials.hpp"
+#include "host.hpp"
 #include "serve_to_the_end.hpp"
 
 namespace polyio {
@@ -20,15 +19,16 @@ os::UniqueFd listen(const ServerOptions& options, const os::Address& address, bo
   return std::move(*socket);
 }
 
-// One for each who accepts. `address` becomes the one that was given.
-std::vector<os::UniqueFd> listen_for_all(const ServerOptions& options, os::Address& address) {
-  const bool own = options.accepting == "reuseport";
+// One for each loop that accepts. `address` becomes the one that was given.
+std::vector<os::UniqueFd> listen_for_all(const ServerOptions& options, const Dials& dials,
+                                         os::Address& address) {
+  const bool own = dials.accepting == Accepting::reuseport;
   std::vector<os::UniqueFd> listeners;
   listeners.push_back(listen(options, address, own));
   const auto bound = os::local_address(listeners[0].get());
   if (!bound) throw std::system_error(bound.error(), "can't tell where it listens");
   address = *bound;
-  while (options.accepting != "hand-over" && listeners.size() < options.workers) {
+  while (dials.accepting != Accepting::hand_over && listeners.size() < dials.workers) {
     if (own) {
       listeners.push_back(listen(options, address, own));
       continue;
@@ -40,17 +40,20 @@ std::vector<os::UniqueFd> listen_for_all(const ServerOptions& options, os::Addre
   return listeners;
 }
 
-ServerOptions settled(ServerOptions options) {
+ServerOptions with_log(ServerOptions options) {
   if (!options.log) {
     options.log = [](std::string_view line) { fmt::print(stderr, "polyio: {}\n", line); };
   }
-  settle_dials(options);
   return options;
 }
 
-// Processes that end may overlap those that follow them.
-std::size_t seats_for(const ServerOptions& options) {
-  return options.architecture == "prefork" ? std::size_t{4} * options.workers : 1;
+std::unique_ptr<Host> make_host(ServerShared& shared, std::vector<os::UniqueFd> listeners) {
+  switch (shared.dials.architecture) {
+    case Architecture::prefork: return make_prefork(shared, std::move(listeners[0]));
+    case Architecture::process_per_connection:
+      return make_process_per_connection(shared, std::move(listeners[0]));
+    default: return make_loops(shared, std::move(listeners), shared.processes()[0]);
+  }
 }
 
 }  // namespace
@@ -58,17 +61,19 @@ std::size_t seats_for(const ServerOptions& options) {
 class Server::Impl {
  public:
   Impl(ServerOptions chosen, Handler handler)
-      : Impl(std::move(handler), settled(std::move(chosen))) {}
+      : Impl(std::move(handler), with_log(std::move(chosen))) {}
   void run(const Server& server);
   void stop();
 
   ServerShared shared_;
+  std::string architecture_;  // its name
   os::Address address_;
-  std::unique_ptr<Architecture> architecture_;
+  std::unique_ptr<Host> host_;
 
  private:
-  Impl(Handler handler, ServerOptions options)
-      : shared_(options, std::move(handler), seats_for(options)) {
+  Impl(Handler handler, const ServerOptions& options)
+      : shared_(options, settle_dials(options), std::move(handler)),
+        architecture_(name_of(shared_.dials.architecture)) {
     const auto address = os::Address::parse(options.listen);
     if (!address) {
       throw std::invalid_argument(fmt::format(
@@ -77,40 +82,29 @@ class Server::Impl {
           options.listen));
     }
     address_ = *address;
-    architecture_ = make_architecture(shared_, listen_for_all(options, address_));
+    host_ = make_host(shared_, listen_for_all(options, shared_.dials, address_));
   }
   void take_signal(int number);
 };
 
-std::unique_ptr<Architecture> make_architecture(ServerShared& shared,
-                                                std::vector<os::UniqueFd> listeners) {
-  const std::string& name = shared.options.architecture;
-  if (name == "iterative") return make_iterative(shared, std::move(listeners[0]));
-  if (name == "prefork") return make_prefork(shared, std::move(listeners[0]));
-  if (name == "process-per-connection") {
-    return make_process_per_connection(shared, std::move(listeners[0]));
-  }
-  return make_loops(shared, std::move(listeners), shared.seats()[0]);
-}
-
 void Server::Impl::stop() {
   const bool again = shared_.counters().stops.fetch_add(1) > 0;
-  architecture_->stop(again ? Architecture::Stop::cut : Architecture::Stop::drain);
+  host_->stop(again ? Ending::Step::cut : Ending::Step::drain);
 }
 
 void Server::Impl::take_signal(int number) {
   if (number != SIGHUP) return stop();
   shared_.log(fmt::format("SIGHUP: architecture {} has no processes that could be replaced",
-                          shared_.options.architecture));
+                          architecture_));
 }
 
 void Server::Impl::run(const Server& server) {
   os::ignore_sigpipe();
   std::optional<os::SignalWatcher> signals;
-  if (shared_.options.signals && !architecture_->handles_signals()) {
+  if (shared_.options.signals && !host_->handles_signals()) {
     signals.emplace({SIGINT, SIGTERM, SIGHUP}, [this](int number) { take_signal(number); });
   }
-  architecture_->run([&] {
+  host_->run([&] {
     if (shared_.options.on_ready) shared_.options.on_ready(server);
   });
   if (const auto cut = shared_.counters().cut.load()) {
@@ -129,10 +123,8 @@ Server::~Server() {
 void Server::run() { impl_->run(*this); }
 void Server::stop() { impl_->stop(); }
 const os::Address& Server::address() const noexcept { return impl_->address_; }
-const std::string& Server::model() const noexcept { return impl_->shared_.options.model; }
-const std::string& Server::architecture() const noexcept {
-  return impl_->shared_.options.architecture;
-}
+const std::string& Server::model() const noexcept { return impl_->shared_.dials.model; }
+const std::string& Server::architecture() const noexcept { return impl_->architecture_; }
 
 ServerStatistics Server::statistics() const noexcept {
   const ServerShared& shared = impl_->shared_;
@@ -141,7 +133,7 @@ ServerStatistics Server::statistics() const noexcept {
           c.cut,      c.turned_away,   shared.waiting(), c.workers, c.workers_crashed};
 }
 
-std::vector<Io*> Server::homes() const { return impl_->architecture_->homes(); }
+std::vector<Io*> Server::homes() const { return impl_->host_->homes(); }
 
 std::string Server::ready_line() const {
   return fmt::format("listening on {} ({}, {})", address().text(), model(), architecture());

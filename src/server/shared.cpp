@@ -3,37 +3,44 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <polyio/base/text.hpp>
 #include <polyio/drivers/registry.hpp>
 #include <polyio/os/socket.hpp>
-#include <polyio/base/text.hpp>
 
 #include "accept_errors.hpp"
 
 namespace polyio {
 namespace {
 
-constexpr std::size_t counters_size =
-    (sizeof(Counters) + alignof(Seat) - 1) / alignof(Seat) * alignof(Seat);
+constexpr std::size_t counters_size = (sizeof(Counters) + alignof(ProcessCounts) - 1) /
+                                      alignof(ProcessCounts) * alignof(ProcessCounts);
+
+// Processes that end may overlap those that follow them.
+std::size_t process_count(const Dials& dials) {
+  return dials.architecture == Architecture::prefork ? std::size_t{4} * dials.workers : 1;
+}
 
 }  // namespace
 
 // Zero is what an atomic counter begins with, so the fresh pages hold them already.
-ServerShared::ServerShared(ServerOptions chosen, Handler serving, std::size_t seats)
+ServerShared::ServerShared(ServerOptions chosen, Dials settled, Handler serving)
     : options(std::move(chosen)),
+      dials(std::move(settled)),
       handler(std::move(serving)),
-      memory_(counters_size + seats * sizeof(Seat)),
-      seats_(reinterpret_cast<Seat*>(static_cast<std::byte*>(memory_.data()) + counters_size),
-             seats) {}
+      memory_(counters_size + process_count(dials) * sizeof(ProcessCounts)),
+      processes_(
+          reinterpret_cast<ProcessCounts*>(static_cast<std::byte*>(memory_.data()) + counters_size),
+          process_count(dials)) {}
 
 std::uint64_t ServerShared::active() const noexcept {
   std::uint64_t sum = 0;
-  for (const Seat& seat : seats_) sum += seat.active.load();
+  for (const ProcessCounts& process : processes_) sum += process.active.load();
   return sum;
 }
 
 std::uint64_t ServerShared::waiting() const noexcept {
   std::uint64_t sum = 0;
-  for (const Seat& seat : seats_) sum += seat.waiting.load(std::memory_order_relaxed);
+  for (const auto& process : processes_) sum += process.waiting.load(std::memory_order_relaxed);
   return sum;
 }
 
@@ -46,9 +53,26 @@ void ServerShared::log(std::string_view line) const noexcept {
 }
 
 std::unique_ptr<Driver> ServerShared::new_driver() const {
-  auto driver = make_driver(options.model, {.poll_interval = options.poll_interval});
-  if (!driver) throw std::system_error(driver.error(), options.model);
+  auto driver = make_driver(dials.model, {.poll_interval = options.poll_interval});
+  if (!driver) throw std::system_error(driver.error(), dials.model);
   return std::move(*driver);
+}
+
+void ServerShared::set_up(Io& io) const {
+  if (options.idle_timeout > Nanoseconds::zero()) io.set_idle_timeout(options.idle_timeout);
+  io.set_spin(options.spin);
+}
+
+std::optional<Stream> ServerShared::adopt(Io& io, os::UniqueFd socket) {
+  auto stream = io.adopt(std::move(socket));
+  if (!stream) {
+    refuse({}, why_not_adopted(stream.error()));
+    return std::nullopt;
+  }
+  // Looked at first: the line is every loop's.
+  std::atomic<bool>& logged = counters().refusal_logged;
+  if (logged.load(std::memory_order_relaxed)) logged.store(false, std::memory_order_relaxed);
+  return std::move(*stream);
 }
 
 void ServerShared::handler_threw(const std::exception_ptr& exception) noexcept {
@@ -71,7 +95,7 @@ void ServerShared::handler_threw(const std::exception_ptr& exception) noexcept {
 void ServerShared::refuse(os::UniqueFd socket, std::string_view why) noexcept {
   counters().refused.fetch_add(1, std::memory_order_relaxed);
   turn_away(std::move(socket), options.refusal);
-  if (counters().told.exchange(true, std::memory_order_relaxed)) return;
+  if (counters().refusal_logged.exchange(true, std::memory_order_relaxed)) return;
   try {
     log(fmt::format("a connection was refused: {}", why));
   } catch (...) {
@@ -92,21 +116,14 @@ void turn_away(os::UniqueFd socket, std::string_view text) noexcept {
   }
 }
 
-Task<> serve_connection(ServerShared& shared, Io& io, Stream stream) {
+Task<> serve_connection(ServerShared& shared, Io& io, os::UniqueFd socket) {
+  auto stream = shared.adopt(io, std::move(socket));
+  if (!stream) co_return;
   try {
-    co_await shared.handler(io, std::move(stream));
+    co_await shared.handler(io, std::move(*stream));
   } catch (...) {  // the handler's own, or no memory for its frame
     shared.handler_threw(std::current_exception());
   }
-}
-
-Task<> serve_connection(ServerShared& shared, Io& io, os::UniqueFd socket) {
-  auto stream = io.adopt(std::move(socket));
-  if (!stream) {
-    shared.refuse({}, why_not_adopted(stream.error()));
-    co_return;
-  }
-  co_await serve_connection(shared, io, std::move(*stream));
 }
 
 }  // namespace polyio

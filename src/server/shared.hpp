@@ -5,49 +5,56 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <polyio/linux/process.hpp>
 #include <polyio/server/server.hpp>
 #include <span>
+
+#include "dials.hpp"
 
 namespace polyio {
 
 struct Counters {
   using Count = std::atomic<std::uint64_t>;
   Count accepted, failed, refused, turned_away, accept_errors, cut, workers_crashed, workers;
-  std::atomic<bool> told;       // that connections are refused
-  std::atomic<unsigned> stops;  // calls of Server::stop() and signals
+  std::atomic<bool> refusal_logged;  // and none was admitted since
+  std::atomic<unsigned> stops;       // calls of Server::stop() and signals
 };
 
 // Connections of one process. On a cache line of its own: several processes count at once.
-struct alignas(64) Seat {
+struct alignas(64) ProcessCounts {
   Counters::Count active, waiting;
 };
 
 struct ServerShared {
-  // `seats` processes may serve at the same time.
-  ServerShared(ServerOptions chosen, Handler serving, std::size_t seats);
-  ServerOptions options;
-  Handler handler;
+  ServerShared(ServerOptions chosen, Dials settled, Handler serving);
+  const ServerOptions options;  // as the user gave them, but with a log
+  const Dials dials;
+  const Handler handler;
 
   Counters& counters() const noexcept { return *static_cast<Counters*>(memory_.data()); }
-  std::span<Seat> seats() const noexcept { return seats_; }
+  // Of each process that may serve at the same time.
+  std::span<ProcessCounts> processes() const noexcept { return processes_; }
   std::uint64_t active() const noexcept;
   std::uint64_t waiting() const noexcept;
 
   // A driver of the model chosen. Throws std::system_error when none can be had.
   std::unique_ptr<Driver> new_driver() const;
+  // Gives `io` what the options say of every Io that serves.
+  void set_up(Io& io) const;
+  // Makes an accepted connection that Io's. None: it can't be, and has been refused.
+  std::optional<Stream> adopt(Io& io, os::UniqueFd socket);
   // Counts and logs what a handler threw.
   void handler_threw(const std::exception_ptr& exception) noexcept;
   // One line; what goes wrong in logging goes no further.
   void log(std::string_view line) const noexcept;
-  // A connection that was accepted and can't be served is sent the refusal text, or reset, counted
-  // as refused, and that is told once until admitted() is called.
+  // A connection that was accepted and can't be served is sent the refusal text, or reset, and
+  // counted as refused; the reason is logged once until another is adopted.
   void refuse(os::UniqueFd socket, std::string_view why) noexcept;
-  void admitted() noexcept { counters().told.store(false, std::memory_order_relaxed); }
 
  private:
   os::SharedPages memory_;
-  std::span<Seat> seats_;
+  std::span<ProcessCounts> processes_;
 };
 
 // Tells the client that it is not served, without waiting for it: `text`, then the end; without a
@@ -56,6 +63,5 @@ void turn_away(os::UniqueFd socket, std::string_view text) noexcept;
 
 // The handler on `socket`, on the calling task of `io`; what it throws is counted and logged.
 Task<> serve_connection(ServerShared& shared, Io& io, os::UniqueFd socket);
-Task<> serve_connection(ServerShared& shared, Io& io, Stream stream);
 
 }  // namespace polyio

@@ -5,55 +5,45 @@
 #include <array>
 #include <cerrno>
 #include <optional>
-#include <polyio/os/signals.hpp>
 #include <polyio/os/socket.hpp>
 #include <thread>
-
-#include "accept_errors.hpp"
 
 namespace polyio {
 namespace {
 
 using namespace std::chrono_literals;
 
-// A child that does not end when it is told to, because a handler never waits, is killed.
+// A worker that does not end when it is asked to, because a handler never waits, is killed.
 constexpr auto patience = 5s;
 
 }  // namespace
 
 const int Supervisor::retire_signal = SIGUSR1;
 
-struct ChildSignals::State {
-  std::function<void(Architecture::Stop)> stop;
-  std::optional<os::SignalWatcher> watcher;
-};
-
-ChildSignals::ChildSignals(std::function<void(Architecture::Stop)> stop)
-    : state_(std::make_unique<State>()) {
-  state_->stop = std::move(stop);
-  state_->watcher.emplace({SIGTERM, SIGQUIT, SIGUSR1}, [state = state_.get()](int number) {
-    using enum Architecture::Stop;
-    state->stop(number == SIGTERM ? drain : number == SIGQUIT ? cut : retire);
-  });
+os::SignalWatcher watch_worker_signals(std::function<void(Ending::Step)> stop) {
+  return {{SIGTERM, SIGQUIT, SIGUSR1}, [stop = std::move(stop)](int number) {
+            using enum Ending::Step;
+            stop(number == SIGTERM ? drain : number == SIGQUIT ? cut : retire);
+          }};
 }
-
-ChildSignals::~ChildSignals() = default;
 
 Supervisor::Supervisor(ServerShared& shared, os::UniqueFd listener, bool accepts,
                        WaitingRoom::Limits limits)
     : shared_(shared),
-      room_(shared, limits, shared.seats()[0]),
+      room_(shared, limits, shared.processes()[0]),
       listener_(std::move(listener)),
-      accepts_(accepts) {}
+      accepts_(accepts),
+      outcomes_(shared) {}
 
-void Supervisor::stop(Stop) { wakeup_.signal(); }  // how is in the counter of stops
+// How it is to stop is in the counter of stops, which all processes share.
+void Supervisor::stop(Ending::Step) { wakeup_.signal(); }
 
 void Supervisor::run(const std::function<void()>& ready) {
   if (os::count_threads() > 1) {
     throw std::runtime_error(fmt::format(
         "architecture {} forks, and this process has {} threads: a child would have their memory, "
         "locks held included, without them; run the server before other threads are made",
-        shared_.options.architecture, os::count_threads()));
+        name_of(shared_.dials.architecture), os::count_threads()));
   }
   std::optional<os::SignalQueue> signals;
   if (shared_.options.signals) {
@@ -65,7 +55,7 @@ void Supervisor::run(const std::function<void()>& ready) {
   try {
     supervise(ready);
   } catch (...) {
-    end_children();
+    workers_.kill_all();
     throw;
   }
   (void)selector_.unregister(wakeup_.fd());
@@ -78,7 +68,7 @@ void Supervisor::supervise(const std::function<void()>& ready) {
   if (!stopping_) begin();
   ready();
   apply_stops();
-  while (!stopping_ || !children_.empty()) wait_once();
+  while (!stopping_ || !workers_.empty()) wait_once();
 }
 
 void Supervisor::watch(int fd, std::uint64_t data) {
@@ -86,18 +76,10 @@ void Supervisor::watch(int fd, std::uint64_t data) {
   if (!key) throw std::system_error(key.error(), "the supervisor can't wait");
 }
 
-// No process outlives who looks after it.
-void Supervisor::end_children() noexcept {
-  for (Child& child : children_) {
-    child.process.signal(SIGKILL);
-    (void)child.process.wait();
-  }
-  children_.clear();
-}
-
 void Supervisor::wait_once() {
   watch_listener();
-  Deadline until = std::min(next_deadline(), kill_at_);
+  Deadline until = workers_.next_deadline();
+  if (!stopping_) until = std::min(until, next_deadline());
   if (accepts_ && !watched_ && rests_until_ > monotonic_now()) {
     until = std::min(until, rests_until_);
   }
@@ -108,37 +90,25 @@ void Supervisor::wait_once() {
     std::this_thread::sleep_for(1ms);
     return;
   }
-  for (std::size_t i = 0; i < *count; ++i) told(events[i]);
-  kill_overdue();
+  for (std::size_t i = 0; i < *count; ++i) on_event(events[i]);
+  if (const std::size_t killed = workers_.kill_overdue()) {
+    shared_.log(
+        fmt::format("{} processes did not end when they were asked to; they are killed", killed));
+  }
   if (!stopping_) time_passed();
 }
 
-// Data of a child: twice its id for the pidfd, one more for the channel.
-void Supervisor::told(const SelectorEvent& event) {
-  if (event.key.data == stop_data) {
-    wakeup_.drain();
-    return apply_stops();
+void Supervisor::on_event(const SelectorEvent& event) {
+  switch (event.key.data) {
+    case stop_data: wakeup_.drain(); return apply_stops();
+    case signals_data: return take_signals();
+    case listener_data: return accept_some();
+    default: (void)workers_.handle(event); return count_workers();
   }
-  if (event.key.data == signals_data) return take_signals(*signals_);
-  if (event.key.data == listener_data) return accept_some();
-  Child* const child = find(event.key.data / 2);
-  if (!child) return;  // stale: reaped a moment ago
-  if (event.key.data % 2 == 0) return reap(*child);
-  auto message = os::receive_message(child->channel.get(), false);
-  if (!message) return;
-  if (message->byte != 0) return heard(*child, message->byte);
-  (void)selector_.unregister(child->channel.get());  // it ends: the pidfd tells how
 }
 
-Supervisor::Child* Supervisor::find(std::uint64_t id) noexcept {
-  for (Child& child : children_) {
-    if (child.id == id) return &child;
-  }
-  return nullptr;
-}
-
-void Supervisor::take_signals(os::SignalQueue& signals) {
-  while (const int number = signals.next()) {
+void Supervisor::take_signals() {
+  while (const int number = signals_->next()) {
     if (number != SIGHUP) {
       shared_.counters().stops.fetch_add(1);
       apply_stops();
@@ -155,33 +125,13 @@ void Supervisor::apply_stops() {
     watch_listener();
     listener_.reset();
     room_.close();
-    signal_all(SIGTERM);
-    kill_at_ = deadline_after(monotonic_now(), shared_.options.drain_timeout);
-    if (kill_at_ != never) kill_at_ += patience;
+    const Deadline drained = deadline_after(monotonic_now(), shared_.options.drain_timeout);
+    workers_.ask_all_to_end(SIGTERM, drained == never ? never : drained + patience);
   }
   if (stops > 1 && !cut_) {
     cut_ = true;
-    signal_all(SIGQUIT);
-    kill_at_ = monotonic_now() + patience;
+    workers_.ask_all_to_end(SIGQUIT, monotonic_now() + patience);
   }
-}
-
-void Supervisor::kill_overdue() {
-  if (kill_at_ > monotonic_now()) return;
-  kill_at_ = never;
-  if (children_.empty()) return;
-  shared_.log(fmt::format("{} processes did not end when they were told to; they are killed",
-                          children_.size()));
-  signal_all(SIGKILL);
-}
-
-void Supervisor::signal(Child& child, int number) {
-  child.asked_to_end = true;
-  child.process.signal(number);
-}
-
-void Supervisor::signal_all(int number) {
-  for (Child& child : children_) signal(child, number);
 }
 
 // --- accepting ---
@@ -198,18 +148,17 @@ void Supervisor::watch_listener() {
   watched_ = wanted;
 }
 
-// Not all at once: children that end and signals get their turn.
+// Not all at once: workers that end and signals get their turn.
 void Supervisor::accept_some() {
   for (int i = 0; i < 16 && !stopping_ && room_.may_accept(); ++i) {
     auto socket = os::accept(listener_.get(), os::Blocking::no);
-    if (!socket) return accept_failed(socket.error());
-    exhausted_ = false;
-    shared_.counters().accepted.fetch_add(1, std::memory_order_relaxed);
+    if (!socket) return accept_failed(socket.error());  // EAGAIN: that was all
+    outcomes_.succeeded();
     if (enter(*socket)) serve(std::move(*socket));
   }
 }
 
-// Who can't be kept waiting for want of memory is turned away.
+// A connection that can't be kept waiting for want of memory is turned away.
 bool Supervisor::enter(os::UniqueFd& socket) {
   try {
     return room_.enter(socket);
@@ -220,83 +169,34 @@ bool Supervisor::enter(os::UniqueFd& socket) {
 }
 
 void Supervisor::accept_failed(std::error_code error) {
-  if (concerns_one_connection(error)) return;  // EAGAIN: that was all
-  shared_.counters().accept_errors.fetch_add(1, std::memory_order_relaxed);
-  if (!std::exchange(exhausted_, true)) {
-    shared_.log(fmt::format("accept: {}; {}", error.message(),
-                            exhausted(error) ? "waiting until some are free" : "going on"));
-  }
-  rests_until_ = monotonic_now() + exhausted_rest;
+  if (outcomes_.failed(error)) rests_until_ = monotonic_now() + AcceptOutcomes::rest;
 }
 
-// --- children ---
+// --- workers ---
 
-Supervisor::Child* Supervisor::fork(const Body& body, bool with_channel, std::error_code& error) {
-  os::Channel channel;
-  if (with_channel) {
-    auto made = os::make_channel();
-    if (!made) {
-      error = made.error();
-      return nullptr;
-    }
-    channel = std::move(*made);
-  }
-  std::list<Child> made(1);  // before there is a process: afterwards nothing may throw
-  auto process = os::fork_child([&] {
-    channel.ours.reset();
-    let_go_in_child();
-    return body(std::move(channel.theirs));
-  });
-  if (!process) {
-    error = process.error();
-    return nullptr;
-  }
-  Child& child = made.front();
-  child.id = next_id_++;
-  child.process = std::move(*process);
-  child.channel = std::move(channel.ours);
-  child.born = monotonic_now();
-  error = watch(child);
-  if (error) {
-    child.process.signal(SIGKILL);
-    (void)child.process.wait();
-    return nullptr;
-  }
-  children_.splice(children_.end(), made);
-  shared_.counters().workers.store(children_.size(), std::memory_order_relaxed);
-  return &child;
+Result<Supervisor::Worker*> Supervisor::fork(const process::WorkerSet::Body& body,
+                                             bool with_channel) {
+  // Of connections that wait and of the listener, the child must hold no copy.
+  const auto in_child = [&](os::UniqueFd channel) {
+    room_.forget();
+    if (accepts_) listener_.reset();
+    return body(std::move(channel));
+  };
+  auto worker = workers_.fork(in_child, with_channel);
+  count_workers();
+  return worker;
 }
 
-std::error_code Supervisor::watch(const Child& child) {
-  const int process = child.process.fd();
-  auto key = selector_.register_fd(process, event_read, child.id * 2);
-  if (!key || !child.channel) return key ? std::error_code() : key.error();
-  key = selector_.register_fd(child.channel.get(), event_read, child.id * 2 + 1);
-  if (key) return {};
-  (void)selector_.unregister(process);
-  return key.error();
-}
-
-// Of descriptors that a child holds too, the peers would not see the end: channels of its siblings,
-// connections that wait.
-void Supervisor::let_go_in_child() {
-  children_.clear();
-  room_.forget();
-  if (accepts_) listener_.reset();
-}
-
-void Supervisor::reap(Child& child) {
-  (void)selector_.unregister(child.process.fd());
-  if (child.channel) (void)selector_.unregister(child.channel.get());
-  const os::ExitStatus status = child.process.wait();
-  const bool crashed = status.signal != 0 ? !child.asked_to_end : status.code != 0;
+void Supervisor::on_end(Worker& worker, const os::ExitStatus& status, bool crashed) {
   if (crashed) {
     shared_.counters().workers_crashed.fetch_add(1, std::memory_order_relaxed);
-    shared_.log(fmt::format("process {} {}", child.process.pid(), status.text()));
+    shared_.log(fmt::format("process {} {}", worker.process.pid(), status.text()));
   }
-  ended(child);
-  children_.remove_if([&](const Child& one) { return &one == &child; });
-  shared_.counters().workers.store(children_.size(), std::memory_order_relaxed);
+  ended(worker);
+}
+
+void Supervisor::count_workers() noexcept {
+  shared_.counters().workers.store(workers_.size(), std::memory_order_relaxed);
 }
 
 }  // namespace polyio

@@ -2,13 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <polyio/os/signals.hpp>
-
-#include "surely.hpp"
-
 namespace polyio {
-
-using namespace std::chrono_literals;
 
 ThreadCrew::ThreadCrew(ServerShared& shared, WaitingRoom& room, Owner& owner, Io& home,
                        std::optional<unsigned> pool)
@@ -18,18 +12,16 @@ ThreadCrew::ThreadCrew(ServerShared& shared, WaitingRoom& room, Owner& owner, Io
       home_(home),
       pool_(pool),
       queue_(pool.value_or(1)) {
-  for (unsigned i = 0; i < pool.value_or(0); ++i) members_.emplace_back().io = make_io();
+  for (unsigned i = 0; i < pool.value_or(0); ++i) add_member(members_);
 }
 
 ThreadCrew::~ThreadCrew() { end(); }
 
-// Throws when descriptors or memory run out.
-std::unique_ptr<Io> ThreadCrew::make_io() {
-  auto io = std::make_unique<Io>(shared_.new_driver());
-  io->set_home(home_);
-  if (shared_.options.idle_timeout > 0ns) io->set_idle_timeout(shared_.options.idle_timeout);
-  io->set_spin(shared_.options.spin);
-  return io;
+// Its time limits are the owner's, which asks for each step.
+SingleConnection& ThreadCrew::add_member(Members& members) {
+  SingleConnection& member = members.emplace_back(shared_, Nanoseconds::max());
+  member.io().set_home(home_);
+  return member;
 }
 
 void ThreadCrew::begin() {
@@ -38,12 +30,9 @@ void ThreadCrew::begin() {
   begun_ = &begun;
   try {
     unsigned number = 0;
-    for (Member& member : members_) {
-      member.io->post([&begun] { begun.release(); });
-      member.thread = os::Thread([this, &member, number] {
-        os::name_thread(fmt::format("pool-{}", number).c_str());
-        run(member, {});
-      });
+    for (SingleConnection& member : members_) {
+      member.io().post([&begun] { begun.release(); });
+      threads_.start(fmt::format("pool-{}", number), [this, &member] { run(member, {}); });
       ++number;
     }
     for (std::size_t i = 0; i < members_.size(); ++i) begun.acquire();
@@ -62,18 +51,10 @@ void ThreadCrew::serve(os::UniqueFd socket) {
     if (!queue_.try_put(std::move(socket))) refuse(std::move(kept), "the pool has ended");
     return;
   }
-  reap(false);
-  const std::lock_guard lock(mutex_);
-  std::list<Member> added;
-  int fd = socket.get();
+  const int fd = socket.get();
   try {
-    Member& self = added.emplace_back();
-    self.thread = os::Thread([this, &self, fd] {
-      os::name_thread("connection");
-      run(self, os::UniqueFd(fd));
-    });
+    threads_.start("connection", [this, fd] { serve_alone(os::UniqueFd(fd)); });
     (void)socket.release();  // the thread's now
-    members_.splice(members_.end(), added);
   } catch (const std::exception& error) {
     refuse(std::move(socket), fmt::format("no thread: {}", error.what()));
   }
@@ -85,45 +66,45 @@ void ThreadCrew::refuse(os::UniqueFd socket, std::string_view why) {
   while (auto next = room_.give_up_place()) shared_.refuse(std::move(*next), why);
 }
 
-void ThreadCrew::run(Member& self, os::UniqueFd socket) {
+// In a thread for one connection, which makes its own Io so that the loop need not. The Io goes
+// once the lock is given up.
+void ThreadCrew::serve_alone(os::UniqueFd socket) {
+  Members self;
+  try {
+    add_member(self);
+  } catch (const std::exception& error) {
+    return refuse(std::move(socket), error.what());
+  }
+  const auto place = self.begin();
+  {
+    const std::lock_guard lock(mutex_);
+    members_.splice(members_.end(), self);
+    if (asked_) place->stop(*asked_);
+  }
+  run(*place, std::move(socket));
+  const std::lock_guard lock(mutex_);
+  self.splice(self.end(), members_, place);
+}
+
+void ThreadCrew::run(SingleConnection& member, os::UniqueFd socket) {
   bool serves = static_cast<bool>(socket);
   try {
-    if (!self.io) {
-      auto io = make_io();
-      const std::lock_guard lock(mutex_);
-      self.io = std::move(io);
-    }
-    Io& io = *self.io;
-    {
-      const std::lock_guard lock(mutex_);
-      self.runs = true;
-      if (drained_) io.post([&io] { io.drain(); });
-      if (cut_) io.post([&io] { io.cancel_all(); });
-    }
-    io.run(work(io, socket, serves));
+    member.run(work(member, socket, serves));
   } catch (const std::exception& error) {
     if (serves) refuse(std::move(socket), error.what());
     const std::lock_guard lock(mutex_);
-    if (pool_ && begun_) {
-      failure_ = std::current_exception();
-      begun_->release();
-    }
+    if (!pool_ || !begun_) return;
+    failure_ = std::current_exception();
+    begun_->release();
   }
-  std::unique_ptr<Io> io;  // goes when the lock is given up
-  const std::lock_guard lock(mutex_);
-  self.runs = false;
-  if (!pool_) io = std::move(self.io);
-  self.ended = true;
-  ++ended_;
 }
 
 // `serves`: a connection has its place here, also once `socket` has been handed on.
-Task<> ThreadCrew::work(Io& io, os::UniqueFd& socket, bool& serves) {
+Task<> ThreadCrew::work(SingleConnection& member, os::UniqueFd& socket, bool& serves) {
   for (;;) {
     while (serves) {
       try {
-        co_await serve_connection(shared_, io, std::exchange(socket, os::UniqueFd()));
-        shared_.admitted();
+        co_await member.serve(std::exchange(socket, os::UniqueFd()));
       } catch (const std::bad_alloc& error) {  // a thread of a pool goes on
         shared_.refuse({}, error.what());
       }
@@ -133,50 +114,23 @@ Task<> ThreadCrew::work(Io& io, os::UniqueFd& socket, bool& serves) {
       if (serves) socket = std::move(*next);
     }
     if (!pool_) co_return;
-    auto next = co_await queue_.get(io);
+    auto next = co_await queue_.get(member.io());
     if (!next) co_return;
     socket = std::move(*next);
     serves = true;
   }
 }
 
-void ThreadCrew::drain() {
+void ThreadCrew::stop(Ending::Step step) {
   queue_.close();
   const std::lock_guard lock(mutex_);
-  drained_ = true;
-  for (Member& member : members_) {
-    Io* const io = member.io.get();
-    if (member.runs) surely([io] { io->post([io] { io->drain(); }); });
-  }
-}
-
-void ThreadCrew::cut() {
-  const std::lock_guard lock(mutex_);
-  cut_ = true;
-  for (Member& member : members_) {
-    Io* const io = member.io.get();
-    if (member.runs) surely([io] { io->post([io] { io->cancel_all(); }); });
-  }
+  asked_ = step;
+  for (SingleConnection& member : members_) member.stop(step);
 }
 
 void ThreadCrew::end() {
   queue_.close();
-  reap(true);
-}
-
-void ThreadCrew::reap(bool all) {
-  std::list<Member> ended;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!all && ended_ == 0) return;
-    ended_ = 0;
-    for (auto it = members_.begin(); it != members_.end();) {
-      auto next = std::next(it);
-      if (all || it->ended) ended.splice(ended.end(), members_, it);
-      it = next;
-    }
-  }
-  for (Member& member : ended) member.thread.join();
+  threads_.join_all();
 }
 
 }  // namespace polyio

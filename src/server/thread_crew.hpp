@@ -1,15 +1,16 @@
-// ThreadCrew: threads that serve one connection at a time, each with an Io of its own. Either a
-// thread per connection, which goes with it, or a pool of so many that stay. A thread that is done
-// serves who waits for a place before it rests.
+// ThreadCrew: threads that serve one connection at a time, each with an Io of its own: either a
+// thread per connection, which ends with it, or a pool of a fixed number that stay. A thread that
+// is done serves the next connection that waits for a place before it rests.
 #pragma once
 
 #include <list>
 #include <mutex>
 #include <optional>
-#include <polyio/os/thread.hpp>
+#include <polyio/os/thread_set.hpp>
 #include <polyio/sync/queue.hpp>
 #include <semaphore>
 
+#include "single_connection.hpp"
 #include "waiting_room.hpp"
 
 namespace polyio {
@@ -28,28 +29,21 @@ class ThreadCrew {
              std::optional<unsigned> pool);
   ~ThreadCrew();
 
-  // Starts the pool. Throws std::system_error when there are not so many threads.
+  // Starts the pool. Throws std::system_error when not all of its threads can be had.
   void begin();
   // Serves a connection that has a place and counts with the owner. From the home Io only.
   void serve(os::UniqueFd socket);
-  // Their Ios drain; cancel everything. Thread-safe.
-  void drain();
-  void cut();
+  // Takes that step on all of their Ios, and on those to come. Thread-safe.
+  void stop(Ending::Step step);
   // Joins all; they have no connection any more.
   void end();
 
  private:
-  struct Member {
-    os::Thread thread;
-    std::unique_ptr<Io> io;  // made before the thread that runs it, where there is a pool
-    bool runs = false;       // its Io does; guarded by mutex_, as the next
-    bool ended = false;
-  };
-
-  std::unique_ptr<Io> make_io();
-  void run(Member& self, os::UniqueFd socket);
-  Task<> work(Io& io, os::UniqueFd& socket, bool& serves);
-  void reap(bool all);
+  using Members = std::list<SingleConnection>;
+  SingleConnection& add_member(Members& members);
+  void serve_alone(os::UniqueFd socket);
+  void run(SingleConnection& member, os::UniqueFd socket);
+  Task<> work(SingleConnection& member, os::UniqueFd& socket, bool& serves);
   void refuse(os::UniqueFd socket, std::string_view why);
 
   ServerShared& shared_;
@@ -58,13 +52,13 @@ class ThreadCrew {
   Io& home_;
   const std::optional<unsigned> pool_;
   Queue<os::UniqueFd> queue_;  // to the pool; never full, for a place is a free thread
+  os::ThreadSet threads_;
 
   std::mutex mutex_;
-  std::list<Member> members_;
-  std::size_t ended_ = 0;
+  Members members_;                             // those that have an Io now
   std::counting_semaphore<>* begun_ = nullptr;  // while the pool begins
   std::exception_ptr failure_;                  // why it could not
-  bool drained_ = false, cut_ = false;          // new members' Ios are, too
+  std::optional<Ending::Step> asked_;
 };
 
 }  // namespace polyio

@@ -4,18 +4,17 @@
 
 namespace polyio {
 
-WaitingRoom::WaitingRoom(ServerShared& shared, Limits limits, Seat& seat)
-    : shared_(shared), seat_(seat), limits_(limits), ceiling_(limits.places != no_ceiling) {}
+WaitingRoom::WaitingRoom(ServerShared& shared, Limits limits, ProcessCounts& counts)
+    : shared_(shared), counts_(counts), limits_(limits), ceiling_(limits.places != no_ceiling) {}
 
 bool WaitingRoom::has_room() noexcept {
   const std::lock_guard lock(mutex_);
-  if (closed_ || seat_.active.load() < limits_.places) return true;
+  if (closed_ || counts_.active.load() < limits_.places) return true;
   if (!limits_.waiting) return false;
   if (!limits_.shared) return true;
-  // Another process may have a place, or a seat to wait on.
-  const ServerOptions& whole = shared_.options;
-  if (shared_.active() < whole.max_connections) return false;
-  return waiting_.size() < *limits_.waiting || shared_.waiting() >= *whole.max_waiting;
+  // Another process may have a place, or room to wait.
+  if (shared_.active() < shared_.options.max_connections) return false;
+  return waiting_.size() < *limits_.waiting || shared_.waiting() >= *shared_.dials.max_waiting;
 }
 
 // Looked at twice: a place given up in between is seen here, or its giver sees the flag.
@@ -26,32 +25,24 @@ bool WaitingRoom::may_accept() noexcept {
 }
 
 bool WaitingRoom::take_place_locked() noexcept {
-  if (seat_.active.load() >= limits_.places || !waiting_.empty()) return false;
-  seat_.active.fetch_add(1);
+  if (counts_.active.load() >= limits_.places || !waiting_.empty()) return false;
+  counts_.active.fetch_add(1);
   return true;
 }
 
-bool WaitingRoom::enter(Stream& stream) {
+bool WaitingRoom::enter(os::UniqueFd& socket) {
   if (!ceiling_) {
-    seat_.active.fetch_add(1);
+    counts_.active.fetch_add(1);
     return true;
   }
-  std::unique_lock lock(mutex_);
-  if (take_place_locked()) return true;
-  auto socket = stream.release();
-  if (socket) keep(std::move(*socket), std::move(lock));
-  return false;
-}
-
-bool WaitingRoom::enter(os::UniqueFd& socket) {
   std::unique_lock lock(mutex_);
   if (take_place_locked()) return true;
   keep(std::move(socket), std::move(lock));
   return false;
 }
 
-// Without a limit for those who wait there is one all the same, for a model that accepts ahead
-// (io_uring) when it is stopped; they were no more than a few.
+// Without a limit to those that wait there is one all the same, for a model that accepts ahead
+// (io_uring) when it retires: the few that it had accepted by then.
 void WaitingRoom::keep(os::UniqueFd socket, std::unique_lock<std::mutex> lock) {
   const auto one_more = [this] {
     try {
@@ -63,7 +54,7 @@ void WaitingRoom::keep(os::UniqueFd socket, std::unique_lock<std::mutex> lock) {
   };
   if (!closed_ && waiting_.size() < limits_.waiting.value_or(1024) && one_more()) {
     waiting_.back() = std::move(socket);
-    seat_.waiting.store(waiting_.size(), std::memory_order_relaxed);
+    counts_.waiting.store(waiting_.size(), std::memory_order_relaxed);
     return;
   }
   lock.unlock();
@@ -72,11 +63,11 @@ void WaitingRoom::keep(os::UniqueFd socket, std::unique_lock<std::mutex> lock) {
 }
 
 std::optional<os::UniqueFd> WaitingRoom::next_locked() {
-  if (waiting_.empty() || seat_.active.load() >= limits_.places) return std::nullopt;
+  if (waiting_.empty() || counts_.active.load() >= limits_.places) return std::nullopt;
   os::UniqueFd socket = std::move(waiting_.front());
   waiting_.pop_front();
-  seat_.waiting.store(waiting_.size(), std::memory_order_relaxed);
-  seat_.active.fetch_add(1);
+  counts_.waiting.store(waiting_.size(), std::memory_order_relaxed);
+  counts_.active.fetch_add(1);
   return socket;
 }
 
@@ -89,10 +80,10 @@ std::optional<os::UniqueFd> WaitingRoom::give_up_place() {
   std::optional<os::UniqueFd> socket;
   if (ceiling_) {
     const std::lock_guard lock(mutex_);
-    seat_.active.fetch_sub(1);
+    counts_.active.fetch_sub(1);
     socket = next_locked();
   } else {
-    seat_.active.fetch_sub(1);
+    counts_.active.fetch_sub(1);
   }
   if (!socket) wake_acceptors();
   return socket;
@@ -116,7 +107,7 @@ void WaitingRoom::close() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     sockets.swap(waiting_);
-    seat_.waiting.store(0, std::memory_order_relaxed);
+    counts_.waiting.store(0, std::memory_order_relaxed);
   }
   for (os::UniqueFd& socket : sockets) {
     shared_.counters().turned_away.fetch_add(1, std::memory_order_relaxed);

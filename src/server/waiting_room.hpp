@@ -1,7 +1,8 @@
-// WaitingRoom: who may be served now, who waits, and who is turned away; the same for every
-// architecture. There are so many places, and so many seats to wait on, first come, first served. A
-// place that is given up goes to who waits longest. The rule: what was accepted is served, waits,
-// or is told visibly that it will not be. Thread-safe.
+// WaitingRoom: decides which accepted connections are served now, which wait and which are turned
+// away; the same for every architecture. At most `places` are served at once, up to `waiting` more
+// queue in the order they came, the rest are turned away. A place that is given up goes to the one
+// that has waited longest. The rule: a connection that was accepted is served, waits, or is turned
+// away visibly. Thread-safe.
 #pragma once
 
 #include <deque>
@@ -18,31 +19,31 @@ class WaitingRoom {
   static constexpr std::size_t no_ceiling = SIZE_MAX;
   struct Limits {
     std::size_t places = no_ceiling;
-    std::optional<std::size_t> waiting{};  // none: those wait in the kernel's backlog, unaccepted
-    // Other processes have places too: while they have any left, a full one accepts nobody.
+    std::optional<std::size_t> waiting{};  // none: the rest waits in the backlog, unaccepted
+    // Other processes have places too: while any of them has one left, a full process accepts
+    // nothing.
     bool shared = false;
   };
-  // Counts in `seat`. `wake` is called, by any thread, when may_accept() may have become true.
-  WaitingRoom(ServerShared& shared, Limits limits, Seat& seat);
+  // Counts in `counts`. `wake` is called, by any thread, when may_accept() may have become true.
+  WaitingRoom(ServerShared& shared, Limits limits, ProcessCounts& counts);
   void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
 
   // Whether the next connection may be accepted. False: wake() will be called.
   bool may_accept() noexcept;
-  // True: the connection has a place. False: it was taken away, to wait or for good.
-  bool enter(Stream& stream);
+  // True: the connection has a place. False: it was taken over, to wait or to be turned away.
   bool enter(os::UniqueFd& socket);
-  // A place is free again: answers who has it now, if anybody waits.
+  // Gives up a place. Answers the connection that has waited longest, which has the place now.
   std::optional<os::UniqueFd> give_up_place();
-  // Answers who waits longest, with a place, if there is one.
+  // The same with a place that is free already.
   std::optional<os::UniqueFd> next();
-  // There are so many places now.
+  // Sets the number of places.
   void set_places(std::size_t places);
-  // Who waits is turned away, and so is who comes; places taken stay taken.
+  // Turns away those that wait, and from now on those that come and find no place.
   void close();
-  // In a forked child: forgets who waits, without a word to them.
+  // In a forked child: forgets those that wait, which are the parent's.
   void forget() noexcept;
   bool others_have_places() const noexcept { return limits_.shared; }
-  std::size_t active() const noexcept { return seat_.active.load(); }
+  std::size_t active() const noexcept { return counts_.active.load(); }
 
  private:
   bool take_place_locked() noexcept;
@@ -52,7 +53,7 @@ class WaitingRoom {
   void wake_acceptors();
 
   ServerShared& shared_;
-  Seat& seat_;
+  ProcessCounts& counts_;
   std::function<void()> wake_;
   std::mutex mutex_;
   Limits limits_;

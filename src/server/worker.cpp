@@ -1,16 +1,13 @@
 #include "worker.hpp"
 
-#include <optional>
 #include <polyio/io/watchdog.hpp>
 
-#include "accept_errors.hpp"
-#include "surely.hpp"
+#include "retry_for_memory.hpp"
 
 namespace polyio {
-
-using namespace std::chrono_literals;
-
 namespace {
+
+using Step = Ending::Step;
 
 // What points into a coroutine's frame is cleared however that ends, by an exception too.
 template <class T>
@@ -22,23 +19,34 @@ struct Cleared {
   T*& pointer;
 };
 
+// A handler can't have a second task where connections are served one after the other.
+std::unique_ptr<Driver> driver_for(const ServerShared& shared, bool one_at_a_time) {
+  auto driver = shared.new_driver();
+  if (one_at_a_time) driver->lend_no_threads();
+  return driver;
+}
+
 }  // namespace
 
-Worker::Worker(ServerShared& shared, WaitingRoom& room, std::unique_ptr<Driver> driver)
-    : shared_(shared), room_(room), io_(std::move(driver)) {
-  if (shared.options.idle_timeout > 0ns) io_.set_idle_timeout(shared.options.idle_timeout);
-  io_.set_spin(shared.options.spin);
+Worker::Worker(ServerShared& shared, WaitingRoom& room)
+    : shared_(shared),
+      room_(room),
+      one_at_a_time_(shared.dials.architecture == Architecture::iterative),
+      ending_(io_, shared.options.drain_timeout, [this](Step step) { take_step(step); }),
+      io_(driver_for(shared, one_at_a_time_)) {
+  shared.set_up(io_);
+  const Dials& dials = shared.dials;
+  if (!serves_in_threads(dials.architecture)) return;
+  const bool pool = dials.architecture == Architecture::thread_pool;
+  ThreadCrew::Owner& owner = *this;
+  crew_.emplace(shared_, room_, owner, io_, pool ? std::optional(dials.workers) : std::nullopt);
 }
 
 Worker::~Worker() = default;
 
 void Worker::run(const Dispatch& dispatch) {
-  {
-    const std::lock_guard lock(stop_mutex_);
-    running_ = true;
-  }
   std::optional<Watchdog> watchdog;
-  if (const auto limit = shared_.options.watchdog; limit > 0ns) {
+  if (const auto limit = shared_.options.watchdog; limit > Nanoseconds::zero()) {
     watchdog.emplace(io_, limit, shared_.options.log);
   }
   io_.run(main(dispatch));
@@ -46,103 +54,94 @@ void Worker::run(const Dispatch& dispatch) {
   if (crew_) crew_->end();
 }
 
+// A connection may be on its way here from another worker when all others have ended.
 Task<> Worker::main(const Dispatch& dispatch) {
   main_job_ = &io_.current();
   const Cleared main_job(main_job_);
-  auto serving = [&](TaskGroup& connections) { return serve(connections, dispatch); };
+  const Ending::Run run(ending_);
+  auto serving = [&](TaskGroup& connections) { return serve_all(connections, dispatch); };
   co_await with_task_group(io_, serving);
-  while (!end()) {
+  while (!ending_.finish_if([this] { return load() == 0; })) {
     auto parked = co_await io_.park();
     (void)parked;
   }
 }
 
-// False: a connection is on its way here from another worker.
-bool Worker::end() {
-  const std::lock_guard lock(stop_mutex_);
-  if (load() > 0) return false;
-  running_ = false;
-  ended_ = true;
-  return true;
-}
-
-Task<> Worker::serve(TaskGroup& connections, const Dispatch& dispatch) {
+Task<> Worker::serve_all(TaskGroup& connections, const Dispatch& dispatch) {
   connections_ = &connections;
   const Cleared cleared(connections_);
   connections.supervise(*this);
-  auto accepting = [&](TaskGroup& group) { return accept_until_stopped(group, dispatch); };
-  co_await with_task_group(io_, accepting);
-  if (!drain_) (void)co_await all_gone_in_time(false);
-  room_.close();
-  begin_drain();
-  auto gone = co_await all_gone_in_time(cut_);
-  if (!gone) {
-    shared_.counters().cut.fetch_add(load(), std::memory_order_relaxed);
-    begin_cut();
-  }
-  while (load() > 0) {
-    auto parked = co_await io_.park();
-    (void)parked;
-    if (connections.cancelled()) break;  // they end by themselves now, join waits for them
-  }
-}
-
-// Waits until no connection is left, for the drain time at most or until the next step is asked
-// for.
-Task<bool> Worker::all_gone_in_time(bool hurry) {
-  CancelScope limit(io_, shared_.options.drain_timeout);
-  draining_ = &limit;
-  const Cleared draining(draining_);
-  if (hurry) limit.cancel();
-  bool in_time = true;
-  while (load() > 0 && in_time) {
-    auto parked = co_await io_.park();
-    in_time = parked.has_value();
-  }
-  co_return in_time;
-}
-
-Task<> Worker::accept_until_stopped(TaskGroup& group, const Dispatch& dispatch) {
-  {
-    const std::lock_guard lock(stop_mutex_);
-    if (asked_) apply(*asked_);
-  }
-  if (acceptor_.listens() && io_.driver().blocks()) {
-    co_await accept_all(dispatch);
-  } else if (acceptor_.listens()) {
-    // The group waits for those it accepts at last.
-    const auto spawned = group.spawn(accept_all(dispatch));
-    if (!spawned) throw std::system_error(spawned.error(), "can't accept connections");
-  }
-  while (!stopping_) {
+  if (acceptor_.listens()) co_await accept_all(dispatch);
+  while (!ending_.reached(Step::retire)) {
     auto parked = co_await io_.park();
     if (!parked) break;
+  }
+  co_await wait_until_idle_or(Step::drain);
+  room_.close();
+  drain();
+  co_await wait_until_idle_or(Step::cut);
+  if (load() > 0) cut();
+  while (load() > 0 && !connections.cancelled()) {  // once cancelled, the group waits for them
+    auto parked = co_await io_.park();
+    (void)parked;
   }
 }
 
 Task<> Worker::accept_all(const Dispatch& dispatch) {
   for (;;) {
-    auto stream = co_await acceptor_.next();
-    if (!stream) break;
-    dispatch(std::move(*stream));
+    auto socket = co_await acceptor_.next();
+    if (!socket) co_return;
+    if (!one_at_a_time_) {
+      dispatch(std::move(*socket));
+      continue;
+    }
+    load_.store(1);
+    co_await serve_connection(shared_, io_, std::move(*socket));
+    load_.store(0);
+    (void)room_.give_up_place();
   }
 }
 
-void Worker::serve_here(Stream stream) {
-  load_.fetch_add(1);
-  start(std::move(stream));
+Task<> Worker::wait_until_idle_or(Step step) {
+  while (load() > 0 && !ending_.reached(step)) {
+    auto parked = co_await io_.park();
+    if (!parked) co_return;
+  }
 }
 
-// True: its end will be told to task_ended().
-bool Worker::start_one(Stream stream) {
+// --- connections ---
+
+void Worker::serve(os::UniqueFd socket) {
+  load_.fetch_add(1);
+  if (crew_) return crew_->serve(std::move(socket));
+  start(std::move(socket));
+}
+
+// Counted at once, so that a burst of connections is spread while the posts are on their way.
+void Worker::take(os::UniqueFd socket) {
+  if (!ending_.unless_over([this] { load_.fetch_add(1); })) {
+    shared_.refuse(std::move(socket), "the server is stopping");
+    (void)room_.give_up_place();
+    return;
+  }
+  io_.post([this, owned = std::move(socket)]() mutable { start(std::move(owned)); });
+}
+
+void Worker::start(os::UniqueFd socket) {
+  if (!start_one(std::move(socket))) connection_ended();
+}
+
+// True: task_ended() will be called at its end.
+bool Worker::start_one(os::UniqueFd socket) {
   if (!connections_) {  // handed over when this worker had nothing more to do
-    auto socket = stream.release();
-    shared_.refuse(socket ? std::move(*socket) : os::UniqueFd(), "the server is stopping");
+    shared_.refuse(std::move(socket), "the server is stopping");
     return false;
   }
+  auto stream = shared_.adopt(io_, std::move(socket));
+  if (!stream) return false;
   try {
-    const int socket = stream.descriptor();
-    if (connections_->spawn(shared_.handler(io_, std::move(stream)), socket)) return true;
+    const int fd = stream->descriptor();
+    if (connections_->spawn(shared_.handler(io_, std::move(*stream)), fd)) return true;
     shared_.refuse({}, "no task can be had");
   } catch (...) {  // the handler is no coroutine, or there is no memory for its frame
     shared_.handler_threw(std::current_exception());
@@ -150,106 +149,59 @@ bool Worker::start_one(Stream stream) {
   return false;
 }
 
-void Worker::start(Stream stream) {
-  if (!start_one(std::move(stream))) connection_ended();
-}
-
 void Worker::task_ended(const std::exception_ptr& exception) noexcept {
   if (exception) shared_.handler_threw(exception);
   connection_ended();
 }
 
-// Who waited longest follows, on this worker, which has one less now.
+// The connection that has waited longest follows, on this worker, which has one less now.
 void Worker::connection_ended() {
   while (auto next = room_.give_up_place()) {
-    auto stream = io_.adopt(std::move(*next));
-    if (!stream) {
-      shared_.refuse({}, why_not_adopted(stream.error()));
-    } else if (start_one(std::move(*stream))) {
-      return;
-    }
+    if (start_one(std::move(*next))) return;
   }
   connection_left();
 }
 
+// From a thread of the crew the main job may be gone by now, unless the Io is asked.
 void Worker::connection_left() noexcept {
   load_.fetch_sub(1);
-  if (!stopping_) return;
-  if (!crew_) {
-    if (main_job_) io_.unpark(*main_job_);
-    return;
-  }
-  const std::lock_guard lock(stop_mutex_);  // on a thread of the crew: the main job may be gone
-  if (!running_) return;
-  surely([&] {
-    io_.post([this] {
-      if (main_job_) io_.unpark(*main_job_);
-    });
-  });
+  if (!ending_.reached(Step::retire)) return;
+  if (!crew_) return wake_main();
+  ending_.post([this] { wake_main(); });
 }
 
 void Worker::look_again() {
-  const std::lock_guard lock(stop_mutex_);
-  if (running_) acceptor_.look_again();
+  ending_.post([this] { acceptor_.look_again(); });
 }
 
-// Counted at once, so that a burst of connections is spread while the posts are on their way.
-void Worker::take(os::UniqueFd socket) {
-  {
-    const std::lock_guard lock(stop_mutex_);
-    if (ended_) {
-      shared_.refuse(std::move(socket), "the server is stopping");
-      (void)room_.give_up_place();
-      return;
-    }
-    load_.fetch_add(1);
+// --- its end ---
+
+// The main job takes the steps, once it has accepted the last connections; but where it serves them
+// itself it may sit in a handler now.
+void Worker::take_step(Step step) {
+  if (step == Step::retire) {
+    acceptor_.interrupt();
+    if (one_at_a_time_ && !acceptor_.waits()) acceptor_.close();
+  } else if (one_at_a_time_) {
+    step == Step::drain ? drain() : cut();
   }
-  io_.post([this, owned = std::move(socket)]() mutable {
-    auto stream = io_.adopt(std::move(owned));
-    if (stream) return start(std::move(*stream));
-    shared_.refuse({}, why_not_adopted(stream.error()));
-    connection_ended();
-  });
+  if (!one_at_a_time_) wake_main();
 }
 
-void Worker::serve_in_thread(Stream stream) {
-  auto socket = stream.release();
-  if (!socket) {
-    (void)room_.give_up_place();
-    return;
-  }
-  load_.fetch_add(1);
-  crew_->serve(std::move(*socket));
+void Worker::drain() {
+  retry_for_memory([this] { io_.drain(); });
+  if (crew_) crew_->stop(Step::drain);
 }
 
-void Worker::stop(Architecture::Stop how) {
-  const std::lock_guard lock(stop_mutex_);
-  asked_ = std::max(asked_.value_or(how), how);
-  if (!running_) return;
-  surely([&] { io_.post([this, how] { apply(how); }); });
+// The threads of a crew count what they cut.
+void Worker::cut() {
+  if (crew_) return crew_->stop(Step::cut);
+  shared_.counters().cut.fetch_add(load(), std::memory_order_relaxed);
+  if (connections_) retry_for_memory([this] { connections_->cancel(); });
 }
 
-void Worker::apply(Architecture::Stop how) {
-  stopping_ = true;
-  acceptor_.stop();
-  if (how >= Architecture::Stop::drain && !std::exchange(drain_, true) && draining_) {
-    draining_->cancel();
-  }
-  if (how == Architecture::Stop::cut) {
-    cut_ = true;
-    if (draining_) draining_->cancel();
-  }
-  if (main_job_) io_.unpark(*main_job_);  // else it has not begun yet
-}
-
-void Worker::begin_drain() {
-  io_.drain();
-  if (crew_) crew_->drain();
-}
-
-void Worker::begin_cut() {
-  if (crew_) return crew_->cut();
-  connections_->cancel();
+void Worker::wake_main() {
+  if (main_job_) io_.unpark(*main_job_);
 }
 
 }  // namespace polyio

@@ -25,6 +25,8 @@
 #include <polyio/sync/event.hpp>
 #include <thread>
 
+#include "server/dials.hpp"
+
 namespace polyio::server_test {
 
 using namespace std::chrono_literals;
@@ -184,8 +186,10 @@ class Log {
   os::UniqueFd file_;
 };
 
+// An empty name is the model's first architecture, which never forks.
 inline bool forks(const std::string& architecture) {
-  return architecture == "prefork" || architecture == "process-per-connection";
+  const auto found = find_architecture(architecture);
+  return found && polyio::forks(*found);
 }
 
 // A server that runs until this is destroyed or finish() is called.
@@ -343,11 +347,11 @@ class ServerTest : public testing::TestWithParam<Dials> {
     options.drain_timeout = 1h;  // so that nothing is cut but where it is the test's subject
     return options;
   }
-  static bool iterative() { return GetParam().architecture == "iterative"; }
+  static Architecture architecture() { return find_architecture(GetParam().architecture).value(); }
+  static bool iterative() { return architecture() == Architecture::iterative; }
   // Each worker serves one connection.
   static bool workers_are_places() {
-    return GetParam().architecture == "thread-pool" ||
-           (GetParam().architecture == "prefork" && !find_model(GetParam().model)->has_loop);
+    return polyio::workers_are_places(architecture(), GetParam().model);
   }
   // `wished` connections, or as many of them as these options() serve side by side.
   static std::size_t at_once(std::size_t wished) {

@@ -56,7 +56,7 @@ using testing::HasSubstr;
 
 class Workers : public ServerTest {
  protected:
-  static bool prefork() { return GetParam().architecture == "prefork"; }
+  static bool prefork() { return architecture() == Architecture::prefork; }
 };
 POLYIO_ON_DIALS(Workers, true);
 
@@ -286,7 +286,7 @@ TEST(ServerForks, HandlersThatNeverWaitAreKilledInTheEnd) {
   running.server->stop();
   running.server->stop();
   running.join();
-  EXPECT_THAT(running.log.text(), HasSubstr("1 processes did not end when they were told to"));
+  EXPECT_THAT(running.log.text(), HasSubstr("1 processes did not end when they were asked to"));
 }
 
 }  // namespace

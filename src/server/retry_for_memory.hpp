@@ -1,4 +1,4 @@
-// For what can be neither refused nor left undone when there is no memory: again until there is.
+// For what can be neither refused nor left undone: tries until there is memory for it.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,7 @@
 namespace polyio {
 
 template <class Act>
-void surely(Act act) {
+void retry_for_memory(Act act) {
   for (;;) {
     try {
       return act();

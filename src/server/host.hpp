@@ -1,0 +1,35 @@
+// Host: what runs the connections of a server: the loops of this process, or worker processes. One
+// object per server, or per process of it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "ending.hpp"
+#include "shared.hpp"
+
+namespace polyio {
+
+class Host {
+ public:
+  virtual ~Host() = default;
+  // Serves on this thread and others of its own until it is stopped; calls `ready` once, when
+  // nothing can fail to start any more. Once.
+  virtual void run(const std::function<void()>& ready) = 0;
+  // Thread-safe, at any time of the object's life.
+  virtual void stop(Ending::Step how) = 0;
+  // It takes SIGINT, SIGTERM and SIGHUP itself while it runs.
+  virtual bool handles_signals() const { return false; }
+  // See Server::homes().
+  virtual std::vector<Io*> homes() { return {}; }
+};
+
+// Each throws what Server's constructor may throw. `listeners`: one socket, or one for each loop
+// that accepts. `counts`: where the connections are counted.
+std::unique_ptr<Host> make_loops(ServerShared& shared, std::vector<os::UniqueFd> listeners,
+                                 ProcessCounts& counts);
+std::unique_ptr<Host> make_prefork(ServerShared& shared, os::UniqueFd listener);
+std::unique_ptr<Host> make_process_per_connection(ServerShared& shared, os::UniqueFd listener);
+
+}  // namespace polyio
