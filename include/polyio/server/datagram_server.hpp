@@ -25,7 +25,7 @@ struct DatagramServerOptions {
 class DatagramServer {
  public:
   // Binds the socket. Throws std::invalid_argument for an option that makes no sense (the text says
-  // what to do) and std::system_error when the address can't be had.
+  // what to do) and std::system_error when it can't bind the address.
   DatagramServer(DatagramServerOptions options, DatagramHandler handler);
   ~DatagramServer();
   DatagramServer(const DatagramServer&) = delete;

@@ -5,8 +5,8 @@
 // after the drain time is cut and counted.
 //
 // Architectures (docs/architectures.md): loop, loops, thread-per-connection, thread-pool, prefork,
-// process-per-connection, iterative. The last but one two fork and so need a process that has no
-// other thread when run() is called; it then makes none either.
+// process-per-connection, iterative. prefork and process-per-connection fork: run() requires a
+// process without other threads, and creates none itself.
 #pragma once
 
 #include <chrono>
@@ -31,35 +31,36 @@ struct ServerOptions {
   // model blocking 16.
   unsigned workers = 0;
   int backlog = 4096;  // listen(2); the kernel caps it at net.core.somaxconn
-  std::size_t max_connections =
-      0;  // at once; further ones wait in the backlog; 0: as many as there are fds
-  unsigned unix_mode =
-      0;  // permissions of a Unix socket's file, as chmod(2)'s; 0: umask(2) decides
-  // Accepted connections that wait for a place when all are taken; what comes then is turned away.
+  // At once; further ones wait in the backlog. 0: as many as there are descriptors.
+  std::size_t max_connections = 0;
+  // Permissions of a Unix socket's file, as chmod(2)'s. 0: umask(2) decides.
+  unsigned unix_mode = 0;
+  // How many accepted connections may wait for a place when all are taken; the next is turned away.
   // Needs a ceiling: max_connections, or workers that serve one connection each. None: the rest
   // waits in the backlog, unaccepted; thread-pool, and prefork with model blocking: 128.
   std::optional<std::size_t> max_waiting{};
-  // What a client is sent that is turned away or refused, before the end of file. Empty: a reset.
+  // Sent to a client that is turned away or refused, before the end of file. Empty: a reset.
   std::string refusal;
   // loops: how connections get to the loops: hand-over, shared, reuseport. Empty: hand-over.
   std::string accepting;
   // The connections meet in the memory of this process, as in a chat: architectures of several
   // processes, or that serve one connection at a time, are refused.
   bool one_process = false;
-  Nanoseconds idle_timeout{0};  // a receive or send without progress for so long ends; 0: never
+  // A receive or send that makes no progress for this long ends with timed_out. 0: never.
+  Nanoseconds idle_timeout{0};
   Nanoseconds drain_timeout = std::chrono::seconds(5);
   Nanoseconds spin{0};  // of every loop, before it sleeps: Io::set_spin; not with model blocking
   Nanoseconds poll_interval{0};  // model nonblocking: the pause between two rounds of looking
-  // A handler that holds its loop for so long without waiting is told in the log: with its
-  // connection and where it is (io/watchdog.hpp); 0: not. Needs loops to hold.
+  // A handler that holds its loop for this long without waiting is logged, with its connection and
+  // where it is (io/watchdog.hpp). 0: no watchdog. Needs loops that can be held.
   Nanoseconds watchdog{0};
   // SIGINT and SIGTERM stop the server, a second one cuts the drain short; SIGHUP replaces the
   // workers of prefork.
   bool signals = true;
   // Called once the server listens, on the thread that runs it.
   std::function<void(const class Server&)> on_ready;
-  // One line of what happened, never with control characters from the network. Thread-safe.
-  // Default: stderr.
+  // Takes one line that says what happened, never with control characters from the network. Must
+  // be thread-safe. Default: stderr.
   std::function<void(std::string_view)> log;
 };
 
@@ -70,16 +71,16 @@ struct ServerStatistics {
   std::uint64_t refused = 0;          // accepted, but could not be served (no thread, no process)
   std::uint64_t accept_errors = 0;    // EMFILE and its like, each tried again later
   std::uint64_t cut = 0;              // still running when the drain time was over
-  std::uint64_t turned_away = 0;      // accepted, but all places and seats to wait on were taken
+  std::uint64_t turned_away = 0;      // accepted, but all places and the queue for them were full
   std::uint64_t waiting = 0;          // accepted, and wait for a place now
   std::uint64_t workers = 0;          // processes that serve now; 0: this process serves itself
-  std::uint64_t workers_crashed = 0;  // processes that ended unasked or with an error
+  std::uint64_t workers_crashed = 0;  // processes that ended without being asked, or by an error
 };
 
 class Server {
  public:
   // Opens the listening socket. Throws std::invalid_argument for an option that makes no sense (the
-  // text says what to do) and std::system_error when the address can't be had.
+  // text says what to do) and std::system_error when it can't listen on the address.
   Server(ServerOptions options, Handler handler);
   ~Server();
   Server(const Server&) = delete;
