@@ -6,12 +6,15 @@
 #include <mutex>
 #include <polyio/base/assert.hpp>
 #include <polyio/selectors/busy_selector.hpp>
+#include <polyio/selectors/devpoll_selector.hpp>
 #include <polyio/selectors/epoll_selector.hpp>
+#include <polyio/selectors/kqueue_selector.hpp>
 #include <polyio/selectors/poll_selector.hpp>
 #include <polyio/selectors/select_selector.hpp>
 #include <polyio/selectors/signal_selector.hpp>
 
 #include "blocking_driver.hpp"
+#include "emulation.hpp"
 #include "posix_aio_driver.hpp"
 #include "readiness_driver.hpp"
 #include "uring_driver.hpp"
@@ -54,6 +57,16 @@ std::unique_ptr<Driver> polling(const DriverOptions& options) {
   return std::make_unique<ReadinessDriver>(std::make_unique<BusySelector>(options.poll_interval));
 }
 
+// A selector of another system is declared here, but not defined.
+template <class S>
+consteval Make over_where_it_is() {
+  if constexpr (requires { sizeof(S); }) {
+    return over<S>;
+  } else {
+    return nullptr;
+  }
+}
+
 constexpr auto table = std::to_array<ModelTraits>({
     {.name = "io_uring",
      .waits = "operations go into a ring, results come out of another; the kernel waits and copies",
@@ -65,6 +78,16 @@ constexpr auto table = std::to_array<ModelTraits>({
     {.name = "epoll-et",
      .waits = "one call for all, which returns what has become ready; edge-triggered",
      .make = over<EpollSelector, Trigger::edge>},
+    {.name = "kqueue",
+     .waits = "one call for all, which returns what is ready; the BSDs' epoll",
+     .system = "macOS and the BSDs",
+     .emulated = true,
+     .make = over_where_it_is<KqueueSelector>()},
+    {.name = "devpoll",
+     .waits = "one call for all, about a set that the kernel keeps; Solaris' poll",
+     .system = "Solaris",
+     .emulated = true,
+     .make = over_where_it_is<DevpollSelector>()},
     {.name = "poll",
      .waits = "one call for all, which is handed the whole array each time",
      .system = "any POSIX system",
@@ -99,8 +122,22 @@ constexpr auto table = std::to_array<ModelTraits>({
      .make = make<BlockingDriver>},
 });
 
+// What the tests put in the place of the row's own: emulation.hpp.
+constinit std::array<Make, table.size()> emulations{};
+
 std::size_t index_of(const ModelTraits& row) noexcept {
   return static_cast<std::size_t>(&row - table.data());
+}
+
+Make make_of(const ModelTraits& row) noexcept {
+  const Make emulation = emulations[index_of(row)];
+  return emulation ? emulation : row.make;
+}
+
+std::string ask(const ModelTraits& row) {
+  if (row.make) return row.probe ? row.probe() : std::string();
+  return std::string(row.name) + " is of " + std::string(row.system) +
+         "; here it runs only in the tests, over an emulation";
 }
 
 // Why it can't be used here; empty when it can. A probe is made when its row is asked for, and
@@ -111,8 +148,10 @@ const std::string& problem_of(const ModelTraits& row) {
     std::string problem;
   };
   static std::array<Answer, table.size()> answers;
+  static const std::string none;
+  if (emulations[index_of(row)]) return none;
   Answer& answer = answers[index_of(row)];
-  std::call_once(answer.asked, [&] { if (row.probe) answer.problem = row.probe(); });
+  std::call_once(answer.asked, [&] { answer.problem = ask(row); });
   return answer.problem;
 }
 
@@ -171,7 +210,13 @@ Result<std::unique_ptr<Driver>> make_driver(std::string_view model, const Driver
   const ModelTraits* const row = find_model(model);
   if (!row) return fail(EINVAL);
   if (!problem_of(*row).empty()) return fail(Errc::model_unavailable);
-  return row->make(options);
+  return make_of(*row)(options);
+}
+
+void emulate_model(std::string_view model, Make make) noexcept {
+  const ModelTraits* const row = find_model(model);
+  POLYIO_ASSERT(row);
+  emulations[index_of(*row)] = make;
 }
 
 }  // namespace polyio

@@ -63,6 +63,16 @@ class Models(TestCase):
                 self.assertEqual((done.returncode, done.stdout), (1, ""))
                 self.assertIn(reason, done.stderr)
 
+    def test_a_model_of_another_system_is_refused_by_name(self):
+        foreign = [entry for entry in models() if entry["emulated"] and not entry["available"]]
+        self.assertTrue(foreign)
+        for entry in foreign:
+            self.assertIn(f"is of {entry['system']}", entry["reason"])
+            done = run("echo", "--listen", "127.0.0.1:0", "--model", entry["model"], text=True)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(f"model {entry['model']} can't be used here: {entry['reason']}",
+                          done.stderr)
+
     def test_help_names_the_models_of_this_system(self):
         said = " ".join(run("echo", "--help", text=True).stdout.split())
         named = said[said.index("how it waits: ") + len("how it waits: "):].split(" --")[0]

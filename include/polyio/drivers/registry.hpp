@@ -1,6 +1,6 @@
 // Registry: the table of I/O models, one row each. A row says how the model waits, where it runs
 // and where not, what its limits are and how it is made; the registry, the program's help, the
-// tests and the docs read it, and nothing else lists models. A model is
+// tests and the docs read it, and nothing else lists models (docs/adding-a-model.md). A model is
 // available when doing it worked, not when a version number says so.
 #pragma once
 
