@@ -34,7 +34,7 @@ const Room& Chat::room(const Io& home) const {
 
 void Chat::distribute_soon(Home& home) {
   if (!home.room.undistributed()) return;
-  if (home.io->driver().blocks()) return home.room.distribute();  // it has no turns
+  if (home.io->thread_per_job()) return home.room.distribute();  // it has no turns
   if (!std::exchange(home.distributes, true)) post_distribution(home);
 }
 

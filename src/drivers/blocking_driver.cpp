@@ -5,21 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <new>
-#include <polyio/os/socket.hpp>
-#include <system_error>
-
 #include <polyio/io/pieces.hpp>
+#include <polyio/os/socket.hpp>
+
 #include "iovec.hpp"
-#include "timekeeper.hpp"
 
 namespace polyio {
 namespace {
-
-// A thread that sleeps until its op is done, on its stack.
-struct Sleeper {
-  std::binary_semaphore done{0};
-};
 
 // Runs `call` until it succeeds, fails, or is interrupted for good.
 template <class Call>
@@ -49,17 +41,11 @@ std::int64_t connect_blocking(int fd, const os::Address& address, const BlockedC
 
 }  // namespace
 
-BlockingDriver::BlockingDriver() : SocketDriver(os::Blocking::yes) {
-  Timekeeper::instance().remember(*this);
+std::unique_ptr<Scheduler> BlockingDriver::make_scheduler() {
+  auto baton = std::make_unique<Baton>(io());
+  baton_ = baton.get();
+  return baton;
 }
-
-void BlockingDriver::retire() noexcept {
-  for (Lent& lent : lent_) lent.thread.join();
-  lent_.clear();
-  Timekeeper::instance().forget(*this);
-}
-
-BlockingDriver::~BlockingDriver() { retire(); }
 
 int BlockingDriver::descriptor(Handle handle) const noexcept {
   POLYIO_ASSERT(slots_.holds(handle.slot, handle.generation));
@@ -104,12 +90,12 @@ bool BlockingDriver::start(Op& op) {
   const int fd = descriptor(op.handle);
   BlockedCall call{::pthread_self()};
   op.sleeper = &call;
+  op.progressed(monotonic_now());  // the job's turn may have begun long ago
   const bool draining = io().draining();
-  leave();
+  baton_->put_down();
   const std::int64_t result = perform(op, fd, call, draining);
-  enter();
-  io().enter_thread(&job_of(op));
-  if (call.nagged) Timekeeper::instance().release(call);
+  baton_->take_up(job_of(op));
+  if (call.signalled) Timekeeper::instance().release(call);
   if (op.kind == OpKind::receive && op.leases && result <= 0) buffers_.give_back(op.buffer);
   op.result = result;
   return true;
@@ -160,92 +146,8 @@ std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call,
 void BlockingDriver::cancel(Op& op) {
   auto& call = *static_cast<BlockedCall*>(op.sleeper);
   call.interrupted.store(true);
-  call.nagged = true;
+  call.signalled = true;
   Timekeeper::instance().interrupt(call);
-}
-
-void BlockingDriver::wait_in_place(Op& op) {
-  Sleeper sleeper;
-  op.sleeper = &sleeper;
-  leave();
-  sleeper.done.acquire();
-  enter();  // whoever released the semaphore holds the baton until it has let go of it
-  io().enter_thread(&job_of(op));
-}
-
-void BlockingDriver::notify(Op& op) noexcept { static_cast<Sleeper*>(op.sleeper)->done.release(); }
-
-Result<> BlockingDriver::lend_thread(Job& job) {
-  if (!lends_) return fail(Errc::concurrency_unavailable);
-  reap_threads();
-  const std::size_t before = lent_.size();
-  const auto undo = [&](int error) {
-    if (lent_.size() > before) lent_.pop_back();
-    return fail(error);
-  };
-  try {
-    Lent& lent = lent_.emplace_back();
-    lent.thread = os::Thread([this, &job, &lent] {
-      enter();
-      io().run_job(job);
-      leave();
-      lent.ended.store(true);
-    });
-  } catch (const std::system_error& error) {
-    return undo(error.code().value());
-  } catch (const std::bad_alloc&) {
-    return undo(ENOMEM);
-  }
-  return {};
-}
-
-void BlockingDriver::reap_threads() {
-  std::erase_if(lent_, [](Lent& lent) {
-    if (!lent.ended.load()) return false;
-    lent.thread.join();
-    return true;
-  });
-}
-
-// The two fences pair: either the holder sees the wish after its unlock, or the wisher gets the
-// lock.
-void BlockingDriver::leave() noexcept {
-  io().enter_thread(nullptr);
-  for (;;) {
-    if (service_wanted_.exchange(false)) {
-      io().service_waits();
-      io().service_works();
-    }
-    baton_.unlock();
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (!service_wanted_.load() || !baton_.try_lock()) return;
-  }
-}
-
-// May be called under a lock that posted work would take: works are left to a holder or the
-// timekeeper.
-void BlockingDriver::wake() noexcept {
-  service_wanted_.store(true);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  while (service_wanted_.load() && baton_.try_lock()) {
-    service_wanted_.store(false);
-    io().service_waits();
-    const bool works = io().works_posted();
-    baton_.unlock();
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (works) return Timekeeper::instance().serve_soon(*this);
-  }
-}
-
-void BlockingDriver::serve() noexcept {
-  service_wanted_.store(true);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (!baton_.try_lock()) return;
-  leave();
-}
-
-void BlockingDriver::timer_moved(Deadline deadline) noexcept {
-  Timekeeper::instance().set_deadline(*this, deadline);
 }
 
 }  // namespace polyio

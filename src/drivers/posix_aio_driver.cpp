@@ -53,16 +53,16 @@ PosixAioDriver::~PosixAioDriver() {
       close(handle_of(static_cast<int>(fd)));
   }
   if (closing_ == 0) return;
-  enter();
-  leave();
+  attach_thread();
+  detach_thread();
 }
 
-void PosixAioDriver::enter() {
+void PosixAioDriver::attach_thread() {
   const sigset_t ours = aio::completion_signals();
   ::pthread_sigmask(SIG_BLOCK, &ours, &outside_);
 }
 
-void PosixAioDriver::leave() noexcept {
+void PosixAioDriver::detach_thread() noexcept {
   while (closing_ > 0) poll(never);
   ::pthread_sigmask(SIG_SETMASK, &outside_, nullptr);
 }

@@ -38,9 +38,9 @@ class PosixAioDriver final : public ReadinessDriver {
   void poll(Deadline deadline) override;
   void give_back(std::uint32_t buffer) noexcept override;
   // The signal is blocked in the Io's thread, where it is read from a signalfd.
-  void enter() override;
+  void attach_thread() override;
   // Waits until what was closed has ended.
-  void leave() noexcept override;
+  void detach_thread() noexcept override;
 
  private:
   static constexpr std::uint32_t none = UINT32_MAX;
@@ -81,7 +81,7 @@ class PosixAioDriver final : public ReadinessDriver {
   List<Job, ReadyTag> starved_;  // receives that wait for one
   std::size_t in_flight_ = 0, closing_ = 0;
   TimePoint next_look_ = TimePoint::min();
-  sigset_t outside_{};  // the thread's signal mask before enter()
+  sigset_t outside_{};  // the thread's signal mask before attach_thread()
 };
 
 }  // namespace polyio

@@ -3,6 +3,8 @@
 #include <csignal>
 #include <thread>
 
+#include "baton.hpp"
+
 namespace polyio {
 
 Timekeeper& Timekeeper::instance() {
@@ -27,11 +29,11 @@ Timekeeper::Timekeeper() {
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void Timekeeper::remember(BlockingDriver& driver) {
+void Timekeeper::remember(Baton& baton) {
   const std::lock_guard lock(mutex_);
-  const auto [place, added] = deadlines_.try_emplace(&driver, never);
+  const auto [place, added] = deadlines_.try_emplace(&baton, never);
   try {
-    queue_.insert({never, &driver});
+    queue_.insert({never, &baton});
   } catch (...) {
     deadlines_.erase(place);
     throw;
@@ -45,22 +47,22 @@ void Timekeeper::move(Deadlines::iterator place, Deadline deadline) noexcept {
   place->second = deadline;
 }
 
-void Timekeeper::set_deadline(BlockingDriver& driver, Deadline deadline) {
+void Timekeeper::set_deadline(Baton& baton, Deadline deadline) {
   const std::lock_guard lock(mutex_);
-  const auto place = deadlines_.find(&driver);
-  // A wish to be served soon stays until it is granted.
+  const auto place = deadlines_.find(&baton);
+  // A request to be served soon stays until that is done.
   if (place == deadlines_.end() || place->second == TimePoint::min()) return;
   move(place, deadline);
   if (deadline == never) return;
-  if (queue_.begin()->second == &driver) changed_.notify_one();
+  if (queue_.begin()->second == &baton) changed_.notify_one();
 }
 
-void Timekeeper::forget(BlockingDriver& driver) {
+void Timekeeper::forget(Baton& baton) {
   std::unique_lock lock(mutex_);
-  served_.wait(lock, [&] { return serving_ != &driver; });
-  const auto place = deadlines_.find(&driver);
+  served_.wait(lock, [&] { return serving_ != &baton; });
+  const auto place = deadlines_.find(&baton);
   if (place == deadlines_.end()) return;
-  queue_.erase({place->second, &driver});
+  queue_.erase({place->second, &baton});
   deadlines_.erase(place);
 }
 
@@ -92,11 +94,11 @@ void Timekeeper::run() {
       ::pthread_kill(call->thread, SIGURG);
     }
     while (!queue_.empty() && queue_.begin()->first <= monotonic_now()) {
-      BlockingDriver* const driver = queue_.begin()->second;
-      move(deadlines_.find(driver), never);
-      serving_ = driver;
+      Baton* const baton = queue_.begin()->second;
+      move(deadlines_.find(baton), never);
+      serving_ = baton;
       lock.unlock();
-      driver->serve();
+      baton->serve();
       lock.lock();
       serving_ = nullptr;
       served_.notify_all();

@@ -27,7 +27,7 @@ UringDriver::~UringDriver() {
   for (std::uint32_t i = 0; i < slots_.size(); ++i) os::UniqueFd(slots_[i].fd).reset();
 }
 
-void UringDriver::enter() {
+void UringDriver::attach_thread() {
   if (ready_) return;
   if (const int error = uring::open(ring_)) {
     throw std::system_error(-error, std::generic_category(), "io_uring");
@@ -42,7 +42,7 @@ void UringDriver::enter() {
   request_wakeup();
 }
 
-void UringDriver::leave() noexcept {
+void UringDriver::detach_thread() noexcept {
   while (any_closing()) {
     wait(never);
     reap();

@@ -44,9 +44,9 @@ class UringDriver final : public SocketDriver {
   void give_back(std::uint32_t buffer) noexcept override;
   // Sets the ring up in the thread that runs the Io (IORING_SETUP_SINGLE_ISSUER). Throws
   // std::system_error when the kernel refuses.
-  void enter() override;
+  void attach_thread() override;
   // Sees what was closed to its end: another thread may destroy the driver, which can't.
-  void leave() noexcept override;
+  void detach_thread() noexcept override;
 
  private:
   struct Slot {

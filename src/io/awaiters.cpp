@@ -28,22 +28,14 @@ bool Io::ShieldedParkAwaiter::await_ready() {
   Op& op = io_->prepare(OpKind::shielded_park);
   if (std::exchange(io_->current().permit, false)) return true;
   op.state = OpState::pending;
-  if (!io_->blocks_) return false;
-  io_->driver_->wait_in_place(op);
-  return true;
+  return false;
 }
 
 bool Io::YieldAwaiter::await_ready() {
   Op& op = io_->prepare(OpKind::yield);
   op.result = -job_of(op).scope->reason();
-  if (io_->blocks_) {
-    io_->driver_->leave();
-    io_->driver_->enter();
-    io_->enter_thread(&job_of(op));
-    return true;
-  }
   op.state = OpState::done;
-  io_->ready_.push_back(job_of(op));
+  io_->ready_.push(job_of(op));
   return false;
 }
 

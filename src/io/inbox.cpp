@@ -11,7 +11,7 @@ void Io::unpark(Job& job) {
     job.next_unparked = std::exchange(unparked_, &job);
     unparked_filled_.store(true);
   }
-  rouse();
+  scheduler_->wake();
 }
 
 void Io::give_permit(Job& job) noexcept {
@@ -36,14 +36,10 @@ void Io::post(std::move_only_function<void()> work) {
     works_.push_back(std::move(work));
     works_filled_.store(true);
   }
-  rouse();
+  scheduler_->wake();
 }
 
-void Io::rouse() {
-  if (blocks_ || sleeping_.exchange(false)) driver_->wake();
-}
-
-void Io::service_waits() {
+void Io::service_waits(TimePoint now) {
   if (unparked_filled_.load(std::memory_order_relaxed)) {
     Job* jobs;
     {
@@ -62,8 +58,7 @@ void Io::service_waits() {
       give_permit(*job);
     }
   }
-  timers_.fire_due(now());
-  if (blocks_) driver_->timer_moved(timers_.next());
+  timers_.fire_due(now);
 }
 
 void Io::service_works() {
@@ -79,7 +74,6 @@ void Io::service_works() {
   io_of_this_thread = outer;
 }
 
-// Under the blocking model the timekeeper would run them after the end.
 void Io::drop_works() {
   std::vector<std::move_only_function<void()>> works;
   const std::lock_guard lock(inbox_mutex_);

@@ -15,18 +15,18 @@ constinit thread_local Io* Io::io_of_this_thread = nullptr;
 
 Io::Io(std::unique_ptr<Driver> driver)
     : driver_(std::move(driver)),
-      blocks_(driver_->blocks()),
-      now_(driver_->now()),
+      turn_began_(driver_->now()),
       root_(*this, CancelScope::Root{}),
       idle_sweep_(*this) {
   driver_->bind(*this);
+  scheduler_ = driver_->make_scheduler();
 }
 
 Io::~Io() {
   POLYIO_ASSERT(jobs_ == 0);
   // The work that ended this Io may have run before its post() was through with it.
   while (posting_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
-  driver_->retire();
+  scheduler_.reset();  // no thread of its own comes to this Io any more
   timers_.disarm(idle_sweep_);
 }
 
@@ -34,116 +34,33 @@ Io* Io::of_this_thread() noexcept { return io_of_this_thread; }
 
 void Io::enter_thread(Job* job) noexcept {
   current_ = job;
-  io_of_this_thread = job ? this : nullptr;
+  inline_ops_ = 0;
+  io_of_this_thread = this;
+}
+
+void Io::leave_thread() noexcept {
+  current_ = nullptr;
+  io_of_this_thread = nullptr;
 }
 
 void Io::run(Task<> main) {
-  Io* const outer = io_of_this_thread;
-  auto owned = std::make_unique<Job>(*this, std::move(main));
-  driver_->enter();
-  main_done_ = false;
-  Job& job = *owned.release();
-  ++jobs_;
-  job.scope = &root_;
-  root_.jobs_.push_back(job);
-  now_ = driver_->now();
-  io_of_this_thread = this;
-  advance(1);
-  if (blocks_) {
-    run_job(job);
-    POLYIO_ASSERT(main_done_);  // nothing is ever suspended under the blocking model
-  } else {
-    ready_.push_back(job);
-    run_ready();  // main begins before what was posted to this Io already, which may count on it
-    while (!main_done_) {
-      service_waits();
-      service_works();
-      run_ready();
-      if (main_done_) break;
-      wait();
-    }
-  }
-  drop_works();
-  driver_->leave();
-  advance(1);
-  io_of_this_thread = outer;
+  struct Outer {
+    ~Outer() { io_of_this_thread = io; }
+    Io* const io = io_of_this_thread;
+  } const outer;
+  auto job = std::make_unique<Job>(*this, std::move(main));
+  driver_->attach_thread();
+  scheduler_->run(*job.release());
+  driver_->detach_thread();
   if (main_exception_) std::rethrow_exception(std::exchange(main_exception_, nullptr));
 }
 
-void Io::wait() {
-  Deadline until = ready_.empty() ? timers_.next() : TimePoint::min();
-  if (spin_ > Nanoseconds::zero() && spin(until)) return;
-  const TimePoint before = now_;
-  sleeping_.store(true);
-  if (handed_in()) until = TimePoint::min();
-  advance(1);
-  driver_->poll(until);
-  advance(1);
-  sleeping_.store(false, std::memory_order_relaxed);
-  now_ = driver_->now();
-  // Twice, because what is answered sooner comes back sooner.
-  if (until != TimePoint::min() && now_ - before <= spin_ * 2) spin_pays_ = true;
-}
-
-// True: something came, or the time did; else it is worth sleeping now.
-bool Io::spin(Deadline until) {
-  if (!spin_pays_) return false;
-  const TimePoint end = monotonic_now() + spin_;
-  while (monotonic_now() < end) {
-    driver_->poll(TimePoint::min());
-    now_ = driver_->now();
-    if (!ready_.empty() || handed_in() || now_ >= until) return true;
-  }
-  spin_pays_ = false;
-  return false;
-}
-
-// Of thousands of ready jobs each is in no cache: the next one's coroutine and the one after it are
-// asked for while the first runs.
-void Io::prefetch(const List<Job, ReadyTag>& ready) noexcept {
-  const Job* const next = ready.front();
-  if (!next) return;
-  const auto* const frame = static_cast<const char*>(next->resume.address());
-  __builtin_prefetch(frame);
-  __builtin_prefetch(frame + 64);
-  next->scope->prefetch_reason();
-  const Job* const after = ready.next(*next);
-  if (!after) return;
-  __builtin_prefetch(after);
-  __builtin_prefetch(reinterpret_cast<const char*>(after) + 64);
-  __builtin_prefetch(reinterpret_cast<const char*>(after) + 128);
-}
-
-void Io::run_ready() {
-  List<Job, ReadyTag> batch;
-  batch.splice_back(ready_);
-  while (Job* job = batch.pop_front()) {
-    prefetch(batch);
-    if (job->state == OpState::retry && !driver_->retry(*job)) {
-      job->state = OpState::pending;
-      if (job->cancel_requested) driver_->cancel(*job);
-      continue;
-    }
-    job->state = OpState::done;
-    run_job(*job);
-  }
-}
-
-void Io::run_job(Job& job) {
-  if (blocks_) {
-    enter_thread(&job);  // the thread is the job's own
-  } else {
-    current_ = &job;
-    advance(2);
-  }
-  inline_ops_ = 0;
-  job.resume.resume();
-  if (job.task.done()) job_ended(job);
-  if (blocks_) {
-    enter_thread(nullptr);
-  } else {
-    current_ = nullptr;
-  }
+void Io::begin_main(Job& job) {
+  main_done_ = false;
+  ++jobs_;
+  job.scope = &root_;
+  root_.jobs_.push_back(job);
+  turn_began_ = driver_->now();
 }
 
 void Io::job_ended(Job& job) {
@@ -180,16 +97,12 @@ Result<> Io::launch(Task<> task, CancelScope& scope, TaskGroup* group, int serve
   job.group = group;
   job.serves = serves >= 0 || !current_ ? serves : current_->serves;
   scope.jobs_.push_back(job);
-  if (!blocks_) {
-    ready_.push_back(job);
-    return {};
-  }
-  auto lent = driver_->lend_thread(job);
-  if (!lent) {
+  auto launched = scheduler_->launch(job);
+  if (!launched) {
     delete &job;
     --jobs_;
   }
-  return lent;
+  return launched;
 }
 
 Op& Io::prepare(OpKind kind, Handle handle) noexcept {
@@ -209,21 +122,17 @@ bool Io::begin(Op& op) {
     op.state = OpState::done;
     return true;
   }
-  op.started = now();
+  op.started = turn_began_;
   op.state = OpState::pending;
-  if (op.kind >= OpKind::sleep) {  // not the driver's
-    if (!blocks_) return false;
-    driver_->wait_in_place(op);
-    return true;
-  }
+  if (op.kind >= OpKind::sleep) return false;  // not the driver's
   if (!start(op)) {
     if (draining_ && op.kind == OpKind::receive) cancel_op(job_of(op), 0);
     return false;
   }
   op.result = result_of(op, op.result);
   op.state = OpState::done;
-  if (blocks_ || ++inline_ops_ < inline_limit) return true;
-  ready_.push_back(job_of(op));
+  if (++inline_ops_ < inline_limit) return true;
+  ready_.push(job_of(op));
   return false;
 }
 
@@ -237,7 +146,7 @@ bool Io::start(Op& op) {
   }
 }
 
-// The error that a cancelled op ends with says who asked for it.
+// The error that a cancelled op ends with says what cancelled it.
 std::int64_t Io::result_of(const Op& op, std::int64_t result) const noexcept {
   if (result != -ECANCELED || !op.cancel_requested) return result;
   const int reason = static_cast<const Job&>(op).scope->reason();
@@ -249,16 +158,12 @@ std::int64_t Io::result_of(const Op& op, std::int64_t result) const noexcept {
 void Io::complete(Op& op, std::int64_t result) noexcept {
   op.result = result_of(op, result);
   op.state = OpState::done;
-  if (blocks_) {
-    driver_->notify(op);
-  } else {
-    ready_.push_back(job_of(op));
-  }
+  ready_.push(job_of(op));
 }
 
 void Io::make_ready(Op& op) noexcept {
   op.state = OpState::retry;
-  ready_.push_back(job_of(op));
+  ready_.push(job_of(op));
 }
 
 void Io::cancel_op(Job& job, int reason) {
@@ -277,9 +182,7 @@ void Io::cancel_op(Job& job, int reason) {
 }
 
 void Io::arm(Timer& timer, Deadline deadline) {
-  const Deadline before = timers_.next();
-  timers_.arm(timer, deadline);
-  if (blocks_ && timers_.next() < before) driver_->timer_moved(timers_.next());
+  if (timers_.arm(timer, deadline)) scheduler_->timer_moved(deadline);
 }
 
 void Io::set_idle_timeout(Nanoseconds span) {
@@ -309,7 +212,7 @@ void Io::IdleSweep::fire_sweep(Timer& timer) {
 
 void Io::drain() {
   draining_ = true;
-  if (!blocks_) driver_->poll(TimePoint::min());  // collects what has arrived: it is delivered
+  driver_->poll(TimePoint::min());  // collects what has arrived: it is delivered
   for_each_job(root_, [this](Job& job) {
     if (job.kind == OpKind::receive) cancel_op(job, 0);
   });

@@ -29,9 +29,7 @@ bool TaskGroup::JoinAwaiter::await_ready() const {
   Op& op = group.io_.prepare(OpKind::join);
   op.state = OpState::pending;  // not through begin: a cancelled scope must not cut a join short
   group.joiner_ = &job;
-  if (!group.io_.driver().blocks()) return false;
-  group.io_.driver().wait_in_place(op);
-  return true;
+  return false;
 }
 
 void TaskGroup::JoinAwaiter::await_suspend(std::coroutine_handle<> caller) const noexcept {

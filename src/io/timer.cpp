@@ -31,15 +31,18 @@ void TimerHeap::sift_down(std::size_t index, Entry entry) noexcept {
   place(index, entry);
 }
 
-void TimerHeap::arm(Timer& timer, Deadline deadline) {
+bool TimerHeap::arm(Timer& timer, Deadline deadline) {
   timer.deadline = deadline;
   if (timer.index == Timer::unarmed) {
-    if (deadline == never) return;
+    if (deadline == never) return false;
     heap_.push_back({});
     sift_up(heap_.size() - 1, {deadline, &timer});
   } else if (deadline < heap_[timer.index].at) {
     sift_up(timer.index, {deadline, &timer});
+  } else {
+    return false;  // its entry stays, and is put right when it comes up
   }
+  return timer.index == 0;
 }
 
 void TimerHeap::disarm(Timer& timer) noexcept {

@@ -7,10 +7,10 @@
 #include <mutex>
 #include <polyio/io/io.hpp>
 #include <polyio/io/watchdog.hpp>
-#include <polyio/os/signals.hpp>
-#include <polyio/os/socket.hpp>
 #include <polyio/linux/stack_sampler.hpp>
 #include <polyio/linux/symbolizer.hpp>
+#include <polyio/os/signals.hpp>
+#include <polyio/os/socket.hpp>
 #include <polyio/os/thread.hpp>
 #include <thread>
 
@@ -42,14 +42,18 @@ struct Look {
 
 long long milliseconds(Nanoseconds span) { return span / 1ms; }
 
+bool is_the_loop(std::string_view function) {
+  return function.starts_with("polyio::Loop::") || function.starts_with("polyio::Io::run") ||
+         function.starts_with("polyio::Io::service");
+}
+
 // The stack up to the loop, innermost first.
 std::vector<os::Symbol> readable(const os::StackSample& sample) {
   const os::Symbolizer symbolizer;
   std::vector<os::Symbol> frames;
   for (std::size_t i = 0; i < sample.depth && frames.size() < frames_shown; ++i) {
     os::Symbol frame = symbolizer.at(sample.frames[i], i > 0);
-    if (frame.function.starts_with("polyio::Io::")) break;
-    if (frame.within.starts_with("polyio::Io::run")) break;  // coroutine_handle::resume
+    if (is_the_loop(frame.function) || is_the_loop(frame.within)) break;
     frames.push_back(std::move(frame));
   }
   return frames;
@@ -64,7 +68,7 @@ class Watchdog::Impl {
         loop_(::pthread_self()),
         limit_(std::max(limit, Nanoseconds(1ms))),
         log_(std::move(log)) {
-    POLYIO_ASSERT(!io.driver().blocks());
+    POLYIO_ASSERT(!io.thread_per_job());
     thread_ = os::Thread([this] { watch(); }, os::Thread::default_stack);
   }
   ~Impl() {

@@ -19,13 +19,6 @@ struct Cleared {
   T*& pointer;
 };
 
-// A handler can't have a second task where connections are served one after the other.
-std::unique_ptr<Driver> driver_for(const ServerShared& shared, bool one_at_a_time) {
-  auto driver = shared.new_driver();
-  if (one_at_a_time) driver->lend_no_threads();
-  return driver;
-}
-
 }  // namespace
 
 Worker::Worker(ServerShared& shared, WaitingRoom& room)
@@ -33,7 +26,9 @@ Worker::Worker(ServerShared& shared, WaitingRoom& room)
       room_(room),
       one_at_a_time_(shared.dials.architecture == Architecture::iterative),
       ending_(io_, shared.options.drain_timeout, [this](Step step) { take_step(step); }),
-      io_(driver_for(shared, one_at_a_time_)) {
+      io_(shared.new_driver()) {
+  // A handler can't have a second task where connections are served one after the other.
+  if (one_at_a_time_) io_.lend_no_threads();
   shared.set_up(io_);
   const Dials& dials = shared.dials;
   if (!serves_in_threads(dials.architecture)) return;

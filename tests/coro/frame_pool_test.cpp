@@ -5,10 +5,11 @@
 #include <cstring>
 #include <polyio/base/random.hpp>
 #include <polyio/coro/frame_pool.hpp>
-#include <polyio/coro/sync_wait.hpp>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "sync_wait.hpp"
 
 namespace polyio {
 namespace {

@@ -2,11 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <memory>
-#include <polyio/coro/sync_wait.hpp>
 #include <polyio/coro/task.hpp>
 #include <stdexcept>
 #include <string>
 #include <thread>
+
+#include "sync_wait.hpp"
 
 namespace polyio {
 namespace {

@@ -301,7 +301,6 @@ TEST(SimDriver, ADeadlockNamesTheWaiters) {
               std::string::npos)
         << deadlock.what();
   }
-  io->enter_thread(nullptr);
 }
 
 TEST(SimDriver, AnEndlessRunIsADeadlockToo) {

@@ -69,7 +69,6 @@ inline void add(std::string& failure, std::string_view what) {
 // An Io that still has jobs can't be destroyed; reachable from here it is no leak to the sanitizer.
 inline void abandon(std::unique_ptr<Io> io) {
   static auto& abandoned = *new std::vector<Io*>;
-  io->enter_thread(nullptr);
   abandoned.push_back(io.release());
 }
 
@@ -99,7 +98,7 @@ inline SeedRun run_seed(const Scenario& scenario, const SimOptions& options, boo
   sim.set_deadlock_handler([&](const std::string& report) {
     detail::add(run.failure, report);
     if (std::exchange(stuck, true)) throw SimDeadlock("and again, with everything cancelled");
-    io->root_scope().cancel();
+    io->cancel_all();
   });
   try {
     io->run(scenario(*io, sim, random));

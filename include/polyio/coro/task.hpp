@@ -111,7 +111,7 @@ class [[nodiscard]] Task {
 
   explicit operator bool() const noexcept { return handle_ != nullptr; }
   bool done() const noexcept { return handle_ && handle_.done(); }
-  // The coroutine itself, to resume a task that is not awaited (io's jobs, sync_wait).
+  // The coroutine itself, for code that resumes a task which no other awaits (io's jobs).
   Handle handle() const noexcept { return handle_; }
   // The value of a task that is done; rethrows what it ended with. Once.
   T take() { return handle_.promise().take(); }

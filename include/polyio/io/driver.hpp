@@ -1,10 +1,12 @@
-// Driver: one I/O model, one instance per Io. An operation is started and either ends at once or is
-// completed later from poll(), which collects first and resumes nobody. The rules: every started
-// operation gets exactly one terminal completion, a cancelled one included; an event for a handle
-// that is closed by now is dropped; nothing but wake() is called from another thread.
+// Driver: one I/O model, how an Io waits. One instance per Io. An operation is started and either
+// ends at once or is completed later from poll(), which only collects events and resumes no job.
+// The rules: every started operation has exactly one terminal completion, a cancelled one included;
+// an event for a handle that has been closed since is dropped; only wake() is called from other
+// threads.
 #pragma once
 
 #include <cerrno>
+#include <memory>
 #include <polyio/base/result.hpp>
 #include <polyio/io/op.hpp>
 #include <polyio/os/address.hpp>
@@ -14,7 +16,7 @@
 namespace polyio {
 
 class Io;
-class Job;
+class Scheduler;
 
 class Driver {
  public:
@@ -27,18 +29,22 @@ class Driver {
   virtual std::string_view name() const noexcept = 0;
   // Called once, by the Io that owns this driver.
   void bind(Io& io) noexcept { io_ = &io; }
+  // What runs the Io's jobs under this model: unless overridden, the Loop. Called once, after
+  // bind(). Throws std::bad_alloc, and std::system_error when the helper thread it needs can't be
+  // had.
+  virtual std::unique_ptr<Scheduler> make_scheduler();
 
   // --- sockets ---
-  // A socket listening on `address`, its handle. Errors: those of bind(2) and listen(2).
+  // A socket listening on `address`. Errors: those of bind(2) and listen(2).
   virtual Result<Handle> listen(const os::Address& address, int backlog) = 0;
-  // Takes over a listening socket (O_NONBLOCK as the model needs it is set here or was set by who
-  // made it: os::Blocking::no serves all). With `shared` others accept on the same socket, so that
-  // nobody is accepted before he is asked for. On error the socket is closed.
+  // Takes over a listening socket, best made with os::Blocking::no; the model's own O_NONBLOCK is
+  // set here. With `shared` others accept on the same socket, so no connection is accepted before
+  // one is asked for. On error the socket is closed.
   virtual Result<Handle> adopt_listener(int socket, bool shared) {
     (void)shared;
     return adopt(socket);
   }
-  // No further connection shall be accepted. True: some may have been already, unasked for; each
+  // No further connection shall be accepted. True: the driver may have accepted some already; each
   // accept hands one out, until one ends with -ECANCELED.
   virtual bool stop_accepting(Handle) noexcept { return false; }
   // A new stream socket, to be connected.
@@ -53,7 +59,7 @@ class Driver {
   // several tasks that wait for one descriptor, a handle each. Errors: EBADF, EMFILE; EOPNOTSUPP, a
   // simulated network.
   virtual Result<Handle> watch(int) { return fail(EOPNOTSUPP); }
-  // Gives the socket away again, for another Io; the handle ends. No operation may be in flight.
+  // Gives the socket away, for another Io; the handle ends. No operation may be in flight.
   virtual Result<os::UniqueFd> release(Handle handle) = 0;
   // Closes; the handle ends. No operation of a job may be in flight on it.
   virtual void close(Handle handle) noexcept = 0;
@@ -82,23 +88,12 @@ class Driver {
   // Takes back the buffer of a lease.
   virtual void give_back(std::uint32_t buffer) noexcept = 0;
 
-  // --- the blocking model, where a thread waits in place and no coroutine is suspended ---
-  virtual bool blocks() const noexcept { return false; }
-  // Sleeps until op.state is done, letting other jobs of the Io run meanwhile.
-  virtual void wait_in_place(Op&) {}
-  // Wakes the thread that sleeps in wait_in_place(op).
-  virtual void notify(Op&) noexcept {}
-  // Runs a new job on a thread of its own. Errors: EAGAIN, when no thread can be had.
-  virtual Result<> lend_thread(Job&) { return fail(Errc::concurrency_unavailable); }
-  // From now on lend_thread() answers Errc::concurrency_unavailable.
-  virtual void lend_no_threads() noexcept {}
-  // Takes and gives up the right to run the Io's jobs.
-  virtual void enter() {}
-  virtual void leave() noexcept {}
-  // The earliest timer is now `deadline`.
-  virtual void timer_moved(Deadline) noexcept {}
-  // Returns when no thread of the model's own comes to the Io any more: the Io is about to end.
-  virtual void retire() noexcept {}
+  // --- the thread that runs the Io ---
+  // That thread calls these first and last in Io::run: for what belongs to a single thread, and to
+  // wait for what only that thread can end, since another one may destroy the driver.
+  // attach_thread() throws std::system_error when the system refuses.
+  virtual void attach_thread() {}
+  virtual void detach_thread() noexcept {}
 
  protected:
   Io& io() const noexcept { return *io_; }

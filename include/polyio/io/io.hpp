@@ -1,7 +1,7 @@
-// Io: what a handler waits through. It owns one driver, the I/O model, and runs the jobs that wait
-// on it, one at a time: two tasks of one Io never run at the same moment, under the blocking model
-// either, so they may share data without locks. Everything is for the Io's own tasks but post() and
-// unpark(), which any thread may call.
+// Io: what a handler waits through. It owns one driver, the I/O model, and one scheduler, which
+// runs the jobs that wait on it: one at a time, also where each has a thread of its own (the
+// blocking model), so tasks of one Io may share data without locks. For the Io's own tasks; only
+// post() and unpark() may be called from other threads.
 #pragma once
 
 #include <atomic>
@@ -13,6 +13,8 @@
 #include <polyio/io/cancel_scope.hpp>
 #include <polyio/io/driver.hpp>
 #include <polyio/io/job.hpp>
+#include <polyio/io/ready_queue.hpp>
+#include <polyio/io/scheduler.hpp>
 #include <polyio/io/timer.hpp>
 #include <vector>
 
@@ -24,6 +26,7 @@ class Stream;
 
 class Io {
  public:
+  // Throws what Driver::make_scheduler throws.
   explicit Io(std::unique_ptr<Driver> driver);
   ~Io();
   Io(const Io&) = delete;
@@ -32,8 +35,8 @@ class Io {
   // Runs `main` and what it spawns to the end on the calling thread; rethrows what it threw.
   void run(Task<> main);
 
-  // --- waiting; each ends early with operation_canceled or timed_out when its scope is cancelled
-  // ---
+  // --- waiting ---
+  // Each wait ends early with operation_canceled or timed_out when its scope is cancelled.
   class SleepAwaiter;
   class ParkAwaiter;
   class ShieldedParkAwaiter;
@@ -44,17 +47,20 @@ class Io {
   // Lets every other ready job run first.
   YieldAwaiter yield() noexcept;
   // Waits for an unpark of the current job; one that came before counts. What synchronisation
-  // primitives are made of (room sync): look at the condition again after each park.
+  // primitives are made of (io/waiter.hpp): look at the condition again after each park.
   ParkAwaiter park() noexcept;
-  // The same, but no cancel and no deadline ends it: for what must not be left, such as a function
-  // that another thread runs on the caller's variables. Gives nothing.
+  // The same, but no cancel and no deadline ends it: for a wait that must not be left, such as for
+  // a function that another thread runs on the caller's variables. Its value is void.
   ShieldedParkAwaiter park_shielded() noexcept;
-  // Ends the job's park. Thread-safe, takes no lock of the caller's; the caller makes sure that the
-  // job cannot end meanwhile, by holding a lock which the job takes before it goes.
+  // Wakes the job from park(). Thread-safe. Keep the job alive during the call: hold a mutex that
+  // the job must lock before it ends.
   void unpark(Job& job);
   // Calls `work` on this Io between jobs, in the order posted. Thread-safe; the caller knows that
-  // the Io's run() has not ended. What is left when it ends is dropped.
+  // the Io's run() has not ended. Works that are left when it ends are dropped.
   void post(std::move_only_function<void()> work);
+  // What the current job's next operation would fail with before it began. Errors:
+  // operation_canceled, timed_out.
+  Result<> check_cancelled() const { return current_->scope->check(); }
 
   // --- sockets ---
   Result<Listener> listen(const os::Address& address, int backlog);
@@ -67,27 +73,32 @@ class Io {
   Result<Datagram> bind(const os::Address& address);
 
   // --- what runs here ---
-  TimePoint now() noexcept { return blocks_ ? driver_->now() : now_; }
+  // The clock that this Io's deadlines count on.
+  TimePoint now() noexcept { return driver_->now(); }
   Driver& driver() noexcept { return *driver_; }
   Job& current() noexcept { return *current_; }
-  // The same where there may be none: between jobs.
+  // nullptr between jobs.
   Job* current_or_none() noexcept { return current_; }
   // The Io whose jobs the calling thread runs at the moment; none: nullptr.
   static Io* of_this_thread() noexcept;
-  // The Io that shared state of this one's connection is kept on: itself, but for a
-  // thread-per-connection thread's Io, where it is the acceptor's.
+  // The Io on which state shared with other connections is kept: this one, except that the Io of a
+  // thread-per-connection thread has the acceptor's.
   Io& home() noexcept { return *home_; }
   void set_home(Io& home) noexcept { home_ = &home; }
   // Ends every receive and send that makes no progress for `span` with timed_out; zero: none.
   void set_idle_timeout(Nanoseconds span);
-  // Before it sleeps, the Io looks again and again for up to `span`: an event then costs no wake-up
-  // of the thread, and waiting costs the core. Adaptive: once nothing came within the
-  // span it sleeps at once, until waits are short again. Zero: never. No effect under the blocking
-  // model.
-  void set_spin(Nanoseconds span) noexcept { spin_ = span; }
-  // From now on a receive that would have to wait tells the end of file, as if the peer had
-  // finished: the way to let handlers finish what they have and end. What arrived is still
-  // delivered.
+  // Busy-polls for up to `span` before it sleeps: saves a thread wake-up per event at the price of
+  // CPU time. Adaptive: a fruitless spin disables spinning until waits are short again. Zero:
+  // never. No effect under the blocking model.
+  void set_spin(Nanoseconds span) noexcept { scheduler_->set_spin(span); }
+  // True where every job has a thread of its own (the blocking model): a job that computes holds up
+  // no other one for longer than to its next wait, and spawn() can fail for lack of a thread.
+  // False: jobs take turns.
+  bool thread_per_job() const noexcept { return scheduler_->thread_per_job(); }
+  // From now on spawn() answers Errc::concurrency_unavailable where a job needs a thread.
+  void lend_no_threads() noexcept { scheduler_->lend_no_threads(); }
+  // From now on a receive that would have to wait reports the end of file, as if the peer had
+  // finished: handlers process what they have and end. Bytes that arrived are still delivered.
   void drain();
   bool draining() const noexcept { return draining_; }
   // Cancels everything that runs here.
@@ -96,35 +107,52 @@ class Io {
   std::size_t jobs() const noexcept { return jobs_; }
   std::size_t timers() const noexcept { return timers_.size(); }
 
-  // How far the loop is, for a watchdog: changes with every job resumed and with every wait, and is
-  // odd while the loop waits, or does not run. Thread-safe. Costs the loop, in machine code, one
-  // `addq` per job resumed and two `incq` per turn, of some 750 instructions per echo. The blocking
-  // model has no loop: there it says nothing of use.
-  std::uint64_t progress() const noexcept { return progress_.load(std::memory_order_relaxed); }
+  // Tells a watchdog whether the loop gets on: changes with every job resumed and with every wait,
+  // and is odd while the loop waits, or does not run. Thread-safe. Costs the loop, in machine code,
+  // one `addq` per job resumed and two `incq` per turn, of some 750 instructions per echo. Constant
+  // under the blocking model, which has no loop.
+  std::uint64_t progress() const noexcept { return scheduler_->progress(); }
 
   // --- for drivers, awaiters and scopes ---
   // The current job's Op, made ready for a new operation of `kind`.
   Op& prepare(OpKind kind, Handle handle = {}) noexcept;
   // Starts it; true: it has ended and the job goes on without being suspended.
   bool begin(Op& op);
-  // Ends a pending op.
+  // Ends a pending op. Its job is resumed later, when its turn comes: a driver that collects events
+  // never finds its own state changed by a handler.
   void complete(Op& op, std::int64_t result) noexcept;
   // A pending op's descriptor is ready: it will be retried when its turn comes.
   void make_ready(Op& op) noexcept;
-  // Runs one job until it waits or ends.
-  void run_job(Job& job);
-  // Delivers unparks from other threads and fires the timers that are due. Runs no code of the
-  // user's.
-  void service_waits();
-  // Runs what was posted.
-  void service_works();
-  bool works_posted() const noexcept { return works_filled_.load(); }
   void arm(Timer& timer, Deadline deadline);
   void disarm(Timer& timer) noexcept { timers_.disarm(timer); }
-  CancelScope& root_scope() noexcept { return root_; }
   // Makes and starts a job; what TaskGroup::spawn is made of.
   Result<> launch(Task<> task, CancelScope& scope, TaskGroup* group, int serves = -1);
+
+  // --- for schedulers ---
+  // From now on the calling thread runs jobs of this Io, `job` first (nullptr: none yet); until
+  // leave_thread().
   void enter_thread(Job* job) noexcept;
+  void leave_thread() noexcept;
+  // Takes in the job that Io::run made; main_done() once it has ended.
+  void begin_main(Job& job);
+  bool main_done() const noexcept { return main_done_; }
+  ReadyQueue& ready() noexcept { return ready_; }
+  // Resumes the job, which then waits again, or has ended and is gone: true.
+  bool run_job(Job& job);
+  // When the jobs of this turn began to run; operations count their start from there.
+  TimePoint turn_began() const noexcept { return turn_began_; }
+  void begin_turn(TimePoint now) noexcept { turn_began_ = now; }
+  // When the earliest timer is due, or a little before.
+  Deadline next_timer() const noexcept { return timers_.next(); }
+  // Whether other threads handed anything in that was not taken yet.
+  bool handed_in() const noexcept { return unparked_filled_.load() || works_filled_.load(); }
+  bool works_posted() const noexcept { return works_filled_.load(); }
+  // Delivers unparks from other threads and fires the timers that are due. Runs no handler.
+  void service_waits(TimePoint now);
+  // Runs what was posted.
+  void service_works();
+  // Drops what was posted, or it would run after the end.
+  void drop_works();
 
  private:
   friend class CancelScope;
@@ -136,18 +164,7 @@ class Io {
   };
 
   static constinit thread_local Io* io_of_this_thread;
-  static void prefetch(const List<Job, ReadyTag>& ready) noexcept;
-  // By the loop's own thread alone, so there is no need for a locked instruction.
-  void advance(std::uint64_t by) noexcept {
-    progress_.store(progress_.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
-  }
-  void run_ready();
-  void drop_works();  // or the blocking model's timekeeper would run them after the end
-  void wait();
-  bool spin(Deadline until);
   bool start(Op& op);
-  bool handed_in() const noexcept { return unparked_filled_.load() || works_filled_.load(); }
-  void rouse();
   std::int64_t result_of(const Op& op, std::int64_t result) const noexcept;
   void cancel_op(Job& job, int reason);
   void give_permit(Job& job) noexcept;
@@ -157,33 +174,38 @@ class Io {
   void for_each_job(CancelScope& scope, Visit visit);
 
   std::unique_ptr<Driver> driver_;
-  const bool blocks_;
+  std::unique_ptr<Scheduler> scheduler_;
   bool main_done_ = false;
   bool draining_ = false;
-  bool spin_pays_ = true;
-  Nanoseconds spin_{0};
-  TimePoint now_;
+  TimePoint turn_began_;
   Io* home_ = this;
   Job* current_ = nullptr;
   unsigned inline_ops_ = 0;  // operations in a row that ended at once, since the job was resumed
   std::size_t jobs_ = 0;
-  std::atomic<std::uint64_t> progress_{1};
-  List<Job, ReadyTag> ready_;
+  ReadyQueue ready_;
   TimerHeap timers_;
   CancelScope root_;
   IdleSweep idle_sweep_;
   std::exception_ptr main_exception_;
 
-  // What other threads hand in, and whether they have to wake this one for it: on cache lines of
-  // its own, or their posts would slow down what this thread does meanwhile.
+  // What other threads hand in. On a cache line of its own: their posts would slow down the rest.
   alignas(64) std::mutex inbox_mutex_;
-  Job* unparked_ = nullptr;  // the latest, and from there on: an unpark can't fail
+  Job* unparked_ = nullptr;  // the latest, which links to the one before: an unpark can't fail
   std::vector<std::move_only_function<void()>> works_;
   std::atomic<bool> unparked_filled_{false};
   std::atomic<bool> works_filled_{false};
-  std::atomic<bool> sleeping_{false};
   std::atomic<unsigned> posting_{0};  // threads inside post()
 };
+
+inline bool Io::run_job(Job& job) {
+  current_ = &job;
+  inline_ops_ = 0;
+  job.resume.resume();
+  const bool ended = job.task.done();
+  if (ended) job_ended(job);
+  current_ = nullptr;
+  return ended;
+}
 
 // What an awaiter of an operation has in common: it suspends unless the operation ended at once.
 class OpAwaiter {
@@ -235,7 +257,7 @@ class Io::YieldAwaiter : public OpAwaiter {
 };
 
 inline Io::SleepAwaiter Io::sleep(Nanoseconds span) noexcept {
-  return SleepAwaiter(*this, deadline_after(driver_->now(), span));  // now() may be a while ago
+  return SleepAwaiter(*this, deadline_after(now(), span));
 }
 inline Io::SleepAwaiter Io::sleep_until(Deadline deadline) noexcept {
   return SleepAwaiter(*this, deadline);

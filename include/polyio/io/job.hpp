@@ -38,13 +38,12 @@ class Job final : public Op, public ListNode<ReadyTag>, public ListNode<ScopeTag
   Io& io;
   Task<> task;
   CancelScope* scope = nullptr;       // the innermost it is in
-  TaskGroup* group = nullptr;         // who waits for its end; none: Io::run
+  TaskGroup* group = nullptr;         // waits for its end; none: Io::run does
   std::atomic<bool> in_inbox{false};  // an unpark from another thread is on its way
   Job* next_unparked = nullptr;       // in its Io's inbox
   bool permit = false;                // an unpark that came before its park
   // The descriptor of the connection this job serves, for the watchdog's report; -1: none. Jobs it
-  // spawns have it, too. A job that goes on after it closed its connection may be told as
-  // another's.
+  // spawns have it, too. After the job has closed its connection, the number may be another's.
   int serves = -1;
 };
 

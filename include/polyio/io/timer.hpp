@@ -23,8 +23,9 @@ struct Timer {
 
 class TimerHeap {
  public:
-  // Arms `timer` for `deadline`, or moves it. O(log n); O(1) when it moves later.
-  void arm(Timer& timer, Deadline deadline);
+  // Arms `timer` for `deadline`, or moves it. O(log n); O(1) when it moves later. True: next() is
+  // sooner than before.
+  bool arm(Timer& timer, Deadline deadline);
   // Takes it out. No effect when it is not armed.
   void disarm(Timer& timer) noexcept;
   // When to look again, never later than the earliest deadline; `never` when empty.

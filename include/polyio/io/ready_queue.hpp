@@ -1,0 +1,25 @@
+// ReadyQueue: the jobs of an Io that can go on, in the order in which they will: first come, first
+// served. The scheduler takes a batch of them per turn, so what becomes ready meanwhile waits until
+// events have been looked at again. A scheduling policy is another form of this class: the order in
+// which take_batch() gives the jobs, and how many. Not thread-safe.
+#pragma once
+
+#include <polyio/io/job.hpp>
+
+namespace polyio {
+
+class ReadyQueue {
+ public:
+  using Batch = List<Job, ReadyTag>;
+
+  bool empty() const noexcept { return jobs_.empty(); }
+  // The job goes on when its turn comes. It must not be in the queue already.
+  void push(Job& job) noexcept { jobs_.push_back(job); }
+  // Moves the jobs of the next turn to the end of `batch`.
+  void take_batch(Batch& batch) noexcept { batch.splice_back(jobs_); }
+
+ private:
+  List<Job, ReadyTag> jobs_;
+};
+
+}  // namespace polyio

@@ -1,0 +1,134 @@
+#include "baton.hpp"
+
+#include <new>
+#include <semaphore>
+#include <system_error>
+
+#include "timekeeper.hpp"
+
+namespace polyio {
+namespace {
+
+// Where a thread sleeps until its job is ready, on its stack.
+struct Sleeper {
+  std::binary_semaphore ready{0};
+};
+
+}  // namespace
+
+Baton::Baton(Io& io) : io_(io) { Timekeeper::instance().remember(*this); }
+
+Baton::~Baton() {
+  for (Lent& lent : lent_) lent.thread.join();
+  Timekeeper::instance().forget(*this);
+}
+
+void Baton::run(Job& main) {
+  take_up(main);
+  io_.begin_main(main);
+  run_to_end(main);
+  POLYIO_ASSERT(io_.main_done());
+  io_.drop_works();
+  put_down();
+}
+
+// The caller has the baton.
+void Baton::run_to_end(Job& job) {
+  Sleeper sleeper;
+  while (!io_.run_job(job)) {
+    const std::coroutine_handle<> resume = job.resume;  // shares its place with `sleeper`
+    job.sleeper = &sleeper;
+    put_down();
+    sleeper.ready.acquire();
+    take_up(job);  // the thread that released the semaphore has let go of it: it had the baton
+    job.resume = resume;
+  }
+}
+
+Result<> Baton::launch(Job& job) {
+  if (!lends_) return fail(Errc::concurrency_unavailable);
+  join_ended();
+  const std::size_t before = lent_.size();
+  const auto undo = [&](int error) {
+    if (lent_.size() > before) lent_.pop_back();
+    return fail(error);
+  };
+  try {
+    Lent& lent = lent_.emplace_back();
+    lent.thread = os::Thread([this, &job, &lent] {
+      take_up(job);
+      run_to_end(job);
+      put_down();
+      lent.ended.store(true);
+    });
+  } catch (const std::system_error& error) {
+    return undo(error.code().value());
+  } catch (const std::bad_alloc&) {
+    return undo(ENOMEM);
+  }
+  return {};
+}
+
+void Baton::join_ended() {
+  std::erase_if(lent_, [](Lent& lent) {
+    if (!lent.ended.load()) return false;
+    lent.thread.join();
+    return true;
+  });
+}
+
+void Baton::service_waits() noexcept {
+  io_.service_waits(io_.now());
+  Timekeeper::instance().set_deadline(*this, io_.next_timer());
+}
+
+void Baton::wake_ready() noexcept {
+  if (io_.ready().empty()) return;
+  ReadyQueue::Batch batch;
+  io_.ready().take_batch(batch);
+  while (Job* job = batch.pop_front()) static_cast<Sleeper*>(job->sleeper)->ready.release();
+}
+
+// Paired fences, here and in wake() and serve(): either the holder sees service_wanted_ after
+// unlocking, or the caller of wake() gets the baton.
+void Baton::put_down() noexcept {
+  io_.leave_thread();
+  do {
+    if (service_wanted_.exchange(false)) {
+      service_waits();
+      io_.service_works();
+    }
+    wake_ready();
+    mutex_.unlock();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  } while (service_wanted_.load() && mutex_.try_lock());
+}
+
+// May be called under a lock that posted work would take, so works are left to the next holder or
+// the timekeeper.
+void Baton::wake() noexcept {
+  service_wanted_.store(true);
+  if (Io::of_this_thread() == &io_) return;  // this thread has the baton, and will put it down
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  while (service_wanted_.load() && mutex_.try_lock()) {
+    service_wanted_.store(false);
+    service_waits();
+    wake_ready();
+    const bool works = io_.works_posted();
+    mutex_.unlock();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (works) return Timekeeper::instance().serve_soon(*this);
+  }
+}
+
+void Baton::serve() noexcept {
+  service_wanted_.store(true);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (mutex_.try_lock()) put_down();
+}
+
+void Baton::timer_moved(Deadline deadline) noexcept {
+  Timekeeper::instance().set_deadline(*this, deadline);
+}
+
+}  // namespace polyio
