@@ -70,7 +70,7 @@ void Console::read() {
     if (!ours) (void)selector.unregister(standard_input);
     auto events = selector.select(ours ? Timeout() : job_check);
     if (!events) return;
-    for (const Event& event : *events) {
+    for (const SelectorEvent& event : *events) {
       if (event.key.fd == end_.fd()) return;
     }
     if (!ours) (void)selector.register_fd(standard_input, event_read);
