@@ -162,15 +162,15 @@ TEST_F(LockOrder, IsReportedBeforeTheWait) {
 TEST_F(LockOrder, AConditionHoldsNothingWhileItWaits) {
   threads::Mutex mutex, other;
   threads::Condition condition;
-  bool told = false;
+  bool notified = false;
   std::jthread thread([&] {
     const auto held = mutex.hold().value();
-    ASSERT_TRUE(condition.wait(mutex, [&] { return told; }));
+    ASSERT_TRUE(condition.wait(mutex, [&] { return notified; }));
   });
   lock_both(mutex, other);
   {
     const auto held = mutex.hold().value();
-    told = true;
+    notified = true;
     condition.notify_all();
   }
   thread.join();

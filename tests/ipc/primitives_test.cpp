@@ -172,7 +172,7 @@ TYPED_TEST(PrimitiveTest, AConditionLetsGoOfAnRLockWholly) {
   struct Shared {
     BasicRLock<K> lock;
     BasicCondition<K> changed;
-    bool told = false;
+    bool ready = false;
   };
   typename TestFixture::template Place<Shared> shared;
   EXPECT_EQ(shared->changed.wait(shared->lock).error(), errno_code(EPERM));
@@ -181,11 +181,11 @@ TYPED_TEST(PrimitiveTest, AConditionLetsGoOfAnRLockWholly) {
   typename TypeParam::Workers workers;
   workers.start([&] {
     ASSERT_TRUE(shared->lock.lock(soon_enough()));
-    shared->told = true;
+    shared->ready = true;
     shared->changed.notify_all();
     EXPECT_TRUE(shared->lock.unlock());
   });
-  EXPECT_TRUE(shared->changed.wait(shared->lock, [&] { return shared->told; }, soon_enough()));
+  EXPECT_TRUE(shared->changed.wait(shared->lock, [&] { return shared->ready; }, soon_enough()));
   EXPECT_EQ(shared->lock.depth(), 2u);
   EXPECT_TRUE(shared->lock.unlock());
   EXPECT_TRUE(shared->lock.unlock());

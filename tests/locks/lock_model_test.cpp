@@ -44,17 +44,17 @@ class Pair {
     calls_.resize(sessions);
   }
   void step() {
-    const int who = static_cast<int>(random_.below(sessions));
-    auto& call = calls_[std::size_t(who)];
+    const int session = static_cast<int>(random_.below(sessions));
+    auto& call = calls_[std::size_t(session)];
     if (call) {
-      advance(who, random_.chance(1, 8));
+      advance(session, random_.chance(1, 8));
     } else if (random_.chance(1, 12)) {
-      ASSERT_TRUE(core_.release_all(ids_[std::size_t(who)]));
-      model_.release_all(who);
+      ASSERT_TRUE(core_.release_all(ids_[std::size_t(session)]));
+      model_.release_all(session);
     } else if (random_.chance(1, 4)) {
       const auto [table, row] = draw();
-      const bool done = core_.unlock(ids_[std::size_t(who)], resource(table, row)).has_value();
-      ASSERT_EQ(done, model_.unlock(who, table, row));
+      const bool done = core_.unlock(ids_[std::size_t(session)], resource(table, row)).has_value();
+      ASSERT_EQ(done, model_.unlock(session, table, row));
     } else {
       const auto [table, row] = draw();
       const LockMode mode = row.empty()            ? LockMode(1 + random_.below(5))
@@ -62,7 +62,7 @@ class Pair {
                                                    : LockMode::X;
       call.emplace(LockModel::Call{table, row, mode, !row.empty()},
                    Core::Call(resource(table, row), mode));
-      advance(who, random_.chance(1, 4));
+      advance(session, random_.chance(1, 4));
     }
     compare();
   }
@@ -73,35 +73,35 @@ class Pair {
     const std::string table = random_.chance(1, 2) ? "t" : "u";
     return {table, random_.chance(1, 3) ? "" : std::to_string(random_.below(2))};
   }
-  void advance(int who, bool late) {
-    auto& call = calls_[std::size_t(who)];
-    const bool doomed_before = model_.doomed(who);
-    const auto done = core_.advance(ids_[std::size_t(who)], call->second, late, nullptr);
+  void advance(int session, bool late) {
+    auto& call = calls_[std::size_t(session)];
+    const bool doomed_before = model_.doomed(session);
+    const auto done = core_.advance(ids_[std::size_t(session)], call->second, late, nullptr);
     std::set<int> doomed_now;
     for (int i = 0; i < sessions; ++i) {
       if (memory_.slots.session(std::uint32_t(i) + 1)->doomed.load() && !model_.doomed(i)) {
         doomed_now.insert(i);
       }
     }
-    if (outcome_of(done) == Outcome::deadlock && !doomed_before) doomed_now.insert(who);
+    if (outcome_of(done) == Outcome::deadlock && !doomed_before) doomed_now.insert(session);
     deadlocks_ += static_cast<int>(doomed_now.size());
-    ASSERT_EQ(outcome_of(done), model_.advance(who, call->first, late, doomed_now));
+    ASSERT_EQ(outcome_of(done), model_.advance(session, call->first, late, doomed_now));
     ASSERT_TRUE(doomed_now.empty()) << "gives way, but is not the youngest of a cycle";
-    ASSERT_FALSE(model_.reaches(who, who, sessions)) << "a deadlock stays";
+    ASSERT_FALSE(model_.reaches(session, session, sessions)) << "a deadlock stays";
     if (outcome_of(done) != Outcome::waits) call.reset();
   }
   void compare() {
     ASSERT_STREQ(LockCheck<SharedKernel>(memory_.slots).run(), "");
-    for (int who = 0; who < sessions; ++who) {
+    for (int session = 0; session < sessions; ++session) {
       for (const std::string table : {"t", "u"}) {
         for (const std::string row : {"", "0", "1"}) {
-          const LockModel::Place place = model_.find(who, table + row);
-          const auto held = core_.held(ids_[std::size_t(who)], resource(table, row));
-          ASSERT_EQ(held.value(), place.granted) << who << " " << table << row;
+          const LockModel::Place place = model_.find(session, table + row);
+          const auto held = core_.held(ids_[std::size_t(session)], resource(table, row));
+          ASSERT_EQ(held.value(), place.granted) << session << " " << table << row;
         }
       }
-      const bool waits = memory_.slots.session(std::uint32_t(who) + 1)->waiting.load() != 0;
-      ASSERT_EQ(waits, model_.waits(who)) << who;
+      const bool waits = memory_.slots.session(std::uint32_t(session) + 1)->waiting.load() != 0;
+      ASSERT_EQ(waits, model_.waits(session)) << session;
     }
   }
 
@@ -143,9 +143,10 @@ TEST(LockMemory, ThatIsDamagedHarmsNoProcess) {
         const Resource what("t", random.below(8));
         const LockMode mode = random.chance(1, 2) ? LockMode::S : LockMode::X;
         Core::Call call(what, mode);
-        Deadlock told;
-        const auto done = core.advance(id, call, random.chance(1, 2), &told);
-        if (!done && done.error() == errno_code(EDEADLK)) EXPECT_LT(told.text().size(), 10'000u);
+        Deadlock deadlock;
+        const auto done = core.advance(id, call, random.chance(1, 2), &deadlock);
+        if (!done && done.error() == errno_code(EDEADLK))
+          EXPECT_LT(deadlock.text().size(), 10'000u);
         if (!done && done.error() == errno_code(ENOTRECOVERABLE)) ++noticed;
         if (random.chance(1, 3)) (void)core.unlock(id, what);
         if (random.chance(1, 10)) (void)core.release_all(id);

@@ -81,8 +81,9 @@ TEST_F(LockProcesses, ADeadlockOfAnyLengthEndsAndAllFinish) {
           if (locked) return 0;
           if (locked.error() != errno_code(EDEADLK)) return 3;
           meeting->victims.fetch_add(1);
-          const Deadlock& told = session.deadlock();
-          if (i != count - 1 || told.length != count || told.cycle.at(0).pid != ::getpid()) {
+          const Deadlock& deadlock = session.deadlock();
+          if (i != count - 1 || deadlock.length != count ||
+              deadlock.cycle.at(0).pid != ::getpid()) {
             meeting->wrong.fetch_add(1);
           }
           if (!session.release_all()) return 4;

@@ -115,7 +115,7 @@ TEST(LockQueue, NineBuyersNeverOversell) {
 }
 
 // Each of `count` sessions has a row and wants the next one's. Returns how many had to give way.
-int ring(LockTable& table, std::uint64_t count, std::uint64_t& victim, Deadlock& told) {
+int ring(LockTable& table, std::uint64_t count, std::uint64_t& victim, Deadlock& deadlock) {
   std::vector<LockTable::Session> sessions;
   for (std::uint64_t i = 0; i < count; ++i) {
     sessions.push_back(table.begin("session " + std::to_string(i)).value());
@@ -134,7 +134,7 @@ int ring(LockTable& table, std::uint64_t count, std::uint64_t& victim, Deadlock&
           EXPECT_EQ(locked.error(), errno_code(EDEADLK));
           ++victims;
           victim = i;
-          told = mine.deadlock();
+          deadlock = mine.deadlock();
           EXPECT_EQ(mine.lock({"t", 99}, S).error(), errno_code(EDEADLK)) << "until it lets go";
         }
         EXPECT_TRUE(mine.release_all());
@@ -153,22 +153,22 @@ TEST(Deadlocks, OfAnyLengthEndWithTheYoungestGivingWay) {
   for (const std::uint64_t count : {2, 3, 5, 8, 16, 20}) {
     LockTable table;
     std::uint64_t victim = 0;
-    Deadlock told;
-    EXPECT_EQ(ring(table, count, victim, told), 1);
+    Deadlock deadlock;
+    EXPECT_EQ(ring(table, count, victim, deadlock), 1);
     EXPECT_EQ(victim, count - 1);
-    EXPECT_EQ(told.length, count);
-    ASSERT_EQ(told.cycle.size(), std::min<std::size_t>(count, Deadlock::longest));
-    for (std::size_t i = 0; i < told.cycle.size(); ++i) {
-      const DeadlockLink& link = told.cycle[i];
-      const std::uint64_t who = (count - 1 + i) % count;  // the victim first
-      EXPECT_EQ(link.owner(), "session " + std::to_string(who));
-      EXPECT_EQ(link.holds, Resource("t", who));
-      EXPECT_EQ(link.waits_for, Resource("t", (who + 1) % count));
+    EXPECT_EQ(deadlock.length, count);
+    ASSERT_EQ(deadlock.cycle.size(), std::min<std::size_t>(count, Deadlock::longest));
+    for (std::size_t i = 0; i < deadlock.cycle.size(); ++i) {
+      const DeadlockLink& link = deadlock.cycle[i];
+      const std::uint64_t session = (count - 1 + i) % count;  // the victim first
+      EXPECT_EQ(link.owner(), "session " + std::to_string(session));
+      EXPECT_EQ(link.holds, Resource("t", session));
+      EXPECT_EQ(link.waits_for, Resource("t", (session + 1) % count));
       EXPECT_EQ(link.holds_mode, X);
       EXPECT_EQ(link.waits_mode, X);
       EXPECT_EQ(link.pid, ::getpid());
     }
-    EXPECT_EQ(told.cycle[0].session, told.victim);
+    EXPECT_EQ(deadlock.cycle[0].session, deadlock.victim);
   }
 }
 

@@ -203,10 +203,10 @@ TEST_F(QueueCrash, KilledInCloseItIsClosedOrNotAndNoneHangs) {
       [](long step) {
         CrashQueue queue({.messages = 1});
         EXPECT_TRUE(queue.put(message(1)));
-        const Shared<std::atomic<int>> told(std::in_place, 0);
+        const Shared<std::atomic<int>> answer(std::in_place, 0);
         auto producer = fork_to([&] {
           auto put = queue.put(message(2), soon_enough());
-          *told = put ? 1 : put.error() == errno_code(EPIPE) ? 2 : 3;
+          *answer = put ? 1 : put.error() == errno_code(EPIPE) ? 2 : 3;
           return 0;
         });
         auto child = victim(step, [&] {
@@ -218,7 +218,7 @@ TEST_F(QueueCrash, KilledInCloseItIsClosedOrNotAndNoneHangs) {
         EXPECT_TRUE(closed || !survived);
         EXPECT_EQ(get_number(queue).value(), 1u);
         EXPECT_EQ(producer.wait().code, 0);
-        EXPECT_EQ(*told, closed ? 2 : 1);
+        EXPECT_EQ(*answer, closed ? 2 : 1);
         if (!closed) EXPECT_EQ(get_number(queue).value(), 2u);
         queue.close();
         EXPECT_EQ(error_of(get_number(queue)), Errc::end_of_file);

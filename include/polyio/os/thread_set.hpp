@@ -1,7 +1,7 @@
 // ThreadSet: threads that are started one by one and joined together: the pools and the servers
 // keep theirs in one. A thread that has ended is joined by the next start(), so a set whose threads
-// come and go holds no more of them than run at once. The rule: the set outlives its threads;
-// whoever owns it tells them to end before it joins them.
+// come and go holds no more of them than run at once. The rule: the set outlives its threads; its
+// owner makes them end before it joins them.
 #pragma once
 
 #include <cstddef>

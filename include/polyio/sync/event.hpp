@@ -1,6 +1,6 @@
-// Event: a flag that tasks of any Io and plain threads wait for. set() lets all go who wait, and
-// all who come later until clear(). Whoever waited when it was set goes, though it may be cleared
-// by the time it runs.
+// Event: a flag that tasks of any Io and plain threads wait for. set() releases all waiters, and
+// later ones until clear(). A waiter released by set() goes on even if the flag is cleared before
+// it runs.
 #pragma once
 
 #include <polyio/sync/waiter.hpp>
@@ -40,7 +40,7 @@ class Event {
 
   mutable std::mutex mutex_;
   bool set_ = false;
-  detail::WaiterList waiters_;  // nobody waits for an event that is set
+  detail::WaiterList waiters_;  // empty while it is set
 };
 
 }  // namespace polyio

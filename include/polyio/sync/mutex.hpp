@@ -1,7 +1,7 @@
 // Mutex: one owner at a time, among tasks of any Io and plain threads alike; a task that waits lets
-// the other tasks of its Io run. First come, first served: unlock hands it to the one who waits
-// longest. It belongs to a Hold, not to a thread: a Hold may be moved to another task or thread.
-// Not recursive.
+// the other tasks of its Io run. First come, first served: unlocking hands it to the longest
+// waiter. It belongs to a Hold, not to a thread: a Hold may be moved to another task or thread. Not
+// recursive.
 #pragma once
 
 #include <polyio/sync/waiter.hpp>
@@ -22,7 +22,7 @@ class Mutex {
     ~Hold() { unlock(); }
     void swap(Hold& other) noexcept { std::swap(mutex_, other.mutex_); }
     explicit operator bool() const noexcept { return mutex_ != nullptr; }
-    // Gives it up early. A second call does nothing.
+    // Lets go early. A second call does nothing.
     void unlock() noexcept {
       if (Mutex* mutex = std::exchange(mutex_, nullptr)) mutex->unlock();
     }
@@ -65,7 +65,7 @@ class Mutex {
 
   std::mutex mutex_;  // for what follows, held for a few instructions
   bool locked_ = false;
-  detail::WaiterList waiters_;  // nobody waits for a mutex that is not locked
+  detail::WaiterList waiters_;  // empty while it is not locked
 };
 
 }  // namespace polyio

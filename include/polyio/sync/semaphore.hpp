@@ -1,6 +1,6 @@
-// Semaphore: a number of permits that tasks of any Io and plain threads acquire and release;
-// whoever finds none waits. First come, first served: a released permit goes to the one who waits
-// longest. Anybody may release, also who never acquired.
+// Semaphore: a number of permits that tasks of any Io and plain threads acquire and release; with
+// none left, acquiring waits. First come, first served: a released permit goes to the longest
+// waiter. Releasing needs no earlier acquire.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +50,7 @@ class Semaphore {
 
   mutable std::mutex mutex_;
   std::size_t permits_;
-  detail::WaiterList waiters_;  // nobody waits while there are permits
+  detail::WaiterList waiters_;  // empty while there are permits
 };
 
 }  // namespace polyio
