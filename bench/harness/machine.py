@@ -55,8 +55,9 @@ def prepare(say, *targets):
     build = ROOT / "build/bench"
     if not (build / "build.ninja").is_file():
         say("configuring build/bench")
-        # valgrind 3.19 can't read clang 19's DWARF 5.
+        # valgrind 3.19 can't read clang 19's DWARF 5. A warning about a peer's header is no error.
         subprocess.run(["cmake", "--preset", "release", "-B", build, "-DPOLYIO_BENCH=ON",
+                        "-DCMAKE_COMPILE_WARNING_AS_ERROR=OFF",
                         "-DPOLYIO_TESTS=OFF", "-DPOLYIO_EXAMPLES=OFF",
                         "-DCMAKE_C_FLAGS=-gdwarf-4", "-DCMAKE_CXX_FLAGS=-gdwarf-4"],
                        cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
