@@ -59,7 +59,7 @@ std::error_code WorkerSet::watch(const Worker& worker) {
 
 bool WorkerSet::handle(const SelectorEvent& event) {
   Worker* const worker = find(event.key.data / 2);
-  if (!worker) return false;  // or stale: it was reaped a moment ago
+  if (!worker) return false;
   if (event.key.data % 2 == 0) {
     reap(*worker);
     return true;

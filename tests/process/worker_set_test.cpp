@@ -30,7 +30,8 @@ class WorkerSetTest : public testing::Test, private WorkerSet::Owner {
       if (slots_) until = std::min(until, slots_->next_deadline());
       const auto count = selector_.select(events, timeout_until(until, monotonic_now()));
       ASSERT_TRUE(count);
-      for (std::size_t i = 0; i < *count; ++i) EXPECT_TRUE(workers_.handle(events[i]));
+      // False for the channel of a worker whose end was handled just before.
+      for (std::size_t i = 0; i < *count; ++i) (void)workers_.handle(events[i]);
       killed_ += workers_.kill_overdue();
       if (slots_) slots_->start_due();
     }

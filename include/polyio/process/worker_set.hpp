@@ -50,7 +50,7 @@ class WorkerSet {
   // then.
   Result<Worker*> add(os::ChildProcess process, os::UniqueFd channel);
 
-  // What select() gave. False: it is none of this set's.
+  // Takes what select() gave. False: it is none of this set's, or of a worker reaped meanwhile.
   bool handle(const SelectorEvent& event);
   // When kill_overdue() has something to do.
   Deadline next_deadline() const noexcept { return kill_at_; }
