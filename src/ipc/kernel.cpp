@@ -8,6 +8,7 @@
 #include <climits>
 #include <ctime>
 #include <polyio/base/assert.hpp>
+#include <polyio/base/timespec.hpp>
 #include <polyio/ipc/kernel.hpp>
 
 namespace polyio::ipc {
@@ -18,8 +19,7 @@ bool wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t expected, Dea
              int flags) noexcept {
   timespec until{};
   if (deadline != never) {
-    const auto span = std::max(deadline.time_since_epoch(), Nanoseconds(0)).count();
-    until = {static_cast<time_t>(span / 1'000'000'000), static_cast<long>(span % 1'000'000'000)};
+    until = to_timespec(std::max(deadline.time_since_epoch(), Nanoseconds(0)));
   }
   const long result =
       ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | flags, expected,

@@ -11,6 +11,7 @@
 #include <ctime>
 #include <mutex>
 #include <polyio/base/assert.hpp>
+#include <polyio/base/timespec.hpp>
 #include <polyio/linux/stack_sampler.hpp>
 
 namespace polyio::os {
@@ -105,8 +106,7 @@ bool wait_for_answer(Nanoseconds patience) {
   timespec until{};
   ::clock_gettime(CLOCK_REALTIME, &until);
   const auto end = std::chrono::seconds(until.tv_sec) + Nanoseconds(until.tv_nsec) + patience;
-  until.tv_sec = std::chrono::floor<std::chrono::seconds>(end).count();
-  until.tv_nsec = (end % std::chrono::seconds(1)).count();
+  until = to_timespec(end);
   while (::sem_timedwait(&question.answered, &until) != 0) {
     if (errno == EINTR) continue;
     std::uint64_t expected = 4 * number + asked;

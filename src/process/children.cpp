@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
+#include <polyio/base/timespec.hpp>
 #include <polyio/os/signals.hpp>
 #include <system_error>
 
@@ -235,8 +236,7 @@ Result<> wait_for(Child& child, Deadline deadline) {
     if (deadline != never) {
       const Nanoseconds span = deadline - monotonic_now();
       if (span <= Nanoseconds::zero()) return fail(ETIMEDOUT);
-      left.tv_sec = span / std::chrono::seconds(1);
-      left.tv_nsec = (span % std::chrono::seconds(1)).count();
+      left = to_timespec(span);
     }
     pollfd ended{watch.fd, POLLIN, 0};
     if (::ppoll(&ended, 1, deadline == never ? nullptr : &left, nullptr) < 0 && errno != EINTR) {

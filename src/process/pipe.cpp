@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <polyio/base/timespec.hpp>
 #include <polyio/process/pipe.hpp>
 
 #include "descriptors.hpp"
@@ -35,9 +36,7 @@ Result<> Connection::wait(short events, Deadline deadline) const {
   for (;;) {
     timespec left{};
     if (deadline != never) {
-      const Nanoseconds span = std::max(deadline - monotonic_now(), Nanoseconds::zero());
-      left.tv_sec = span / std::chrono::seconds(1);
-      left.tv_nsec = (span % std::chrono::seconds(1)).count();
+      left = to_timespec(std::max(deadline - monotonic_now(), Nanoseconds::zero()));
     }
     pollfd ready{socket_.get(), events, 0};
     const int count = ::ppoll(&ready, 1, deadline == never ? nullptr : &left, nullptr);

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <ctime>
 #include <mutex>
+#include <polyio/base/timespec.hpp>
 #include <polyio/ipc/kernel.hpp>
 #include <polyio/os/signals.hpp>
 #include <polyio/os/thread.hpp>
@@ -108,9 +109,7 @@ class QueueWatcher {
     waits_[0].flags = FUTEX_32 | FUTEX_PRIVATE_FLAG;
     // Queues that could not be slept on are polled every millisecond.
     const Nanoseconds span = more_ ? Nanoseconds(std::chrono::milliseconds(1)) : recheck_every;
-    const auto until = deadline_after(monotonic_now(), span).time_since_epoch().count();
-    timespec at{static_cast<time_t>(until / 1'000'000'000),
-                static_cast<long>(until % 1'000'000'000)};
+    timespec at = to_timespec(deadline_after(monotonic_now(), span).time_since_epoch());
     const bool timed = count_ > 0 || more_;
     const long result = ::syscall(SYS_futex_waitv, waits_.data(), count_ + 1, 0,
                                   timed ? &at : nullptr, CLOCK_MONOTONIC);

@@ -2,6 +2,7 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <polyio/base/timespec.hpp>
 #include <polyio/selectors/busy_selector.hpp>
 
 namespace polyio {
@@ -44,8 +45,7 @@ Result<bool> BusySelector::sleep_until_due(const std::timespec* timeout) noexcep
   const TimePoint now = monotonic_now();
   if (now < due_) {
     const Nanoseconds rest = due_ - now;
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(rest);
-    const std::timespec until_due{seconds.count(), (rest - seconds).count()};
+    const std::timespec until_due = to_timespec(rest);
     const bool cut =
         timeout && (timeout->tv_sec < until_due.tv_sec ||
                     (timeout->tv_sec == until_due.tv_sec && timeout->tv_nsec < until_due.tv_nsec));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <climits>
 #include <ctime>
+#include <polyio/base/timespec.hpp>
 #include <polyio/selectors/selector.hpp>
 
 namespace polyio {
@@ -37,8 +38,7 @@ class WaitTime {
       left_ = std::max(deadline_ - monotonic_now(), Nanoseconds());
     }
     called_ = true;
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(left_);
-    spec_ = {seconds.count(), (left_ - seconds).count()};
+    spec_ = to_timespec(left_);
     return &spec_;
   }
 
