@@ -18,7 +18,7 @@ constexpr Nanoseconds lacking_rest = std::chrono::milliseconds(10);
 }  // namespace
 
 void UringDriver::poll(Deadline deadline) {
-  if (!starved_.empty() && buffers_.lacking()) {  // nobody will tell when there is memory again
+  if (!starved_.empty() && buffers_.lacking()) {  // no event says when there is memory again
     buffers_.replenish();
     if (buffers_.lacking()) deadline = std::min(deadline, monotonic_now() + lacking_rest);
   }
@@ -142,7 +142,7 @@ void UringDriver::on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe&
     return io().complete(*std::exchange(slot.reader, nullptr), -ECANCELED);
   }
   if (slot.reader && !slot.armed) return arm(index);
-  if (cqe.res < 0) return;  // nobody waits: the next accept meets it again
+  if (cqe.res < 0) return;  // no accept waits: the next one meets it again
   pause_if_flooded(index, slot, queue_accepted(index, os::UniqueFd(cqe.res)), accept_limit);
 }
 

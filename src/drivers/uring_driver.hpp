@@ -1,8 +1,8 @@
 // UringDriver: the completion model over io_uring: operations are handed to the kernel, results are
 // collected. Per turn of the loop there is one io_uring_enter(2), which submits all that was
 // started and reaps. Receives and accepts are multishot: one request serves a connection for as
-// long as its handler asks; received bytes that nobody asked for are queued up to a limit, past
-// which the request is cancelled until somebody asks. The rule: a slot's descriptor is closed only
+// long as its handler asks. Bytes that no receive has asked for are queued up to a limit; past it
+// the request is cancelled until the next receive. The rule: a slot's descriptor is closed only
 // after its last request's terminal completion.
 #pragma once
 

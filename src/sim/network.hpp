@@ -80,11 +80,11 @@ class SimNetwork {
   };
   struct End {
     std::uint32_t slot = none;
-    bool closed = false;  // nobody has it any more
+    bool closed = false;  // no handle stands for it any more
     bool broken = false;  // a reset has arrived
     bool read_shut = false, write_shut = false;
     bool fin_arrived = false;
-    int error = 0;  // told once, as SO_ERROR is
+    int error = 0;  // reported once, as SO_ERROR is
     Pipe out;
   };
   struct Connection {

@@ -166,7 +166,7 @@ void SimDriver::State::finish_ripe() {
   ripe.clear();
 }
 
-// Readiness may be told for nothing: the operation looks, finds nothing and waits again.
+// A spurious readiness event: the operation tries, finds nothing and waits again.
 void SimDriver::State::startle() {
   if (!world.draw(world.options.spurious_ready) || !world.draw(world.options.readiness)) return;
   std::vector<Op*> candidates;

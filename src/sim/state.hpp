@@ -15,7 +15,7 @@
 namespace polyio {
 
 struct SimDriver::State {
-  // An operation in flight, by slot and direction; the serial tells stale events.
+  // An operation in flight, by slot and direction; the serial shows which events are stale.
   struct Wait {
     Op* op = nullptr;
     std::uint64_t serial = 0;

@@ -32,7 +32,7 @@ std::int64_t SimNetwork::receive(Handle handle, std::span<std::byte> room) {
   if (in.arrived == 0) {
     if (end.fin_arrived || end.read_shut) return 0;
     if (!end.broken) return -EAGAIN;
-    return -std::exchange(end.error, 0);  // told once; then the end, as on Linux
+    return -std::exchange(end.error, 0);  // reported once; then the end, as on Linux
   }
   std::size_t count = std::min(in.arrived, room.size());
   if (world_.draw(world_.options.short_count)) count = 1 + world_.random.below(count);
@@ -122,7 +122,7 @@ void SimNetwork::reset(std::uint32_t id, Side at) {
   end.error = ECONNRESET;
   Pipe& in = connections_[id].end[other(at)].out;
   if (world_.draw(world_.options.reset_discards)) {
-    if (in.arrived > 0) end.fin_arrived = false;  // a loss is never told as the end
+    if (in.arrived > 0) end.fin_arrived = false;  // a loss never looks like the end
     in.arrived = 0;
   }
   in.bytes.resize(in.head + in.arrived);

@@ -20,7 +20,6 @@ enum class SimEventKind : std::uint8_t {
   reset,    // for side `part`
   attempt,  // of the operation `amount` of slot `id`, direction `part`
   cancel,   // the same: its cancel takes effect
-  buffers,  // receive buffers are there again
 };
 
 struct SimEvent {
@@ -57,7 +56,6 @@ class SimEvents {
 
 enum class SimNote : std::uint8_t {
   listen,
-  open,
   connect,
   connected,
   accept,
