@@ -85,9 +85,8 @@ Task<Result<Stream>> connect(Io& io, std::vector<os::Address> addresses, Deadlin
   Race race(io, addresses, options);
   auto body = [&](TaskGroup& group) { return race.run(group); };
   co_await with_task_group(io, body);
-  while (!race.won() && limit.cancelled()) {  // park() tells with which error
-    auto refused = co_await io.park();
-    if (!refused) co_return fail(refused.error());
+  if (!race.won()) {
+    if (auto live = limit.check(); !live) co_return fail(live.error());
   }
   co_return race.take();
 }

@@ -1,20 +1,9 @@
 #include <polyio/client/connection_pool.hpp>
 #include <polyio/io/task_group.hpp>
+#include <polyio/io/waiter.hpp>
 #include <stdexcept>
 
 namespace polyio {
-namespace {
-
-struct LineTag;
-
-// A task in line for a place.
-struct InLine : ListNode<LineTag> {
-  explicit InLine(Job& waiting) noexcept : job(waiting) {}
-  Job& job;
-  bool granted = false;
-};
-
-}  // namespace
 
 struct ConnectionPool::State : Timer, std::enable_shared_from_this<State> {
   State(Io& owner, ConnectionPoolOptions with)
@@ -24,7 +13,8 @@ struct ConnectionPool::State : Timer, std::enable_shared_from_this<State> {
   ~State() { io.disarm(*this); }
 
   static void close_expired(Timer& timer);
-  Task<Result<>> take_place();
+  class PlaceRequest;
+  class EndRequest;
   void free_place() noexcept;
   void give_back(Connection connection) noexcept;
   Task<Result<Connection>> reuse();
@@ -39,12 +29,15 @@ struct ConnectionPool::State : Timer, std::enable_shared_from_this<State> {
   os::HostPort target;
   std::vector<os::Address> addresses;  // known: no name to look up
   bool closed = false;
-  // A connection is made only by a task that has a place and finds none idle, so there are never
-  // more connections than places. A `granted` place belongs to a task that has not run since.
-  std::size_t places = 0, granted = 0;
   std::vector<Connection> idle;  // the one used last is last
-  List<InLine, LineTag> line;    // empty while a place is free
-  List<InLine, LineTag> ends;    // shut_down()s, which wait for the last place to come back
+  // For what follows. All waiters are tasks of this Io, so it is never contended.
+  std::mutex mutex;
+  // Only a task that has a place and finds no idle connection makes one, so there are never more
+  // connections than places. `granted` ones are of tasks that have not run since, and have no
+  // connection yet.
+  std::size_t places = 0, granted = 0;
+  detail::WaiterList line;  // for a place; empty while one is free
+  detail::WaiterList ends;  // shut_down()s, which wait for the last place to come back
   ConnectionPoolStatistics statistics;
 };
 
@@ -63,38 +56,59 @@ class ConnectionPool::Place {
   State* state_;
 };
 
-Task<Result<>> ConnectionPool::State::take_place() {
-  while (io.current().scope->cancelled()) {  // park() tells with which error
-    auto refused = co_await io.park();
-    if (!refused) co_return refused;
+// Errors: EPIPE, the pool is closed.
+class ConnectionPool::State::PlaceRequest : public detail::Waiter {
+ public:
+  explicit PlaceRequest(State& state) noexcept : Waiter(state.mutex), of_(state) {}
+  Result<> value() noexcept {
+    if (waited_) --of_.granted;
+    return {};
   }
-  if (closed) co_return fail(EPIPE);
-  if (places < options.ceiling) {
-    ++places;
-    co_return Result<>();
-  }
-  ++statistics.waited;
-  InLine self(io.current());
-  line.push_back(self);
-  for (;;) {
-    auto parked = co_await io.park();
-    if (self.granted) {  // what came first wins over a cancellation
-      --granted;
-      co_return Result<>();
+
+ protected:
+  bool take() override {
+    if (of_.closed) {
+      refuse(errno_code(EPIPE));
+    } else if (of_.places == of_.options.ceiling) {
+      return false;
+    } else {
+      ++of_.places;
     }
-    if (closed) co_return fail(EPIPE);
-    if (!parked) co_return parked;
+    return true;
   }
-}
+  void queue() noexcept override {
+    waited_ = true;
+    ++of_.statistics.waited;
+    of_.line.push_back(*this);
+  }
+
+ private:
+  State& of_;
+  bool waited_ = false;
+};
+
+// The end of a closed pool's last place.
+class ConnectionPool::State::EndRequest : public detail::Waiter {
+ public:
+  explicit EndRequest(State& state) noexcept : Waiter(state.mutex), of_(state) {}
+  Result<> value() noexcept { return {}; }
+
+ protected:
+  bool take() override { return of_.places == 0; }
+  void queue() noexcept override { of_.ends.push_back(*this); }
+
+ private:
+  State& of_;
+};
 
 void ConnectionPool::State::free_place() noexcept {
-  if (InLine* next = line.pop_front()) {
-    next->granted = true;  // it is the next one's without ever being free
+  const std::lock_guard lock(mutex);
+  if (detail::Waiter* next = line.front()) {
     ++granted;
-    return io.unpark(next->job);
+    return next->end();  // the place is the next one's without ever being free
   }
   if (--places > 0) return;
-  while (InLine* end = ends.pop_front()) io.unpark(end->job);
+  while (detail::Waiter* end = ends.front()) end->end();
 }
 
 void ConnectionPool::State::give_back(Connection connection) noexcept {
@@ -189,7 +203,8 @@ void ConnectionPool::State::close() noexcept {
   if (std::exchange(closed, true)) return;
   io.disarm(*this);
   idle.clear();
-  while (InLine* waiting = line.pop_front()) io.unpark(waiting->job);
+  const std::lock_guard lock(mutex);
+  while (detail::Waiter* waiting = line.front()) waiting->end(errno_code(EPIPE));
 }
 
 ConnectionPool::ConnectionPool(Io& io, std::string_view target, ConnectionPoolOptions options)
@@ -211,13 +226,9 @@ void ConnectionPool::close() noexcept { state_->close(); }
 Task<Result<>> ConnectionPool::shut_down() {
   const std::shared_ptr<State> state = state_;
   state->close();
-  while (state->places > 0) {
-    InLine self(state->io.current());
-    state->ends.push_back(self);
-    auto parked = co_await state->io.park();
-    if (!parked) co_return parked;
-  }
-  co_return Result<>();
+  if (state->places == 0) co_return Result<>();
+  detail::WaitAwaiter<State::EndRequest> end(state->io, *state);
+  co_return co_await end;
 }
 
 ConnectionPoolStatistics ConnectionPool::statistics() const noexcept {
@@ -235,7 +246,8 @@ Task<Result<ConnectionPool::Lease>> ConnectionPool::acquire_from(std::shared_ptr
                                                                  Deadline until) {
   CancelScope limit(state->io, until);
   ConnectionPoolStatistics& statistics = state->statistics;
-  auto placed = co_await state->take_place();
+  detail::WaitAwaiter<State::PlaceRequest> wait(state->io, *state);
+  auto placed = co_await wait;
   if (!placed) {
     if (placed.error() == std::errc::timed_out) ++statistics.timed_out;
     co_return fail(placed.error());

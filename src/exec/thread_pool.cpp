@@ -32,7 +32,6 @@ ThreadPool& ThreadPool::immortal(ThreadPoolOptions options) {
   return *pool;
 }
 
-// Under the mutex.
 Result<> ThreadPool::add_thread() {
   try {
     threads_.start(options_.name, [this] { serve(); });
@@ -43,8 +42,7 @@ Result<> ThreadPool::add_thread() {
   return {};
 }
 
-Result<> ThreadPool::queue(Work& work, Job& waiter, std::shared_ptr<Work> self) {
-  const std::lock_guard lock(mutex_);
+Result<> ThreadPool::queue(Work& work, Request& waiter, std::shared_ptr<Work> self) {
   POLYIO_ASSERT(work.state_ == Work::State::idle);
   if (waiting_ >= options_.queue) return fail(EAGAIN);
   if (waiting_ >= idle_ && threads_.size() < options_.threads) {
@@ -70,8 +68,7 @@ void ThreadPool::serve() {
       work->run();
       lock.lock();
       work->state_ = Work::State::done;
-      // Under the mutex, which the task takes before it goes: neither can be gone.
-      if (work->waiter_) work->waiter_->io.unpark(*work->waiter_);
+      if (work->waiter_) work->waiter_->end();
       if (!self) continue;
       lock.unlock();
       self.reset();  // may be the last share
@@ -84,55 +81,27 @@ void ThreadPool::serve() {
   }
 }
 
-Task<Result<>> ThreadPool::run(Io& io, Work& work) {
-  Job& job = io.current();
-  while (job.scope->cancelled()) {  // park() tells with which error
-    auto refused = co_await io.park();
-    if (!refused) co_return refused;
-  }
-  if (auto queued = queue(work, job, nullptr); !queued) co_return queued;
-  for (bool begun = false;;) {
-    Result<> parked;
-    if (begun) {
-      co_await io.park_shielded();
-    } else {
-      auto ended = co_await io.park();
-      parked = ended;
-    }
-    const std::lock_guard lock(mutex_);
-    if (work.state_ == Work::State::done) co_return Result<>();
-    if (!parked && work.state_ == Work::State::queued) {
-      work.unlink();
-      --waiting_;
-      work.state_ = Work::State::idle;
-      co_return parked;
-    }
-    begun = work.state_ == Work::State::begun;
-  }
+// False: it has begun.
+bool ThreadPool::take_out(Work& work) noexcept {
+  if (work.state_ != Work::State::queued) return false;
+  work.unlink();
+  --waiting_;
+  work.state_ = Work::State::idle;
+  return true;
 }
 
-Task<Result<>> ThreadPool::run_shared(Io& io, std::shared_ptr<Work> work) {
-  Job& job = io.current();
-  while (job.scope->cancelled()) {
-    auto refused = co_await io.park();
-    if (!refused) co_return refused;
-  }
-  if (auto queued = queue(*work, job, work); !queued) co_return queued;
-  for (;;) {
-    auto parked = co_await io.park();
-    std::shared_ptr<Work> share;  // let go of without the mutex
-    const std::lock_guard lock(mutex_);
-    if (work->state_ == Work::State::done) co_return Result<>();
-    if (parked) continue;
-    if (work->state_ == Work::State::queued) {
-      work->unlink();
-      --waiting_;
-      work->state_ = Work::State::idle;
-      share = std::move(work->self_);
-    }
-    work->waiter_ = nullptr;
-    co_return parked;
-  }
+void ThreadPool::Request::queue() noexcept {
+  if (auto queued = pool_.queue(work_, *this, nullptr); !queued) refuse(queued.error());
+}
+
+void ThreadPool::SharedRequest::queue() noexcept {
+  if (auto queued = pool_.queue(work_, *this, share_); !queued) refuse(queued.error());
+}
+
+bool ThreadPool::SharedRequest::withdraw() noexcept {
+  if (pool_.take_out(work_)) work_.self_.reset();  // `share_` is another: not the last one
+  work_.waiter_ = nullptr;
+  return true;
 }
 
 unsigned ThreadPool::threads() const { return static_cast<unsigned>(threads_.size()); }

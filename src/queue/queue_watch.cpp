@@ -22,8 +22,9 @@ class QueueWatcher {
     static QueueWatcher& watcher = *new QueueWatcher;  // its thread uses it to the very end
     return watcher;
   }
+  std::mutex& mutex() noexcept { return mutex_; }
+  // Under the mutex.
   Result<> begin(QueueWatch& watch) {
-    const std::lock_guard lock(mutex_);
     if (!running_) {
       try {
         os::Thread([this] { serve(); }).detach();
@@ -36,16 +37,6 @@ class QueueWatcher {
     changed_.fetch_add(1);
     ThreadKernel::wake(changed_, 1);
     return {};
-  }
-  bool end(QueueWatch& watch) noexcept {
-    const std::lock_guard lock(mutex_);
-    const bool woken = !watch.linked();
-    watch.unlink();
-    return woken;
-  }
-  bool was_woken(const QueueWatch& watch) noexcept {
-    const std::lock_guard lock(mutex_);
-    return !watch.linked();
   }
 
  private:
@@ -130,8 +121,7 @@ class QueueWatcher {
   bool more_ = false;
 };
 
+std::mutex& QueueWatch::mutex() noexcept { return QueueWatcher::of_program().mutex(); }
 Result<> QueueWatch::begin() { return QueueWatcher::of_program().begin(*this); }
-bool QueueWatch::end() noexcept { return QueueWatcher::of_program().end(*this); }
-bool QueueWatch::was_woken() noexcept { return QueueWatcher::of_program().was_woken(*this); }
 
 }  // namespace polyio::ipc

@@ -84,12 +84,12 @@ class ConnectionPool {
   ConnectionPool& operator=(const ConnectionPool&) = delete;
 
   // `auto lease = co_await pool.acquire(deadline);` - Result<Lease>: the connection used last that
-  // is still good, or a new one, or a place in the line. Errors: those of connect(); timed_out at
-  // the deadline; EPIPE, the pool is closed; those of the scope. On an error, and when what it
-  // waits in is cancelled, the place goes to the next in line.
+  // is still good, or else a new one; waits in line while all places are taken. Errors: those of
+  // connect(); timed_out at the deadline; EPIPE, the pool is closed; those of the scope. On an
+  // error the place goes to the next in line.
   Task<Result<Lease>> acquire(Deadline until = never);
-  // Closes what is idle; acquires fail from now on, those in line at once; what is lent is closed
-  // when it comes back. A second call does nothing.
+  // Closes idle connections, and lent ones when they come back. Acquires fail from now on, those in
+  // line at once. A second call does nothing.
   void close() noexcept;
   // close(), and waits until everything has come back. Errors: those of the scope.
   Task<Result<>> shut_down();

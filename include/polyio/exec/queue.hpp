@@ -1,10 +1,10 @@
-// co_await on the queues between processes (room ipc), under every I/O model: `auto message =
+// co_await on the queues between processes (room queue), under every I/O model: `auto message =
 // co_await get(io, queue);`. The task waits, its Io goes on; one thread of the program watches all
 // queues that are waited for. Cancel and deadline are those of the scope. A message is taken by the
 // task itself, when it runs: a cancelled task has taken none.
 #pragma once
 
-#include <polyio/io/io.hpp>
+#include <polyio/io/waiter.hpp>
 #include <polyio/queue/queue.hpp>
 #include <polyio/queue/queue_watch.hpp>
 
@@ -12,16 +12,32 @@ namespace polyio::ipc {
 
 namespace detail {
 
-// Until it is worth trying again. Errors: operation_canceled and timed_out of the scope; EAGAIN, no
-// thread can be had.
-Task<Result<>> wait_for_watch(Io& io, QueueWatch& watch);
+// A wait until it is worth trying again. Errors: EAGAIN, no thread can be had.
+template <class Core>
+class QueueRequest : public polyio::detail::Waiter, private QueueWatchOf<Core> {
+ public:
+  using For = QueueWatchOf<Core>::For;
+  QueueRequest(Core& core, For what, std::size_t size) noexcept
+      : Waiter(QueueWatch::mutex()), QueueWatchOf<Core>(core, what, size) {}
+  Result<> value() noexcept { return {}; }
 
-struct Unpark {
-  Job* job;
-  void operator()() const noexcept { job->io.unpark(*job); }
+ protected:
+  bool take() override { return false; }
+  void queue() noexcept override {
+    if (auto begun = watch().begin(); !begun) refuse(begun.error());
+  }
+  bool withdraw() noexcept override {
+    watch().end();
+    return true;
+  }
+
+ private:
+  QueueWatch& watch() noexcept { return *this; }
+  void woken() noexcept override { Waiter::end(); }
 };
+
 template <class Queue>
-using WatchOf = QueueWatchOf<typename Queue::Core, Unpark>;
+using QueueWait = polyio::detail::WaitAwaiter<QueueRequest<typename Queue::Core>>;
 
 }  // namespace detail
 
@@ -32,15 +48,15 @@ Task<Result<typename Queue::Value>> get(Io& io, Queue queue) {
   for (;;) {
     Result<typename Queue::Value> got = queue.try_get();
     if (got || got.error() != errno_code(EAGAIN)) co_return got;
-    using Watch = detail::WatchOf<Queue>;
-    Watch watch(queue.core(), Watch::For::get, 0, detail::Unpark{&io.current()});
-    auto waited = co_await detail::wait_for_watch(io, watch);
+    using Request = detail::QueueRequest<typename Queue::Core>;
+    detail::QueueWait<Queue> wait(io, queue.core(), Request::For::get, 0u);
+    auto waited = co_await wait;
     if (!waited) co_return fail(waited.error());
   }
 }
 
-// Behind all that was put before. `value` is used until it returns. Errors: as its put(); those of
-// the scope.
+// Puts `value` behind the messages that are there; it is used until this returns. Errors: as its
+// put(); those of the scope.
 template <class Queue>
 Task<Result<>> put(Io& io, Queue queue, const typename Queue::Message& value) {
   std::vector<std::byte> kept;
@@ -48,9 +64,9 @@ Task<Result<>> put(Io& io, Queue queue, const typename Queue::Message& value) {
   for (;;) {
     Result<> done = queue.bytes().try_put(bytes);
     if (done || done.error() != errno_code(EAGAIN)) co_return done;
-    using Watch = detail::WatchOf<Queue>;
-    Watch watch(queue.core(), Watch::For::put, bytes.size(), detail::Unpark{&io.current()});
-    auto waited = co_await detail::wait_for_watch(io, watch);
+    using Request = detail::QueueRequest<typename Queue::Core>;
+    detail::QueueWait<Queue> wait(io, queue.core(), Request::For::put, bytes.size());
+    auto waited = co_await wait;
     if (!waited) co_return waited;
   }
 }

@@ -1,8 +1,8 @@
-// ThreadPool: threads that run what would hold up a loop: long computations and calls that block.
+// ThreadPool: threads for work that would hold up a loop: long computations and calls that block.
 // Works wait in one line, first come, first served, and a task waits for its work as for any other
-// operation. The rule: a work that waits in line can be taken out by its task's cancel or deadline;
-// one that has begun is run to its end, and run() returns only then. Thread-safe, for tasks of any
-// Io and model.
+// operation. The rule: a work in line can be taken out by its task's cancel or deadline; one that
+// has begun is run to its end, and run() returns only then. Thread-safe, for tasks of any Io and
+// model.
 #pragma once
 
 #include <condition_variable>
@@ -12,7 +12,7 @@
 #include <polyio/base/list.hpp>
 #include <polyio/base/result.hpp>
 #include <polyio/coro/task.hpp>
-#include <polyio/io/io.hpp>
+#include <polyio/io/waiter.hpp>
 #include <polyio/os/thread_set.hpp>
 #include <string>
 
@@ -34,14 +34,16 @@ class ThreadPool {
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
-  // The one offload() uses where none is named: one thread per core, made by the first call; its
-  // threads end with the process.
+  // The pool that offload() uses unless it is given one: one thread per core, made by the first
+  // call; its threads end with the process.
   static ThreadPool& shared();
   // A pool that is never destroyed, so that a call which blocks for long does not hold up the end
   // of the process.
   static ThreadPool& immortal(ThreadPoolOptions options);
 
   struct WorkTag;
+  class Request;
+  class SharedRequest;
   // What a thread is to run, and where it stands. Lives where its task waits, or is shared.
   class Work : public ListNode<WorkTag> {
    public:
@@ -55,17 +57,17 @@ class ThreadPool {
     enum class State : unsigned char { idle, queued, begun, done };
     // Guarded by the pool's mutex.
     State state_ = State::idle;
-    Job* waiter_ = nullptr;
+    Request* waiter_ = nullptr;
     std::shared_ptr<Work> self_;  // the pool's share of a work that may be abandoned
   };
 
   // `auto ran = co_await pool.run(io, work);` - runs work.run() on a thread of the pool and returns
-  // when it has ended. Errors, all of which say that it never began: EAGAIN, the line is full or no
-  // thread can be had; operation_canceled and timed_out of the scope.
-  Task<Result<>> run(Io& io, Work& work);
+  // a Result<> when it has ended. Errors, all of which say that it never began: EAGAIN, the line is
+  // full or no thread can be had; operation_canceled and timed_out of the scope.
+  auto run(Io& io, Work& work) noexcept;
   // The same, but a cancel or deadline ends the wait also when the work has begun, which then goes
   // on by itself: it touches nothing of the caller's.
-  Task<Result<>> run_shared(Io& io, std::shared_ptr<Work> work);
+  auto run_shared(Io& io, std::shared_ptr<Work> work) noexcept;
 
   unsigned threads() const;      // started so far
   std::size_t waiting() const;   // works in line
@@ -73,7 +75,9 @@ class ThreadPool {
 
  private:
   void serve();
-  Result<> queue(Work& work, Job& waiter, std::shared_ptr<Work> self);
+  // Under the mutex, all three.
+  Result<> queue(Work& work, Request& waiter, std::shared_ptr<Work> self);
+  bool take_out(Work& work) noexcept;
   Result<> add_thread();
 
   ThreadPoolOptions options_;
@@ -86,5 +90,41 @@ class ThreadPool {
   bool immortal_ = false;
   os::ThreadSet threads_;
 };
+
+// A task's wait for its work: once it has begun, until its end.
+class ThreadPool::Request : public detail::Waiter {
+ public:
+  Request(ThreadPool& pool, Work& work) noexcept : Waiter(pool.mutex_), pool_(pool), work_(work) {}
+  Result<> value() noexcept { return {}; }
+
+ protected:
+  bool take() override { return false; }
+  void queue() noexcept override;
+  bool withdraw() noexcept override { return pool_.take_out(work_); }
+
+  ThreadPool& pool_;
+  Work& work_;
+};
+
+// The same for a work that goes on when its task has left.
+class ThreadPool::SharedRequest : public Request {
+ public:
+  SharedRequest(ThreadPool& pool, std::shared_ptr<Work> work) noexcept
+      : Request(pool, *work), share_(std::move(work)) {}
+
+ protected:
+  void queue() noexcept override;
+  bool withdraw() noexcept override;
+
+ private:
+  const std::shared_ptr<Work> share_;
+};
+
+inline auto ThreadPool::run(Io& io, Work& work) noexcept {
+  return detail::WaitAwaiter<Request>(io, *this, work);
+}
+inline auto ThreadPool::run_shared(Io& io, std::shared_ptr<Work> work) noexcept {
+  return detail::WaitAwaiter<SharedRequest>(io, *this, std::move(work));
+}
 
 }  // namespace polyio

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <polyio/base/list.hpp>
 #include <polyio/base/result.hpp>
 #include <type_traits>
@@ -19,18 +20,18 @@ class QueueWatch : public ListNode<QueueWatchTag> {
   QueueWatch(const QueueWatch&) = delete;
   QueueWatch& operator=(const QueueWatch&) = delete;
 
-  // From now on the watcher's thread calls woken() once, when a try may succeed. The first call
-  // starts that thread, which stays. Errors: EAGAIN, the system allows no more threads.
+  // The watcher's. A watch is looked at and changed only under it, woken() included.
+  static std::mutex& mutex() noexcept;
+  // From now on the watcher's thread calls woken() once, when it may be worth trying. Starts that
+  // thread the first time; it stays. Errors: EAGAIN, no thread can be had.
   Result<> begin();
-  // Ends the watch. Whether woken() has been called; if not, it never will be.
-  bool end() noexcept;
-  // Whether woken() has been called. Waits for a call under way.
-  bool was_woken() noexcept;
+  // woken() will not be called any more.
+  void end() noexcept { unlink(); }
 
  protected:
   friend class QueueWatcher;
   QueueWatch() = default;
-  ~QueueWatch() { end(); }
+  ~QueueWatch() = default;  // ended or woken before that
 
   // The word to sleep on while it is 1, and whether it belongs to this process alone.
   virtual const std::atomic<std::uint32_t>& arm() noexcept = 0;
@@ -42,13 +43,15 @@ class QueueWatch : public ListNode<QueueWatchTag> {
 };
 
 // For a message, or for room for one of `size` bytes.
-template <class Core, class Woken>
-class QueueWatchOf final : public QueueWatch {
+template <class Core>
+class QueueWatchOf : public QueueWatch {
  public:
   enum class For : bool { get, put };
-  QueueWatchOf(Core& core, For what, std::size_t size, Woken woken) noexcept
-      : core_(core), for_(what), size_(size), woken_(woken) {}
-  ~QueueWatchOf() { end(); }
+  QueueWatchOf(Core& core, For what, std::size_t size) noexcept
+      : core_(core), for_(what), size_(size) {}
+
+ protected:
+  ~QueueWatchOf() = default;
 
  private:
   const std::atomic<std::uint32_t>& arm() noexcept override {
@@ -59,12 +62,10 @@ class QueueWatchOf final : public QueueWatch {
     if (for_ == For::get) return core_.can_get();
     return core_.can_put(size_) ? 1 : 0;  // a put that leaves room wakes the next
   }
-  void woken() noexcept override { woken_(); }
 
   Core& core_;
   const For for_;
   const std::size_t size_;
-  Woken woken_;
 };
 
 }  // namespace polyio::ipc

@@ -3,7 +3,7 @@
 // it runs.
 #pragma once
 
-#include <polyio/sync/waiter.hpp>
+#include <polyio/io/waiter.hpp>
 
 namespace polyio {
 

@@ -4,7 +4,7 @@
 // recursive.
 #pragma once
 
-#include <polyio/sync/waiter.hpp>
+#include <polyio/io/waiter.hpp>
 
 namespace polyio {
 

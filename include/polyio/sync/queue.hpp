@@ -6,8 +6,8 @@
 
 #include <cstddef>
 #include <optional>
+#include <polyio/io/waiter.hpp>
 #include <polyio/sync/ring.hpp>
-#include <polyio/sync/waiter.hpp>
 #include <type_traits>
 
 namespace polyio {
@@ -17,7 +17,7 @@ class Queue {
   static_assert(std::is_nothrow_move_constructible_v<T>, "values are handed on under a lock");
 
  public:
-  // At most `capacity` values inside, at least 1. Memory grows with what is inside, up to that.
+  // Holds at most `capacity` values, which is at least 1. Memory grows with the values inside.
   explicit Queue(std::size_t capacity) : ring_(capacity) { POLYIO_ASSERT(capacity > 0); }
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;

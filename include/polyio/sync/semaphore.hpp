@@ -4,7 +4,7 @@
 #pragma once
 
 #include <cstddef>
-#include <polyio/sync/waiter.hpp>
+#include <polyio/io/waiter.hpp>
 
 namespace polyio {
 

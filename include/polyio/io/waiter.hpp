@@ -1,8 +1,10 @@
-// Waiter: one place in the queue of a synchronisation primitive, held by a task of any Io or by a
-// plain thread. It lives where its owner waits (the awaiter, or the thread's stack), so waiting
-// allocates nothing but a pooled coroutine frame. The rule: a waiter is looked at and changed only
-// under its primitive's mutex, so whoever ends its wait may touch it as long as that mutex is held.
-// Internal to room sync.
+// Waiter: one wait for one thing, by a task of any Io or by a plain thread, with cancel and
+// deadline. Mutexes, queues and events (room sync), thread pools and connection pools are made of
+// it: each derives a request that says when it can be had, where it stands in line and how it
+// leaves. A waiter lives where its owner waits (in the awaiter, or on the thread's stack), so
+// waiting allocates nothing but a pooled coroutine frame. The rules: a waiter is looked at and
+// changed only under its primitive's mutex, so code that ends a wait may touch the waiter as long
+// as it holds that mutex; and what arrived before a cancellation is kept.
 #pragma once
 
 #include <condition_variable>
@@ -19,25 +21,36 @@ struct WaiterTag;
 
 class Waiter : public ListNode<WaiterTag> {
  public:
-  // Ends the wait: with success, or with the errno or Errc in `error`. The caller holds the mutex.
+  // Ends the wait and takes it out of the line: with success, or with the errno or Errc in `error`.
+  // Once, by any thread that holds the mutex.
   void end(std::error_code error = {}) noexcept;
 
  protected:
   explicit Waiter(std::mutex& mutex) noexcept : mutex_(mutex) {}
   virtual ~Waiter() = default;
 
-  // The primitive's part, called under the mutex. take(): it can be had at once, and is had.
-  // queue(): enters the line. outcome of take() when it ended with an error: refuse(error), and
-  // true.
+  // The primitive's part, called under the mutex.
+  // True: it could be had at once, and is had; or the request was refused.
   virtual bool take() = 0;
+  // Enters the line, unless the request is refused.
   virtual void queue() noexcept = 0;
-  void refuse(std::error_code error) noexcept { error_ = error; }
+  // Leaves the line, because of a cancel or a deadline. False: it is too late for that, the wait
+  // goes on until it is ended.
+  virtual bool withdraw() noexcept {
+    unlink();
+    return true;
+  }
+  // For take() and queue(): the wait ends with `error` before it began.
+  void refuse(std::error_code error) noexcept {
+    error_ = error;
+    ended_ = true;
+  }
 
   // take() without waiting; false: it would have to wait.
   bool take_now();
-  // For plain threads. Errors: timed_out, or what the wait was ended with.
+  // For plain threads. Errors: timed_out, or the error that the wait was ended with.
   Result<> wait(Deadline deadline);
-  // For tasks. Errors: those of the scope, or what the wait was ended with.
+  // For tasks. Errors: those of the scope, or the error that the wait was ended with.
   Task<Result<>> wait(Io& io);
   Result<> outcome() const noexcept;
 
@@ -52,7 +65,7 @@ class Waiter : public ListNode<WaiterTag> {
 using WaiterList = List<Waiter, WaiterTag>;
 
 // What `co_await primitive.operation(io)` awaits: ends at once when it can, or waits in a coroutine
-// of its own. Request derives from Waiter and has `value()`, the Result once the wait has ended
+// of its own. Request derives from Waiter and has `value()`, the Result after a wait that ended
 // with success.
 template <class Request>
 class [[nodiscard]] WaitAwaiter final : private Request {

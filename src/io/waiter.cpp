@@ -1,4 +1,4 @@
-#include <polyio/sync/waiter.hpp>
+#include <polyio/io/waiter.hpp>
 
 namespace polyio::detail {
 
@@ -34,28 +34,35 @@ Result<> Waiter::wait(Deadline deadline) {
     if (deadline == never) {
       awake.wait(lock);
     } else if (awake.wait_until(lock, deadline) == std::cv_status::timeout && !ended_) {
-      unlink();
-      return fail(ETIMEDOUT);
+      if (withdraw()) return fail(ETIMEDOUT);
+      deadline = never;
     }
   }
   return outcome();
 }
 
 Task<Result<>> Waiter::wait(Io& io) {
+  if (auto live = io.check_cancelled(); !live) co_return live;
   job_ = &io.current();
-  if (!job_->scope->cancelled()) {
+  {
     const std::lock_guard lock(mutex_);
     if (take()) co_return outcome();
     queue();
+    if (ended_) co_return outcome();
   }
-  for (;;) {
-    auto parked = co_await io.park();
+  for (bool may_leave = true;;) {
+    Result<> parked;
+    if (may_leave) {
+      auto woken = co_await io.park();
+      parked = woken;
+    } else {
+      co_await io.park_shielded();
+    }
     const std::lock_guard lock(mutex_);
     if (ended_) co_return outcome();  // what arrived first wins over a cancellation
-    if (!parked) {
-      unlink();
-      co_return fail(parked.error());
-    }
+    if (parked) continue;
+    if (withdraw()) co_return parked;
+    may_leave = false;
   }
 }
 
