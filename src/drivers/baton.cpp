@@ -89,19 +89,22 @@ void Baton::wake_ready() noexcept {
   while (Job* job = batch.pop_front()) static_cast<Sleeper*>(job->sleeper)->ready.release();
 }
 
-// Paired fences, here and in wake() and serve(): either the holder sees service_wanted_ after
-// unlocking, or the caller of wake() gets the baton.
-void Baton::put_down() noexcept {
-  io_.leave_thread();
-  do {
-    if (service_wanted_.exchange(false)) {
-      service_waits();
-      io_.service_works();
-    }
-    wake_ready();
+// The caller has the baton.
+void Baton::serve_holding() noexcept {
+  if (service_wanted_.exchange(false)) {
+    service_waits();
+    io_.service_works();
+  }
+  wake_ready();
+}
+
+// Something was handed in while the baton was being put down.
+void Baton::serve_again() noexcept {
+  while (service_wanted_.load() && mutex_.try_lock()) {
+    serve_holding();
     mutex_.unlock();
     std::atomic_thread_fence(std::memory_order_seq_cst);
-  } while (service_wanted_.load() && mutex_.try_lock());
+  }
 }
 
 // May be called under a lock that posted work would take, so works are left to the next holder or

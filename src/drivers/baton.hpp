@@ -30,7 +30,15 @@ class Baton final : public Scheduler {
   void lend_no_threads() noexcept override { lends_ = false; }
 
   // Around a system call of the job that the calling thread runs.
-  void put_down() noexcept;
+  void put_down() noexcept {
+    io_.leave_thread();
+    if (service_wanted_.load() || !io_.ready().empty()) serve_holding();
+    mutex_.unlock();
+    // Paired fences, here, in wake() and in serve(): either the holder sees service_wanted_ after
+    // unlocking, or the caller of wake() gets the baton.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (service_wanted_.load()) serve_again();
+  }
   void take_up(Job& job) {
     mutex_.lock();
     io_.enter_thread(&job);
@@ -45,6 +53,8 @@ class Baton final : public Scheduler {
   };
 
   void run_to_end(Job& job);
+  void serve_holding() noexcept;
+  void serve_again() noexcept;
   void service_waits() noexcept;
   void wake_ready() noexcept;
   void join_ended();
