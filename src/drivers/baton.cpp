@@ -42,6 +42,7 @@ void Baton::run_to_end(Job& job) {
     sleeper.ready.acquire();
     take_up(job);  // the thread that released the semaphore has let go of it: it had the baton
     job.resume = resume;
+    woken_ = false;
   }
 }
 
@@ -82,11 +83,14 @@ void Baton::service_waits() noexcept {
   Timekeeper::instance().set_deadline(*this, io_.next_timer());
 }
 
+// One at a time, because threads that wait for a mutex get it in no order: the next ready job is
+// woken when this one puts the baton down.
 void Baton::wake_ready() noexcept {
-  if (io_.ready().empty()) return;
-  ReadyQueue::Batch batch;
-  io_.ready().take_batch(batch);
-  while (Job* job = batch.pop_front()) static_cast<Sleeper*>(job->sleeper)->ready.release();
+  if (woken_) return;
+  Job* const job = io_.ready().take();
+  if (!job) return;
+  woken_ = true;
+  static_cast<Sleeper*>(job->sleeper)->ready.release();
 }
 
 // The caller has the baton.

@@ -1,8 +1,8 @@
 // Baton: the scheduler of the blocking model. Every job has a thread: main the one that called
 // Io::run, each other job one that is lent to it. The rule: the threads of an Io pass a baton, and
 // only its holder runs a job or touches the Io. A thread puts the baton down while its job waits,
-// in a system call (BlockingDriver) or for its turn; whoever puts it down wakes the threads whose
-// jobs have become ready.
+// in a system call (BlockingDriver) or for its turn; whoever puts it down wakes the thread of
+// the job that has been ready longest.
 //
 // Timers, and work posted from other threads while every thread of the Io is inside a call, are
 // the timekeeper's: one thread for all batons of the process.
@@ -62,6 +62,7 @@ class Baton final : public Scheduler {
   Io& io_;
   std::mutex mutex_;  // held: the baton is taken
   std::atomic<bool> service_wanted_{false};
+  bool woken_ = false;  // a ready job's thread is on its way to the baton
   std::list<Lent> lent_;
   bool lends_ = true;
 };

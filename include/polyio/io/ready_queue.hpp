@@ -17,6 +17,8 @@ class ReadyQueue {
   void push(Job& job) noexcept { jobs_.push_back(job); }
   // Moves the jobs of the next turn to the end of `batch`.
   void take_batch(Batch& batch) noexcept { batch.splice_back(jobs_); }
+  // Takes the job that goes on next; nullptr: none is ready.
+  Job* take() noexcept { return jobs_.pop_front(); }
 
  private:
   List<Job, ReadyTag> jobs_;
