@@ -82,7 +82,7 @@ std::string same_always(const std::string& text, bool frames) {
 // A chat of its own, with a healthy line client that is there before and after.
 class Room {
  public:
-  explicit Room(const server_test::Dials& dials)
+  explicit Room(const server_test::Position& dials)
       : chat_({.silence = 1min}),  // the first bytes decide, however late they come
         running_(options(dials),
                  [this](Io& io, Stream stream) { return chat_.serve(io, std::move(stream)); }) {
@@ -104,7 +104,7 @@ class Room {
   }
 
  private:
-  static ServerOptions options(const server_test::Dials& dials) {
+  static ServerOptions options(const server_test::Position& dials) {
     ServerOptions options;
     options.model = dials.model;
     options.architecture = dials.architecture;
@@ -128,7 +128,7 @@ class Room {
 };
 
 struct Case {
-  server_test::Dials dials;
+  server_test::Position dials;
   Conversation conversation;
 };
 
@@ -194,7 +194,7 @@ TEST_P(DeepSplits, AtEveryOffset) { go(1, test::part()); }
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const server_test::Dials& dials : server_test::all_dials(false)) {
+  for (const server_test::Position& dials : server_test::all_dials(false)) {
     const bool one = dials.model == "epoll" && dials.architecture == "loop";
     const bool two = dials.model == "io_uring" && dials.architecture == "loops";
     const bool three = dials.model == "blocking" && dials.architecture == "thread-per-connection";

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <polyio/ipc/mutex.hpp>
-#include <polyio/queue/queue.hpp>
 #include <polyio/ipc/shared_memory.hpp>
+#include <polyio/queue/queue.hpp>
 #include <string>
 
 using namespace polyio;

@@ -317,16 +317,16 @@ inline Task<> echo(Io&, Stream stream) {
   }
 }
 
-struct Dials {
+struct Position {
   std::string model, architecture;
-  friend void PrintTo(const Dials& dials, std::ostream* out) {
+  friend void PrintTo(const Position& dials, std::ostream* out) {
     *out << dials.model << " " << dials.architecture;
   }
 };
 
 // What list_models() claims to work: the part that serves in one process, or the rest.
-inline std::vector<Dials> all_dials(bool forking) {
-  std::vector<Dials> all;
+inline std::vector<Position> all_dials(bool forking) {
+  std::vector<Position> all;
   for (const ModelInfo& info : list_models()) {
     if (!info.available) continue;
     for (const std::string& architecture : info.architectures) {
@@ -336,7 +336,7 @@ inline std::vector<Dials> all_dials(bool forking) {
   return all;
 }
 
-class ServerTest : public testing::TestWithParam<Dials> {
+class ServerTest : public testing::TestWithParam<Position> {
  protected:
   static ServerOptions options() {
     ServerOptions options;
@@ -364,7 +364,7 @@ class ServerTest : public testing::TestWithParam<Dials> {
   }
 };
 
-inline std::string dials_name(const testing::TestParamInfo<Dials>& info) {
+inline std::string dials_name(const testing::TestParamInfo<Position>& info) {
   std::string name = info.param.model + "_" + info.param.architecture;
   std::ranges::replace(name, '-', '_');
   return name;

@@ -10,7 +10,7 @@ POLYIO_ON_DIALS(Limits, false);
 class Iterative : public ServerTest {};
 INSTANTIATE_TEST_SUITE_P(All, Iterative, testing::ValuesIn([] {
                            auto all = all_dials(false);
-                           std::erase_if(all, [](const Dials& dials) {
+                           std::erase_if(all, [](const Position& dials) {
                              return dials.architecture != "iterative";
                            });
                            return all;
@@ -56,7 +56,7 @@ TEST_P(Iterative, ASecondTaskIsRefusedWhereItWouldNeedAThread) {
 
 // Every way in which loops get their connections serves and stops alike.
 TEST(ServerLoops, AcceptInThreeWays) {
-  for (const Dials& dials : all_dials(false)) {
+  for (const Position& dials : all_dials(false)) {
     if (dials.architecture != "loops") continue;
     for (const char* way : {"hand-over", "shared", "reuseport"}) {
       const bool shareable = find_model(dials.model)->unshared_listener.empty();

@@ -90,7 +90,7 @@ TEST(ServerThreads, HaveASmallStack) {
 }
 
 TEST(ServerLoops, SpreadConnectionsEvenly) {
-  for (const Dials& dials : all_dials(false)) {
+  for (const Position& dials : all_dials(false)) {
     if (dials.architecture != "loops") continue;
     ServerOptions options;
     options.model = dials.model;

@@ -151,7 +151,7 @@ TEST_P(Workers, ASecondSignalCuts) {
 class Prefork : public ServerTest {};
 INSTANTIATE_TEST_SUITE_P(All, Prefork, testing::ValuesIn([] {
                            auto all = all_dials(true);
-                           std::erase_if(all, [](const Dials& dials) {
+                           std::erase_if(all, [](const Position& dials) {
                              return dials.architecture != "prefork";
                            });
                            return all;

@@ -33,9 +33,9 @@ std::size_t count(const std::string& text, std::string_view words) {
 }
 
 // The models that have a loop.
-std::vector<Dials> loop_dials() {
-  std::vector<Dials> dials = all_dials(false);
-  std::erase_if(dials, [](const Dials& one) { return !one.architecture.starts_with("loop"); });
+std::vector<Position> loop_dials() {
+  std::vector<Position> dials = all_dials(false);
+  std::erase_if(dials, [](const Position& one) { return !one.architecture.starts_with("loop"); });
   return dials;
 }
 
