@@ -178,8 +178,8 @@ bool UringDriver::start_accept(Slot& slot, Op& op) noexcept {
 }
 
 // For a connection on a listener that others share, the kernel wakes one request. If that is
-// cancelled before it accepts, the connection stays queued and wakes nobody else. So while one is
-// queued, another request is made, which accepts at once, and cancelled in case others were
+// cancelled before it accepts, the connection stays queued and wakes no other request. So while one
+// is queued, another request is made, which accepts at once, and cancelled in case others were
 // quicker. False: none is queued.
 bool UringDriver::accept_what_waits(std::uint32_t index) noexcept {
   Slot& slot = slots_[index];

@@ -85,7 +85,7 @@ class Watchdog::Impl {
  private:
   void watch();
   void tell(std::uint64_t held, Nanoseconds so_far);
-  void tell_end(Nanoseconds total);
+  void report_end(Nanoseconds total);
 
   Io& io_;
   const pthread_t loop_;
@@ -103,26 +103,26 @@ void Watchdog::Impl::watch() {
   os::name_thread("watchdog");
   std::uint64_t seen = 1;
   TimePoint since = monotonic_now();
-  bool told = false;
+  bool reported = false;
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, limit_ / 4, [&] { return ending_; })) {
     const std::uint64_t progress = io_.progress();
     const bool runs = progress % 2 == 0;
     const TimePoint now = monotonic_now();
-    if (runs && progress == seen && now - since >= limit_ && !told) {
-      told = true;
+    if (runs && progress == seen && now - since >= limit_ && !reported) {
+      reported = true;
       try {
         tell(progress, now - since);
       } catch (const std::exception& error) {  // no memory for names and lines
         log_(error.what());
       }
     } else if (progress != seen) {
-      if (std::exchange(told, false)) tell_end(now - since);
+      if (std::exchange(reported, false)) report_end(now - since);
       seen = progress;
       since = now;
     }
   }
-  if (told) tell_end(monotonic_now() - since);
+  if (reported) report_end(monotonic_now() - since);
 }
 
 void Watchdog::Impl::tell(std::uint64_t held, Nanoseconds so_far) {
@@ -159,7 +159,7 @@ void Watchdog::Impl::tell(std::uint64_t held, Nanoseconds so_far) {
   holds_.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Watchdog::Impl::tell_end(Nanoseconds total) {
+void Watchdog::Impl::report_end(Nanoseconds total) {
   log_(fmt::format("watchdog: {} goes on after {} ms", who_, milliseconds(total)));
 }
 

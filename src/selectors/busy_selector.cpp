@@ -57,7 +57,7 @@ Result<bool> BusySelector::sleep_until_due(const std::timespec* timeout) noexcep
 }
 
 Result<std::size_t> BusySelector::wait(std::span<SelectorEvent> out, const std::timespec* timeout) {
-  if (open_ == 0) {  // nobody's call to make: a wait like any other
+  if (open_ == 0) {  // no descriptor to try: a wait like any other
     if (int error = sleep_for(timeout)) return fail(error);
     return 0;
   }
@@ -67,20 +67,20 @@ Result<std::size_t> BusySelector::wait(std::span<SelectorEvent> out, const std::
     if (!due) return fail(due.error());
     if (!*due) return 0;
   }
-  std::size_t told = 0;
-  for (; next_ < fds_.size() && told < out.size(); ++next_) {
+  std::size_t reported = 0;
+  for (; next_ < fds_.size() && reported < out.size(); ++next_) {
     int& fd = fds_[next_];
     if (fd < 0) continue;
     if (is_open(fd)) {
       const Record& record = *find(fd);
-      out[told++] = event_of(fd, record, record.events);
+      out[reported++] = event_of(fd, record, record.events);
     } else {
       fd = ~fd;
       --open_;
     }
   }
-  if (told == 0) return fail(EAGAIN);
-  return told;
+  if (reported == 0) return fail(EAGAIN);
+  return reported;
 }
 
 void BusySelector::release() noexcept { fds_ = {}; }

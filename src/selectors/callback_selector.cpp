@@ -37,10 +37,10 @@ Result<> CallbackSelector::unregister(int fd) {
 
 Result<std::size_t> CallbackSelector::select(Timeout timeout) {
   std::array<SelectorEvent, 64> events;  // on the stack: a callback may call select() too
-  auto told = selector_->select(events, timeout);
-  if (!told) return told;
+  auto reported = selector_->select(events, timeout);
+  if (!reported) return reported;
   std::size_t called = 0;
-  for (const SelectorEvent& event : std::span(events).first(*told)) {
+  for (const SelectorEvent& event : std::span(events).first(*reported)) {
     const Entry entry = entries_[static_cast<std::size_t>(event.key.fd)];  // outlives unregister()
     if (entry.token != event.key.data) continue;
     (*entry.callback)(event.key.fd, event.mask);

@@ -54,25 +54,25 @@ Result<std::size_t> DevpollSelector::wait(std::span<SelectorEvent> out,
   const int count = devpoll::poll_device(device_.get(), &request);
   if (count < 0) return fail(errno);
   if (count == 0 && limit == longest_wait_ms) return fail(EAGAIN);  // not over yet
-  std::size_t told = 0;
+  std::size_t reported = 0;
   for (auto i = static_cast<std::size_t>(count); i-- > 0;) {
     pollfd from;
     std::memcpy(&from, packed + i * sizeof from, sizeof from);
     const Record* const record = find(from.fd);
     if (record && (from.revents & POLLNVAL) == 0) {
       out[i] = event_of(from.fd, *record, from_poll(static_cast<std::uint32_t>(from.revents)));
-      ++told;
+      ++reported;
     } else {
       ask(from.fd, 0);  // closed: it would end every wait
       out[i] = SelectorEvent{};
     }
   }
-  if (told < static_cast<std::size_t>(count)) {
+  if (reported < static_cast<std::size_t>(count)) {
     (void)std::remove_if(out.data(), out.data() + count,
                          [](const SelectorEvent& event) { return event.key.fd < 0; });
-    if (told == 0) return fail(EAGAIN);
+    if (reported == 0) return fail(EAGAIN);
   }
-  return told;
+  return reported;
 }
 
 void DevpollSelector::release() noexcept { device_.reset(); }

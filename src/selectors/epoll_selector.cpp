@@ -84,10 +84,10 @@ Result<std::size_t> EpollSelector::wait(std::span<SelectorEvent> out,
   if (!stale) return static_cast<std::size_t>(count);
   auto* end = std::remove_if(out.data(), out.data() + count,
                              [](const SelectorEvent& event) { return event.key.fd < 0; });
-  const auto told = static_cast<std::size_t>(end - out.data());
-  if (int error = rebuild(); error != 0 && told == 0) return fail(error);
-  if (told == 0) return fail(EAGAIN);
-  return told;
+  const auto reported = static_cast<std::size_t>(end - out.data());
+  if (int error = rebuild(); error != 0 && reported == 0) return fail(error);
+  if (reported == 0) return fail(EAGAIN);
+  return reported;
 }
 
 // A registration whose fd was closed while a duplicate keeps its file open can't be taken out of an

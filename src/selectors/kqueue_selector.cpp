@@ -76,7 +76,7 @@ Result<std::size_t> KqueueSelector::wait(std::span<SelectorEvent> out,
   const int count = ::kevent(queue_.get(), nullptr, 0, kernel_events_.data(), room,
                              cut ? &longest_wait : timeout);
   if (count < 0) return fail(errno);
-  std::size_t told = 0;
+  std::size_t reported = 0;
   for (const struct kevent& from :
        std::span(kernel_events_).first(static_cast<std::size_t>(count))) {
     const int fd = static_cast<int>(from.ident);
@@ -84,15 +84,15 @@ Result<std::size_t> KqueueSelector::wait(std::span<SelectorEvent> out,
     if (!record) continue;
     const Events ready = from.filter == EVFILT_READ ? event_read : event_write;
     // The two directions of an fd are one event.
-    if (record->mark < told && out[record->mark].key.fd == fd) {
+    if (record->mark < reported && out[record->mark].key.fd == fd) {
       out[record->mark].mask |= ready & record->events;
     } else {
-      record->mark = static_cast<std::uint32_t>(told);
-      out[told++] = event_of(fd, *record, ready);
+      record->mark = static_cast<std::uint32_t>(reported);
+      out[reported++] = event_of(fd, *record, ready);
     }
   }
-  if (told == 0 && (cut || count > 0)) return fail(EAGAIN);  // not over yet
-  return told;
+  if (reported == 0 && (cut || count > 0)) return fail(EAGAIN);  // not over yet
+  return reported;
 }
 
 void KqueueSelector::release() noexcept {

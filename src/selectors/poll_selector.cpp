@@ -31,9 +31,9 @@ Result<std::size_t> PollSelector::wait(std::span<SelectorEvent> out, const std::
   int ready = ::ppoll(fds_.data(), fds_.size(), timeout, nullptr);
   if (ready < 0) return fail(errno);
   if (ready == 0) return 0;
-  std::size_t told = 0;
+  std::size_t reported = 0;
   std::size_t at = next_ < fds_.size() ? next_ : 0;
-  while (ready > 0 && told < out.size()) {
+  while (ready > 0 && reported < out.size()) {
     pollfd& entry = fds_[at];
     at = at + 1 < fds_.size() ? at + 1 : 0;
     if (entry.revents == 0) continue;
@@ -43,11 +43,11 @@ Result<std::size_t> PollSelector::wait(std::span<SelectorEvent> out, const std::
       continue;
     }
     const auto bits = static_cast<std::uint32_t>(entry.revents);
-    out[told++] = event_of(entry.fd, *find(entry.fd), from_poll(bits));
+    out[reported++] = event_of(entry.fd, *find(entry.fd), from_poll(bits));
   }
   next_ = at;
-  if (told == 0) return fail(EAGAIN);
-  return told;
+  if (reported == 0) return fail(EAGAIN);
+  return reported;
 }
 
 void PollSelector::release() noexcept { fds_ = {}; }

@@ -1,5 +1,5 @@
-// The process's real-time signals, given out one by one to who waits for them with sigtimedwait(2).
-// The rule: a number somebody has a handler for isn't touched, and one given out never kills the
+// The process's real-time signals, given out one by one to be waited for with sigtimedwait(2). The
+// rule: a number that has a handler isn't touched, and one that is given out never kills the
 // process. Thread-safe.
 #pragma once
 

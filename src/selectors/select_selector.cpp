@@ -60,17 +60,17 @@ Result<std::size_t> SelectSelector::wait(std::span<SelectorEvent> out,
     return fail(EAGAIN);
   }
   if (ready < 0) return fail(errno);
-  std::size_t told = 0;
+  std::size_t reported = 0;
   int fd = next_ < limit_ ? next_ : 0;
-  while (ready > 0 && told < out.size()) {
+  while (ready > 0 && reported < out.size()) {
     const bool can_read = FD_ISSET(fd, &readable), can_write = FD_ISSET(fd, &writable);
     const Events mask = (can_read ? event_read : 0) | (can_write ? event_write : 0);
-    if (mask != 0) out[told++] = event_of(fd, *find(fd), mask);
+    if (mask != 0) out[reported++] = event_of(fd, *find(fd), mask);
     ready -= int(can_read) + int(can_write);  // select(2) counts bits, not descriptors
     fd = fd + 1 < limit_ ? fd + 1 : 0;
   }
   next_ = fd;
-  return told;
+  return reported;
 }
 
 void SelectSelector::release() noexcept {

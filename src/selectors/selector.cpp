@@ -79,19 +79,19 @@ Result<std::size_t> Selector::select(std::span<SelectorEvent> out, Timeout timeo
   if (out.empty()) return fail(EINVAL);
   WaitTime time(timeout);
   for (;;) {
-    auto told = wait(out, time.left());
-    if (told) return told;
-    if (told.error() == errno_code(EINTR)) return 0;
-    if (told.error() != errno_code(EAGAIN)) return told;
+    auto reported = wait(out, time.left());
+    if (reported) return reported;
+    if (reported.error() == errno_code(EINTR)) return 0;
+    if (reported.error() != errno_code(EAGAIN)) return reported;
   }
 }
 
 Result<std::vector<SelectorEvent>> Selector::select(Timeout timeout) {
   // Twice: kqueue(2) counts the two directions of a descriptor, which become one event, as two.
   std::vector<SelectorEvent> events(std::max<std::size_t>(2 * size_, 1));
-  auto told = select(events, timeout);
-  if (!told) return fail(told.error());
-  events.resize(*told);
+  auto reported = select(events, timeout);
+  if (!reported) return fail(reported.error());
+  events.resize(*reported);
   return events;
 }
 

@@ -39,7 +39,7 @@ sigset_t set_of(int signal) noexcept {
 // socket: that one does after a send that met EAGAIN since O_ASYNC was set. So: a send that has
 // nothing it could send. EFAULT: there is space by now.
 bool has_space_after_all(int fd) noexcept {
-  // What can't be told counts as yes: a look too many is better than an edge that is lost.
+  // What can't be found out counts as yes: a look too many is better than a lost edge.
   const auto may_be = [fd](int option, int wanted) {
     int value = 0;
     socklen_t size = sizeof value;
@@ -133,7 +133,7 @@ int SignalSelector::own(int fd) noexcept {
   return EPERM;
 }
 
-// Leaves an fd alone that was closed, or closed and used again for somebody else's file.
+// Leaves an fd alone that was closed, or closed and used again for another file.
 void SignalSelector::disown(int fd) noexcept {
   if (::fcntl(fd, F_GETSIG) != signal_) return;
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_ASYNC);
@@ -231,10 +231,10 @@ Result<std::size_t> SignalSelector::wait(std::span<SelectorEvent> out,
 
 // Looks until `out` is full or everything was looked at.
 Result<std::size_t> SignalSelector::tell(std::span<SelectorEvent> out) noexcept {
-  std::size_t told = 0;
-  while (told < out.size() && begin_ < look_.size()) {
+  std::size_t reported = 0;
+  while (reported < out.size() && begin_ < look_.size()) {
     polled_.clear();
-    const std::size_t room = std::min(out.size() - told, most_per_poll);
+    const std::size_t room = std::min(out.size() - reported, most_per_poll);
     for (; polled_.size() < room && begin_ < look_.size(); ++begin_) {
       const int fd = look_[begin_];
       if (fd < 0) continue;
@@ -244,8 +244,8 @@ Result<std::size_t> SignalSelector::tell(std::span<SelectorEvent> out) noexcept 
     }
     if (int error = poll_now(polled_)) {
       for (const pollfd& entry : polled_) look_at(entry.fd, *find(entry.fd));
-      if (told == 0) return fail(error);
-      return told;
+      if (reported == 0) return fail(error);
+      return reported;
     }
     for (const pollfd& entry : polled_) {
       auto bits = static_cast<std::uint32_t>(entry.revents);
@@ -256,12 +256,12 @@ Result<std::size_t> SignalSelector::tell(std::span<SelectorEvent> out) noexcept 
         bits |= POLLOUT;
       }
       if ((bits & ~std::uint32_t{POLLNVAL}) == 0) continue;
-      out[told++] = event_of(entry.fd, record, from_poll(bits));
+      out[reported++] = event_of(entry.fd, record, from_poll(bits));
     }
   }
   if (begin_ == look_.size()) look_.clear(), begin_ = 0;
-  if (told == 0) return fail(EAGAIN);
-  return told;
+  if (reported == 0) return fail(EAGAIN);
+  return reported;
 }
 
 void SignalSelector::release() noexcept {

@@ -43,7 +43,7 @@ Task<Result<os::UniqueFd>> Acceptor::next() {
   co_return fail(ECANCELED);
 }
 
-// A place that another process gives up wakes nobody here, so that is looked for now and then.
+// A place that another process gives up wakes no task here, so it is looked for now and then.
 Task<> Acceptor::wait_for_room() {
   const auto span = room_.others_have_places() ? Nanoseconds(look_round) : Nanoseconds::max();
   CancelScope scope(io_, span);

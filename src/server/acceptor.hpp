@@ -1,6 +1,6 @@
 // Acceptor: accepts connections on one Io, as long as the waiting room takes them, and lives
 // through every error of accept(2). The rule: once its part of the server retires, it still hands
-// out what the model had accepted by then, so that nobody who got through is dropped. For the Io's
+// out what the model had accepted by then, so that no accepted connection is dropped. For the Io's
 // tasks.
 #pragma once
 
@@ -21,7 +21,7 @@ class Acceptor {
   // Takes over the listening socket. Throws std::system_error when the Io can't have it.
   void listen(os::UniqueFd socket, bool shared);
   bool listens() const noexcept { return static_cast<bool>(listener_); }
-  // The next connection that has a place. Errors: operation_canceled, it retires and nobody is
+  // The next connection that has a place. Errors: operation_canceled, it retires and none is
   // left.
   Task<Result<os::UniqueFd>> next();
   // A call of next() is waiting.

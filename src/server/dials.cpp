@@ -108,11 +108,11 @@ std::optional<std::size_t> settle_waiting(const ServerOptions& options, const Di
   if (workers_are_places(dials)) return options.max_waiting.value_or(128);
   if (options.max_waiting && dials.architecture == iterative) {
     refuse(
-        "nobody is accepted to wait under architecture iterative, which does one thing at a time; "
-        "the backlog is where they wait");
+        "architecture iterative does one thing at a time, so connections wait in the backlog and "
+        "are not accepted ahead: leave max-waiting out");
   }
   if (options.max_waiting && options.max_connections == 0) {
-    refuse("max-waiting needs max-connections: without a ceiling nobody has to wait");
+    refuse("max-waiting needs max-connections: without a ceiling no connection has to wait");
   }
   return options.max_waiting;
 }

@@ -1,5 +1,5 @@
 // Ending: how what one Io runs is brought to its end from outside: in three steps, taken in order
-// and each once, because somebody asked for it or because the step before has taken too long. Every
+// and each once, because it was asked for or because the step before has taken too long. Every
 // server part that has an Io has one of these. The rule: a step is taken on the Io, never beside
 // it; what is asked for before the run begins, or between two runs, is taken when the next begins.
 #pragma once

@@ -75,7 +75,7 @@ Loops::Loops(ServerShared& shared, std::vector<os::UniqueFd> listeners, ProcessC
   const Dials& dials = shared.dials;
   const unsigned count = dials.architecture == Architecture::loops ? dials.workers : 1;
   for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_unique<Worker>(shared, room_));
-  // Nobody is accepted ahead who another could serve sooner, or this one only after a while.
+  // No connection is accepted ahead that another worker, or this one later, could serve sooner.
   const bool one_by_one = forks(dials.architecture) || dials.accepting == Accepting::shared ||
                           dials.architecture == Architecture::iterative;
   for (std::size_t i = 0; i < listeners.size(); ++i) {

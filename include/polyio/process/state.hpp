@@ -33,7 +33,7 @@ Result<Status> state_of(pid_t pid);
 // running -> ready (time over), running -> blocked -> ready; every state between ready and blocked
 // can be stopped, and goes on as ready, or blocked as before; a signal ends it from anywhere.
 bool is_legal(State from, State to) noexcept;
-// Is there a way of such arrows? An observer who looks now and then sees `from` and then `to`.
+// Whether legal steps lead from one to the other: what two looks of an observer may see.
 bool is_reachable(State from, State to) noexcept;
 
 }  // namespace polyio::process

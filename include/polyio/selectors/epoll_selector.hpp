@@ -26,7 +26,7 @@ class EpollSelector final : public Selector {
   int rebuild() noexcept;
 
   // Record::mark is the generation of the fd number: it goes to the kernel with the fd, so that an
-  // event of an old registration can be told from one of a newer.
+  // event of an old registration is recognised as stale.
   os::UniqueFd epoll_;
   bool has_pwait2_ = true;  // until the kernel denies it
 };

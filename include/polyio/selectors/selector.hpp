@@ -6,7 +6,7 @@
 //   auto selector = default_selector();
 //   if (auto key = selector->register_fd(fd, event_read, token); !key) return fail(key.error());
 //   std::array<SelectorEvent, 64> events;
-//   auto told = selector->select(events, 5ms);   // Result<std::size_t>, nothing is allocated
+//   auto reported = selector->select(events, 5ms);   // Result<std::size_t>, nothing is allocated
 //
 // What is decided, for every mechanism alike:
 // - Timeout. std::nullopt waits for ever, zero or less looks without waiting, more is the longest
@@ -19,7 +19,7 @@
 // - An fd has one registration in a selector: a second register_fd() is refused (EEXIST). modify()
 //   to no events is refused (EINVAL): unregister() says that. modify() of the data alone is like
 //   any other. When modify() fails nothing has changed; Python would have unregistered.
-// - An fd closed while registered is not told, and neither breaks nor spins select() for the
+// - An fd closed while registered is not reported, and neither breaks nor spins select() for the
 //   others. Its registration stays: register_fd() says EEXIST, modify() EBADF, unregister()
 //   succeeds. A wait already going on is not ended by the close. The exception: while a duplicate
 //   (dup(2), fork(2)) keeps the open file, epoll goes on telling it until unregister(); from then
@@ -27,16 +27,18 @@
 // - An fd number closed and used again: unregister(), then register_fd(); or modify(), which
 //   takes the file that has the number now. Before either, epoll and sigio wait for the old file,
 //   kqueue for neither, poll, select, devpoll and nonblocking maybe for the new one. No event of an
-//   old registration is ever told under a newer one, and unregister() does nothing to the new file.
+//   old registration is ever reported under a newer one, and unregister() does nothing to the new
+//   file.
 // - close() while select() goes on, in another thread: not allowed, like any other call. End the
-//   wait first. Events and keys already told are copies, and stay.
+//   wait first. Events and keys already reported are copies, and stay.
 // - An event may be stale by the time it is looked at: handling one can close the fd of the next.
 //   From nonblocking every event is only a guess.
-// - Hang-up and error are told as whichever of READ and WRITE was asked for, so that the read or
+// - Hang-up and error are reported as whichever of READ and WRITE was asked for, so that the read
+// or
 //   write that follows reports it; poll, devpoll, epoll and sigio also set event_hang_up and
 //   event_error. kqueue and select have no such flags, and select does not report a hang-up for
 //   WRITE alone.
-// - Edge-triggered (epoll-et, kqueue-et, sigio): readiness is told once, when it begins (or is
+// - Edge-triggered (epoll-et, kqueue-et, sigio): readiness is reported once, when it begins (or is
 //   there already at register_fd() or modify()); read or write to EAGAIN before waiting for the
 //   next. A new edge in one direction may tell the other again, so an event is a hint.
 // - Regular files: always ready with poll, select, devpoll and nonblocking, with kqueue for writing
@@ -68,8 +70,8 @@ namespace polyio {
 using Events = std::uint32_t;
 inline constexpr Events event_read = 1;     // recv(2), accept(2)... would not block
 inline constexpr Events event_write = 2;    // send(2)... would not block, or connect(2) has ended
-inline constexpr Events event_hang_up = 4;  // told only, never asked for: POLLHUP
-inline constexpr Events event_error = 8;    // told only, never asked for: POLLERR
+inline constexpr Events event_hang_up = 4;  // reported only, never asked for: POLLHUP
+inline constexpr Events event_error = 8;    // reported only, never asked for: POLLERR
 
 // One registration. Python's `fileobj` is `fd` here; what the descriptor means to its owner is
 // `data`: any 64 bits (slot and generation, say; a bare pointer may dangle when an event is stale).
@@ -132,8 +134,8 @@ class Selector {
 
   // Waits until something is ready, `timeout` is over or a signal was handled, and writes what is
   // ready to the front of `out`; returns how many, 0 when the wait ended without. What does not fit
-  // is told by the next calls, each descriptor in its turn. Allocates nothing. Errors: EINVAL `out`
-  // is empty; EBADF the selector is closed; those of the system call, EINTR excepted.
+  // is reported by the next calls, each descriptor in its turn. Allocates nothing. Errors: EINVAL
+  // `out` is empty; EBADF the selector is closed; those of the system call, EINTR excepted.
   Result<std::size_t> select(std::span<SelectorEvent> out, Timeout timeout = std::nullopt);
 
   // The same, with room for everything registered: Python's select().
@@ -177,8 +179,8 @@ class Selector {
   // The event to tell for `fd`: hang-up and error become the directions asked for.
   static SelectorEvent event_of(int fd, const Record& record, Events ready) noexcept {
     const Events troubles = ready & (event_hang_up | event_error);
-    const Events told = troubles ? event_read | event_write : ready;
-    return {{fd, record.events, record.data}, (told & record.events) | troubles};
+    const Events reported = troubles ? event_read | event_write : ready;
+    return {{fd, record.events, record.data}, (reported & record.events) | troubles};
   }
   // `visit(fd, record)` for everything registered, by ascending fd.
   template <class Visit>

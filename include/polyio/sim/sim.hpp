@@ -21,21 +21,23 @@ struct SimOptions {
   std::string_view profile = "calm";  // its name, for reports
 
   // --- how operations end, per mille ---
-  unsigned inline_completion = 500;  // one that can end at once does, in start()
-  unsigned readiness = 300;          // one ends by make_ready + retry instead of complete
-  unsigned spurious_ready = 100;     // a retry finds nothing and waits again; one comes for nothing
-  unsigned short_count = 500;        // a receive, or a step of a send, moves less than it could
-  unsigned late_cancel = 300;        // a cancel takes effect only later, and may come too late
-  unsigned success_wins = 500;       // a cancelled operation that could end well does
+  // that start() completes immediately when it could
+  unsigned inline_completion = 500;
+  unsigned readiness = 300;  // one ends by make_ready + retry instead of complete
+  // of a spurious readiness event: a retry finds nothing and waits again
+  unsigned spurious_ready = 100;
+  unsigned short_count = 500;   // a receive, or a step of a send, moves less than it could
+  unsigned late_cancel = 300;   // a cancel takes effect only later, and may come too late
+  unsigned success_wins = 500;  // a cancelled operation that could end well does
 
   // --- faults, per mille ---
   unsigned reset = 0;  // per step of a send: the connection is reset
-  unsigned reset_discards =
-      500;  // a reset discards what had arrived unread, too (RFC 9293; Linux keeps it)
-  unsigned accept_fault =
-      0;  // EMFILE, ENFILE, ENOBUFS, ENOMEM; with a connection ECONNABORTED as well
+  // a reset discards what had arrived unread, too (RFC 9293; Linux keeps it)
+  unsigned reset_discards = 500;
+  // EMFILE, ENFILE, ENOBUFS, ENOMEM; with a connection ECONNABORTED as well
+  unsigned accept_fault = 0;
   unsigned open_fault = 0;   // EMFILE, ENFILE, ENOBUFS from open()
-  unsigned refused = 0;      // a connect ends with ECONNREFUSED though somebody listens
+  unsigned refused = 0;      // a connect ends with ECONNREFUSED though the port is listened on
   unsigned unreachable = 0;  // a connect ends with ETIMEDOUT, after seconds
   unsigned starvation = 0;   // per leased receive: the buffers have run out for a while
   unsigned stall = 0;        // a segment, and all behind it, waits for up to stall_max
