@@ -1,4 +1,6 @@
 // LineReader against a model that sees the whole input, and what text.hpp promises of each line.
+#include <polyio/base/text.hpp>
+
 #include "fuzz.hpp"
 
 namespace polyio::proto::test {
