@@ -71,12 +71,20 @@ Task<> Worker::serve_all(TaskGroup& connections, const Dispatch& dispatch) {
     auto parked = co_await io_.park();
     if (!parked) break;
   }
-  co_await wait_until_idle_or(Step::drain);
+  while (load() > 0 && !ending_.reached(Step::drain)) {
+    auto parked = co_await io_.park();
+    if (!parked) break;
+  }
   room_.close();
   drain();
-  co_await wait_until_idle_or(Step::cut);
-  if (load() > 0) cut();
+  // Another worker may hand over a connection even now: it has the same time as the others.
+  bool was_cut = false;
   while (load() > 0 && !connections.cancelled()) {  // once cancelled, the group waits for them
+    if (!was_cut && ending_.reached(Step::cut)) {
+      was_cut = true;
+      cut();
+      continue;
+    }
     auto parked = co_await io_.park();
     (void)parked;
   }
@@ -94,13 +102,6 @@ Task<> Worker::accept_all(const Dispatch& dispatch) {
     co_await serve_connection(shared_, io_, std::move(*socket));
     load_.store(0);
     (void)room_.give_up_place();
-  }
-}
-
-Task<> Worker::wait_until_idle_or(Step step) {
-  while (load() > 0 && !ending_.reached(step)) {
-    auto parked = co_await io_.park();
-    if (!parked) co_return;
   }
 }
 

@@ -45,7 +45,6 @@ class Worker final : private TaskGroup::Supervisor, private ThreadCrew::Owner {
   Task<> main(const Dispatch& dispatch);
   Task<> serve_all(TaskGroup& connections, const Dispatch& dispatch);
   Task<> accept_all(const Dispatch& dispatch);
-  Task<> wait_until_idle_or(Ending::Step step);
   void start(os::UniqueFd socket);
   bool start_one(os::UniqueFd socket);
   void task_ended(const std::exception_ptr& exception) noexcept override;

@@ -56,13 +56,13 @@ TEST(PollInterval, EchoesAndOtherWorkGoesOn) {
     auto stream = io.adopt(near.take());
     int turns = 0;
     bool done = false;
+    auto worker = [&]() -> Task<> {  // outlives the body
+      while (!done) {
+        ++turns;
+        co_await io.yield();
+      }
+    };
     auto body = [&](TaskGroup& group) -> Task<> {
-      auto worker = [&]() -> Task<> {
-        while (!done) {
-          ++turns;
-          co_await io.yield();
-        }
-      };
       (void)group.spawn(worker());
       for (int i = 0; i < 20; ++i) {
         const int before = turns;
