@@ -54,7 +54,7 @@ int run_body(std::move_only_function<int()>& body) noexcept {
 
 // A thread that fork(2) may ignore: io_uring's workers, which the kernel keeps in the task list.
 bool harmless(const char* task) noexcept {
-  char path[64], name[4] = "";
+  char path[280], name[4] = "";
   std::snprintf(path, sizeof path, "/proc/self/task/%s/comm", task);
   const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC));
   return file && ::read(file.get(), name, sizeof name) == 4 &&
