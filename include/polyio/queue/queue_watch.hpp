@@ -31,7 +31,7 @@ class QueueWatch : public ListNode<QueueWatchTag> {
  protected:
   friend class QueueWatcher;
   QueueWatch() = default;
-  ~QueueWatch() = default;  // ended or woken before that
+  virtual ~QueueWatch() = default;  // ended or woken before that
 
   // The word to sleep on while it is 1, and whether it belongs to this process alone.
   virtual const std::atomic<std::uint32_t>& arm() noexcept = 0;
@@ -51,7 +51,7 @@ class QueueWatchOf : public QueueWatch {
       : core_(core), for_(what), size_(size) {}
 
  protected:
-  ~QueueWatchOf() = default;
+  ~QueueWatchOf() override = default;
 
  private:
   const std::atomic<std::uint32_t>& arm() noexcept override {
