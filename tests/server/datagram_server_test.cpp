@@ -57,8 +57,8 @@ std::vector<std::string> available_models() {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Datagrams, testing::ValuesIn(available_models()),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& test) {
+                           std::string name = test.param;
                            std::ranges::replace(name, '-', '_');
                            return name;
                          });
