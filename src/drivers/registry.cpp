@@ -190,6 +190,7 @@ const ModelTraits* find_model(std::string_view model) noexcept {
 
 std::vector<ModelInfo> list_models() {
   std::vector<ModelInfo> all;
+  all.reserve(table.size());
   for (const ModelTraits& row : table) all.push_back(info_of(row));
   return all;
 }
