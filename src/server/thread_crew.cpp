@@ -26,18 +26,19 @@ SingleConnection& ThreadCrew::add_member(Members& members) {
 
 void ThreadCrew::begin() {
   if (!pool_) return;
-  std::counting_semaphore<> begun(0);
-  begun_ = &begun;
+  // Shared, because a posted work may run when a thread that could not be started has ended this.
+  const auto begun = std::make_shared<std::counting_semaphore<>>(0);
+  begun_ = begun;
   try {
     unsigned number = 0;
     for (SingleConnection& member : members_) {
-      member.io().post([&begun] { begun.release(); });
+      member.io().post([begun] { begun->release(); });
       threads_.start(fmt::format("pool-{}", number), [this, &member] { run(member, {}); });
       ++number;
     }
-    for (std::size_t i = 0; i < members_.size(); ++i) begun.acquire();
+    for (std::size_t i = 0; i < members_.size(); ++i) begun->acquire();
     const std::lock_guard lock(mutex_);
-    begun_ = nullptr;
+    begun_.reset();
     if (failure_) std::rethrow_exception(failure_);
   } catch (...) {
     end();

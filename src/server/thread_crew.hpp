@@ -56,7 +56,7 @@ class ThreadCrew {
 
   std::mutex mutex_;
   Members members_;                             // those that have an Io now
-  std::counting_semaphore<>* begun_ = nullptr;  // while the pool begins
+  std::shared_ptr<std::counting_semaphore<>> begun_;  // while the pool begins
   std::exception_ptr failure_;                  // why it could not
   std::optional<Ending::Step> asked_;
 };
