@@ -55,9 +55,9 @@ class ThreadCrew {
   os::ThreadSet threads_;
 
   std::mutex mutex_;
-  Members members_;                             // those that have an Io now
+  Members members_;                                   // those that have an Io now
   std::shared_ptr<std::counting_semaphore<>> begun_;  // while the pool begins
-  std::exception_ptr failure_;                  // why it could not
+  std::exception_ptr failure_;                        // why it could not
   std::optional<Ending::Step> asked_;
 };
 
