@@ -17,16 +17,11 @@
 #include <thread>
 #include <vector>
 
+#include "support/results.hpp"
+
 namespace polyio::contract {
 
 using namespace std::chrono_literals;
-
-// ASSERT_TRUE for coroutines.
-#define POLYIO_REQUIRE(condition)       \
-  if (!(condition)) {                   \
-    ADD_FAILURE() << "not " #condition; \
-    co_return;                          \
-  }
 
 // GTEST_SKIP, with the registry's reason, where the model can't be used. For SetUp.
 void skip_unless_available(std::string_view model);
@@ -99,18 +94,9 @@ class ContractTest : public testing::TestWithParam<const char*> {
 // `count` bytes that say where they belong.
 std::string pattern(std::size_t count, std::uint64_t seed = 1);
 
-template <class T>
-bool failed_with(const Result<T>& result, std::errc code) {
-  return !result && result.error() == code;
-}
-template <class T>
-bool cancelled(const Result<T>& result) {
-  return failed_with(result, std::errc::operation_canceled);
-}
-template <class T>
-bool timed_out(const Result<T>& result) {
-  return failed_with(result, std::errc::timed_out);
-}
+using test::cancelled;
+using test::failed_with;
+using test::timed_out;
 // What a send to or a receive from a dead peer may end with.
 template <class T>
 bool broken_off(const Result<T>& result) {

@@ -119,7 +119,7 @@ TEST_P(Readable, ACancelledWaitLeavesTheOthersOfTheSameDescriptor) {
   });
 }
 
-// The descriptor is also somebody else's: another process's, even.
+// The descriptor is shared, even with another process.
 TEST_P(Readable, TheFlagsOfTheFileStayAsTheyAre) {
   auto [reading, writing] = open_pipe();
   run([&, from = reading.get(), to = writing.get()](TaskGroup& group) -> Task<> {

@@ -115,7 +115,7 @@ class Peer {
   }
   std::string read_to_end() { return read(SIZE_MAX); }
   // How a connection to `address` that is not served ends: 0 end of file, else an errno value. A
-  // reset may come before this thread is back from connect(2), which tells of it then.
+  // reset may come before this thread is back from connect(2), which reports it then.
   static int end_of_one(const os::Address& address) {
     try {
       return Peer(address).end_reason();
@@ -226,7 +226,7 @@ class Running {
   void join() {
     if (child_) return join_child();
     if (!thread_.joinable()) return;
-    if (!ended_.wait(monotonic_now() + limit)) give_up();  // nobody can end that thread
+    if (!ended_.wait(monotonic_now() + limit)) give_up();  // that thread can't be ended
     thread_.join();
   }
   // kill -9 for the server's own process, whose end is not looked at then.

@@ -223,7 +223,7 @@ TEST_P(Prefork, ReloadLosesNobody) {
   EXPECT_EQ(running.statistics().workers_crashed, 0u);
 }
 
-// With one client at a time nobody else's connection wakes a worker for one that was passed over.
+// With one client at a time no other connection wakes a worker for one that was passed over.
 TEST_P(Prefork, ReloadServesALonelyClient) {
   auto chosen = options();
   chosen.workers = 3;
