@@ -138,7 +138,7 @@ std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call,
     });
     if (count < 0) return count;
     op.moved += static_cast<std::size_t>(count);
-    op.progressed(monotonic_now());
+    if (op.moved < total) op.progressed(monotonic_now());
   }
   return static_cast<std::int64_t>(op.moved);
 }

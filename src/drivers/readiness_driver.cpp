@@ -221,7 +221,7 @@ bool ReadinessDriver::send(Slot& slot, Op& op) {
     if (count < 0) return finish(op, count);
     op.moved += static_cast<std::size_t>(count);
     if (op.moved == total) return finish(op, static_cast<std::int64_t>(total));
-    op.progressed(io().now());  // progress, as the idle timeout counts it
+    op.progressed(io().turn_began());  // progress, as the idle timeout counts it
   }
 }
 

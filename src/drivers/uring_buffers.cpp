@@ -16,7 +16,6 @@ constexpr std::uint32_t buffer_size = 64 * 1024;  // of which only pages that ar
 // Or small messages, all at their buffers' beginnings, would share a few sets of the caches.
 constexpr std::size_t stagger = 48;
 constexpr unsigned wanted_first = 16;
-constexpr unsigned limit = 1024;  // buffers in all: ids 0 … limit - 1
 constexpr std::size_t ring_bytes = ring_entries * sizeof(io_uring_buf);
 
 // The tail lies in the first entry's last two bytes (struct io_uring_buf_ring, whose flexible array

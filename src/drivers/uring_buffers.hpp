@@ -18,6 +18,7 @@ namespace polyio {
 class UringBuffers {
  public:
   static constexpr std::uint16_t group = 0;
+  static constexpr unsigned limit = 1024;  // buffers in all: ids 0 … limit - 1
 
   UringBuffers() = default;
   ~UringBuffers();

@@ -105,9 +105,8 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
       reader.data = data;
       reader.buffer = id;
       return io().complete(reader, count);
-    } else if (!pieces_.push(slot.pieces, data, count, id)) {
-      buffers_.give_back(id);
-      slot.error = ENOMEM;  // bytes are lost: the connection can't go on
+    } else {
+      pieces_.push(slot.pieces, data, count, id);
     }
   }
   if (slot.closing) return;
@@ -161,7 +160,7 @@ void UringDriver::on_send(Slot& slot, int result) {
   Op& op = *slot.writer;
   if (result > 0) {
     op.moved += static_cast<std::size_t>(result);
-    op.progressed(io().now());  // progress, as the idle timeout counts it
+    op.progressed(io().turn_began());  // progress, as the idle timeout counts it
     if (op.moved < total_of(op)) {
       if (!op.cancel_requested) return submit_send(slot, op);
       result = -ECANCELED;
