@@ -25,12 +25,6 @@ int connection_broke(std::error_code error) {
   return give_up("the connection broke: " + error.message());
 }
 
-Task<Result<>> input_ready(Io& io) {
-  auto ready = co_await readable(io, standard_input);
-  if (!ready && ready.error() == errno_code(EPERM)) ready = {};  // a file: always ready
-  co_return ready;
-}
-
 // Blocks, so it runs beside the loop. Waits by itself in case whoever shares the descriptor has
 // made it non-blocking.
 Result<> write_output(std::string_view text) {
@@ -74,7 +68,7 @@ class Relay {
   Task<> send_input() {
     std::vector<std::byte> room(chunk_size);
     for (;;) {
-      auto ready = co_await input_ready(io_);
+      auto ready = co_await readable(io_, standard_input);
       if (!ready) break;  // the server has closed
       const auto count = os::read(standard_input, room);
       if (!count && count.error() == std::errc::resource_unavailable_try_again) continue;
@@ -131,7 +125,7 @@ class Talk {
 
   Task<> send_lines() {
     for (bool open = true; open;) {
-      auto ready = co_await input_ready(io_);
+      auto ready = co_await readable(io_, standard_input);
       if (!ready) co_return;
       const Prompt::Typed typed = prompt_->read();
       open = !typed.ended;
@@ -151,8 +145,10 @@ class Talk {
   Task<> leave() {
     leaving_ = true;
     (void)stream_.shutdown_send();
-    for (heard_ = true; std::exchange(heard_, false);) {
-      auto slept = co_await io_.sleep(farewell_patience);
+    heard_ = monotonic_now();
+    for (Nanoseconds left = farewell_patience; left > 0ns;
+         left = heard_ + farewell_patience - monotonic_now()) {
+      auto slept = co_await io_.sleep(left);
       if (!slept) co_return;
     }
     prompt_->print("-- the server did not close in time");
@@ -178,7 +174,7 @@ class Talk {
 
   void show(std::string_view bytes) {
     text_ += printable_.take(bytes);
-    heard_ = true;
+    heard_ = monotonic_now();
     const std::size_t end = text_.rfind('\n');
     if (end != text_.npos) {
       prompt_->print(std::string_view(text_).substr(0, end + 1));
@@ -205,7 +201,7 @@ class Talk {
   std::optional<Prompt> prompt_{std::in_place};
   Printable printable_;
   bool leaving_ = false;
-  bool heard_ = false;  // the server has sent something since the last look
+  TimePoint heard_;      // when the server last sent something
   std::string text_;    // received: a line without its end
   Deadline show_at_ = never;
   int result_ = 0;
