@@ -201,8 +201,8 @@ class Talk {
   std::optional<Prompt> prompt_{std::in_place};
   Printable printable_;
   bool leaving_ = false;
-  TimePoint heard_;      // when the server last sent something
-  std::string text_;    // received: a line without its end
+  TimePoint heard_;   // when the server last sent something
+  std::string text_;  // received: a line without its end
   Deadline show_at_ = never;
   int result_ = 0;
   std::error_code error_;
