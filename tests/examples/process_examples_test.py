@@ -28,9 +28,9 @@ class ProcessExamples(unittest.TestCase):
                 self.assertEqual(sorted(cars), sorted(f"car {i} runs" for i in range(1, 21)))
 
     def test_toilets(self):
-        self.assertEqual(
-            run("toilets"),
-            ["served 18, died inside 2, most at once 5, places free 5"])
+        # How many meet inside is the scheduler's affair; more than there are places never do.
+        (said,) = run("toilets")
+        self.assertRegex(said, r"^served 18, died inside 2, most at once [1-5], places free 5$")
 
     def test_two_keys(self):
         gives_way, *others = run("two_keys")
