@@ -91,7 +91,7 @@ bool BlockingDriver::start(Op& op) {
   BlockedCall call{::pthread_self()};
   op.sleeper = &call;
   op.progressed(monotonic_now());  // the job's turn may have begun long ago
-  const bool draining = io().draining();
+  const bool draining = io().drains(op);
   baton_->put_down();
   const std::int64_t result = perform(op, fd, call, draining);
   baton_->take_up(job_of(op));

@@ -232,7 +232,7 @@ void PosixAioDriver::cancel_receive(Op& op) {
   static_cast<ListNode<ReadyTag>&>(job_of(op)).unlink();  // from starved_
   if (reader.reading) {
     // Draining, the read is ended too: with what has arrived, if something has, which is delivered.
-    if (io().draining()) return (void)os::shutdown(descriptor(op.handle), SHUT_RD);
+    if (io().drains(op)) return (void)os::shutdown(descriptor(op.handle), SHUT_RD);
     if (connections_.request(reader.permit).over()) return;  // its success is on its way here
   }
   reader.op = nullptr;

@@ -154,7 +154,7 @@ bool ReadinessDriver::finish(Op& op, std::int64_t result) noexcept {
 bool ReadinessDriver::start(Op& op) {
   Slot& slot = slot_of(op.handle);
   if (op.kind != OpKind::receive) return perform(slot, op);
-  if (!slot.may_read && !io().draining()) return wait_for(slot, op, event_read);
+  if (!slot.may_read && !io().drains(op)) return wait_for(slot, op, event_read);
   return receive(slot, op);
 }
 

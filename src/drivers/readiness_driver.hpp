@@ -56,7 +56,7 @@ class ReadinessDriver : public SocketDriver {
   struct Slot {
     Op* reader = nullptr;  // waits for readability: receive, accept, ready
     Op* writer = nullptr;  // waits for writability: send, connect
-    std::uint32_t generation = 0;
+    std::uint32_t generation : 31 = 0;  // as in a Handle
     Events interest = 0;
     bool open = false;
     bool may_read = true;  // worth a try

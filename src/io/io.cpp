@@ -126,7 +126,7 @@ bool Io::begin(Op& op) {
   op.state = OpState::pending;
   if (op.kind >= OpKind::sleep) return false;  // not the driver's
   if (!start(op)) {
-    if (draining_ && op.kind == OpKind::receive) cancel_op(job_of(op), 0);
+    if (drains(op)) cancel_op(job_of(op), 0);
     return false;
   }
   op.result = result_of(op, op.result);
@@ -152,7 +152,7 @@ std::int64_t Io::result_of(const Op& op, std::int64_t result) const noexcept {
   const int reason = static_cast<const Job&>(op).scope->reason();
   if (reason) return -reason;
   // No scope asked: a drain did, or the idle sweep.
-  return draining_ && op.kind == OpKind::receive ? 0 : -ETIMEDOUT;
+  return drains(op) ? 0 : -ETIMEDOUT;
 }
 
 void Io::complete(Op& op, std::int64_t result) noexcept {
@@ -214,7 +214,7 @@ void Io::drain() {
   draining_ = true;
   driver_->poll(TimePoint::min());  // collects what has arrived: it is delivered
   for_each_job(root_, [this](Job& job) {
-    if (job.kind == OpKind::receive) cancel_op(job, 0);
+    if (drains(job)) cancel_op(job, 0);
   });
 }
 

@@ -37,7 +37,9 @@ Result<Listener> Io::adopt_listener(os::UniqueFd socket, bool shared) {
 Result<Stream> Io::adopt(os::UniqueFd socket) {
   auto handle = driver_->adopt(socket.release());
   if (!handle) return fail(handle.error());
-  return Stream(*this, *handle);
+  Stream stream(*this, *handle);
+  stream.keep_in_drain();
+  return stream;
 }
 
 Result<Datagram> Io::bind(const os::Address& address) {
@@ -50,6 +52,7 @@ Task<Result<Stream>> Io::connect(os::Address address) {
   auto handle = driver_->open(address.family());
   if (!handle) co_return fail(handle.error());
   Stream stream(*this, *handle);
+  stream.keep_in_drain();
   ConnectAwaiter connecting(*this, *handle, address);
   auto connected = co_await connecting;
   if (!connected) co_return fail(connected.error());

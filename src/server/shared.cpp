@@ -72,6 +72,7 @@ std::optional<Stream> ServerShared::adopt(Io& io, os::UniqueFd socket) {
   // Looked at first: the line is every loop's.
   std::atomic<bool>& logged = counters().refusal_logged;
   if (logged.load(std::memory_order_relaxed)) logged.store(false, std::memory_order_relaxed);
+  stream->keep_in_drain(false);
   return std::move(*stream);
 }
 

@@ -64,7 +64,7 @@ class SimNetwork {
   struct Socket {
     Kind kind = Kind::free;
     Side side = client;
-    std::uint32_t generation = 0;
+    std::uint32_t generation : 31 = 0;  // as in a Handle
     std::uint32_t connection = none;
     int answer = 0;       // of the last connect
     os::Address address;  // a listener's

@@ -148,6 +148,65 @@ TEST_P(Stubborn, TwoStopsInARowCutAtOnce) {
   }
 }
 
+// Asks a server of its own for each question of its client.
+inline Task<> gateway(Io& io, Stream client, os::Address backend) {
+  auto question = co_await client.receive();
+  if (!question || question->empty()) co_return;
+  auto upstream = co_await io.connect(backend);
+  EXPECT_TRUE(upstream);
+  if (!upstream) co_return;
+  auto asked = co_await upstream->send_all(question->bytes());
+  EXPECT_TRUE(asked);
+  auto answer = co_await upstream->receive();
+  const std::string text = answer ? std::string(answer->text()) : answer.error().message();
+  (void)co_await client.send_all(text);
+}
+
+TEST_P(Stopping, WhatAHandlerHasOpenedItselfIsNotEnded) {
+  const auto listener =
+      os::listen_stream(os::Address::parse("127.0.0.1:0").value(), 8, os::Blocking::yes);
+  ASSERT_TRUE(listener);
+  const os::Address backend = os::local_address(listener->get()).value();
+  Running running(options(), [backend](Io& io, Stream stream) {
+    return gateway(io, std::move(stream), backend);
+  });
+  running.start();
+  Peer peer = running.connect();
+  std::optional<Peer> idle;
+  if (!iterative()) idle = running.connect();
+  peer.send("question");
+  auto upstream = os::accept(listener->get(), os::Blocking::yes);
+  ASSERT_TRUE(upstream);
+  running.server->stop();
+  if (idle) {
+    EXPECT_EQ(idle->read_to_end(), "");  // so it is draining
+  }
+  EXPECT_EQ(::send(upstream->get(), "answer", 6, MSG_NOSIGNAL), 6);
+  EXPECT_EQ(peer.read_to_end(), "answer");
+  running.join();
+  EXPECT_EQ(running.statistics().cut, 0u);
+}
+
+TEST_P(Stopping, AConnectionThatIsKeptIsCutWithAnError) {
+  auto hasty = options();
+  hasty.drain_timeout = 50ms;
+  const Shared<std::atomic<int>> ended;
+  Running running(hasty, [&](Io&, Stream stream) -> Task<> {
+    stream.keep_in_drain();
+    auto sent = co_await stream.send_all("begun");
+    EXPECT_TRUE(sent);
+    auto chunk = co_await stream.receive();
+    *ended = chunk ? -1 : chunk.error().value();
+  });
+  running.start();
+  Peer peer = running.connect();
+  EXPECT_EQ(peer.read(5), "begun");
+  running.finish();
+  EXPECT_EQ(peer.read_to_end(), "");
+  EXPECT_EQ(*ended, ECANCELED);
+  EXPECT_EQ(running.statistics().cut, 1u);
+}
+
 TEST_P(Stopping, BeforeItRuns) {
   Running running(options(), echo);
   Peer early = running.connect();  // in the backlog

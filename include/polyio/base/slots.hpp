@@ -10,7 +10,7 @@
 namespace polyio {
 
 // Generations go round after 2^generation_bits owners of an entry.
-template <class T, int generation_bits = 32>
+template <class T, int generation_bits = 31>
 class Slots {
  public:
   static constexpr std::uint32_t generation_mask =

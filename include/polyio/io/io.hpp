@@ -99,8 +99,13 @@ class Io {
   void lend_no_threads() noexcept { scheduler_->lend_no_threads(); }
   // From now on a receive that would have to wait reports the end of file, as if the peer had
   // finished: handlers process what they have and end. Bytes that arrived are still delivered.
+  // Streams that are kept (Stream::keep_in_drain) go on.
   void drain();
   bool draining() const noexcept { return draining_; }
+  // The same of one operation: a receive, of a connection that a drain brings to its end.
+  bool drains(const Op& op) const noexcept {
+    return draining_ && op.kind == OpKind::receive && !op.handle.kept_in_drain;
+  }
   // Cancels everything that runs here.
   void cancel_all() { root_.cancel(); }
   // Jobs alive and timers armed, for tests and statistics.

@@ -19,9 +19,12 @@ namespace polyio {
 // A socket of one driver: a slot, and which of the slot's successive owners. Stale handles are
 // noticed.
 struct Handle {
+  constexpr Handle() noexcept = default;
+  constexpr Handle(std::uint32_t at, std::uint32_t owner) noexcept : slot(at), generation(owner) {}
+
   std::uint32_t slot = 0;
-  std::uint32_t generation = 0;
-  friend bool operator==(Handle, Handle) = default;
+  std::uint32_t generation : 31 = 0;
+  std::uint32_t kept_in_drain : 1 = 0;  // a drain ends no receive: Stream::keep_in_drain
 };
 
 // A part of what is sent: bytes of the caller's. Not initialised, because drivers keep an array of

@@ -34,6 +34,13 @@ class Stream : public SocketBase {
   bool quiet() const { return io_->driver().quiet(handle_); }
   // Tells the peer that no more will come; receiving goes on.
   Result<> shutdown_send() { return io_->driver().shutdown(handle_, SHUT_WR); }
+  // What a drain of the Io means here, from the next operation on. A connection that was accepted
+  // is not kept: a receive that waits sees the end of file, as if the client had nothing more to
+  // ask. One that a handler has opened or adopted is kept: its receives go on until they are
+  // cancelled, when the drain time is over. A handler that passes on what it does not understand,
+  // as a proxy does, keeps its client's connection too, or would pass on an end that the client
+  // never made.
+  void keep_in_drain(bool keep = true) noexcept { handle_.kept_in_drain = keep; }
   // Gives the socket away, for another Io; the stream is empty then. Errors: EBUSY where a receive
   // has begun and the model (io_uring, posix-aio) may have one under way; the socket is closed
   // then.
