@@ -1,5 +1,7 @@
+#include <polyio/io/cancel_scope.hpp>
 #include <polyio/io/datagram.hpp>
 #include <polyio/io/stream.hpp>
+#include <polyio/os/socket.hpp>
 
 namespace polyio {
 namespace {
@@ -57,6 +59,25 @@ Task<Result<Stream>> Io::connect(os::Address address) {
   auto connected = co_await connecting;
   if (!connected) co_return fail(connected.error());
   co_return std::move(stream);
+}
+
+Task<Result<>> Stream::finish(Nanoseconds patience, std::size_t most) {
+  Stream self = std::move(*this);  // closed at the end of this
+  if (auto ended = self.shutdown_send(); !ended) co_return ended;
+  CancelScope limit(self.io(), patience);
+  for (std::size_t taken = 0; taken <= most;) {
+    auto chunk = co_await self.receive();
+    if (!chunk) co_return fail(chunk.error());
+    if (chunk->empty()) co_return Result<>();
+    taken += chunk->size();
+  }
+  co_return fail(EMSGSIZE);
+}
+
+void Stream::reset() noexcept {
+  if (!*this) return;
+  os::reset_on_close(descriptor());
+  close();
 }
 
 }  // namespace polyio

@@ -52,6 +52,78 @@ TEST_P(EndTest, ASendThatWaitsSeesItsOwnShutdown) {
   run(body);
 }
 
+// With bytes of the peer unread, a mere close would reset the connection.
+TEST_P(EndTest, FinishLosesNothing) {
+  auto body = [&](TaskGroup& group) -> Task<> {
+    auto [stream, raw] = half();
+    raw.send("never received");
+    const std::string much = pattern(200'000);
+    auto sent = co_await stream.send_all(much);
+    EXPECT_TRUE(sent);
+    bool finished = false;
+    auto finishing = [&, &out = stream]() -> Task<> {
+      auto result = co_await out.finish(1h);
+      EXPECT_TRUE(result);
+      finished = true;
+    };
+    (void)group.spawn(finishing());
+    raw.send("nor this");
+    auto got = co_await read_to_end(raw);
+    EXPECT_TRUE(got == much);
+    EXPECT_FALSE(finished);
+    raw.close();
+    co_await until([&] { return finished; });
+    EXPECT_FALSE(stream);
+  };
+  run(body);
+}
+
+TEST_P(EndTest, FinishWaitsAndTakesWithinItsBounds) {
+  auto body = [&](TaskGroup& group) -> Task<> {
+    {
+      auto [stream, raw] = half();
+      auto finished = co_await stream.finish(2ms);
+      EXPECT_TRUE(timed_out(finished));
+      EXPECT_FALSE(stream);
+    }
+    auto [stream, raw] = half();
+    bool finished = false;
+    auto finishing = [&, &out = stream]() -> Task<> {
+      auto result = co_await out.finish(1h, 1000);
+      EXPECT_TRUE(failed_with(result, std::errc::message_size));
+      finished = true;
+    };
+    (void)group.spawn(finishing());
+    co_await until([&, &client = raw] {
+      client.send("more ");  // until it is too much
+      return finished;
+    });
+    auto [gone, peer] = half();
+    peer.reset();
+    co_await turns(3);
+    auto after_a_reset = co_await gone.finish(1h);
+    EXPECT_FALSE(after_a_reset);
+    EXPECT_FALSE(gone);
+  };
+  run(body);
+}
+
+TEST_P(EndTest, AResetIsNoEnd) {
+  auto body = [&](TaskGroup&) -> Task<> {
+    Pair ends = pair();
+    auto sent = co_await ends.near.send_all("not all");
+    EXPECT_TRUE(sent);
+    auto got = co_await read(ends.far, 7);
+    EXPECT_EQ(got, "not all");
+    ends.near.reset();
+    EXPECT_FALSE(ends.near);
+    ends.near.reset();  // a second time does nothing
+    auto chunk = co_await ends.far.receive();
+    EXPECT_TRUE(failed_with(chunk, std::errc::connection_reset));
+  };
+  run(body);
+}
+
 TEST_P(EndTest, TheEndIsSeenByAWaitingReceive) {
   auto body = [&](TaskGroup& group) -> Task<> {
     auto [stream, raw] = half();

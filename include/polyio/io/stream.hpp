@@ -3,6 +3,7 @@
 // or two tasks. Used by the tasks of their Io only.
 #pragma once
 
+#include <polyio/coro/task.hpp>
 #include <polyio/io/lease.hpp>
 #include <polyio/io/socket_base.hpp>
 #include <span>
@@ -34,6 +35,15 @@ class Stream : public SocketBase {
   bool quiet() const { return io_->driver().quiet(handle_); }
   // Tells the peer that no more will come; receiving goes on.
   Result<> shutdown_send() { return io_->driver().shutdown(handle_, SHUT_WR); }
+  // `auto finished = co_await stream.finish();` — Result<>: ends the connection so that the peer
+  // gets everything that was sent. It is told the end, and what it still sends is received and
+  // dropped (a close with bytes unread would reset the connection, and what is on its way be lost)
+  // until it ends too. Then the stream is closed, as after an error: timed_out after `patience`,
+  // EMSGSIZE when more than `most` bytes came, those of receive(). No other operation is in flight.
+  Task<Result<>> finish(Nanoseconds patience = std::chrono::seconds(2),
+                        std::size_t most = 256 * 1024);
+  // Closes now, and the peer sees ECONNRESET instead of an end: what it got is not all.
+  void reset() noexcept;
   // What a drain of the Io means here, from the next operation on. A connection that was accepted
   // is not kept: a receive that waits sees the end of file, as if the client had nothing more to
   // ask. One that a handler has opened or adopted is kept: its receives go on until they are
