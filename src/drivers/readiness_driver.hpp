@@ -54,8 +54,8 @@ class ReadinessDriver : public SocketDriver {
  private:
   // One per descriptor number: slot and descriptor are the same.
   struct Slot {
-    Op* reader = nullptr;  // waits for readability: receive, accept, ready
-    Op* writer = nullptr;  // waits for writability: send, connect
+    Op* reader = nullptr;               // waits for readability: receive, accept, ready
+    Op* writer = nullptr;               // waits for writability: send, connect
     std::uint32_t generation : 31 = 0;  // as in a Handle
     Events interest = 0;
     bool open = false;

@@ -1,0 +1,66 @@
+"""Talks to the examples that speak a protocol or pass one on. EXAMPLES: where they were built."""
+import os
+import socket
+import unittest
+
+from running import EXAMPLES, Example, Server, read, reset
+
+
+class ProtocolExamples(unittest.TestCase):
+    def test_key_value_in_pieces(self):
+        said = b"set a 5\r\nhelloget a\r\nget b\nset b 0\nget b\nquit\nmore"
+        answer = b"stored\r\nvalue 5\r\nhellonone\r\nstored\r\nvalue 0\r\n"
+        for size in (1, 3, len(said)):
+            with self.subTest(size=size), Example("key_value") as connection, connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for at in range(0, len(said), size):
+                    connection.sendall(said[at:at + size])
+                self.assertEqual(read(connection, 1000), answer)
+
+    def test_key_value_bounds_what_it_reads(self):
+        for said in (b"get " + b"x" * 300, b"set a 1048577\n", b"set a x\n", b"hello\n"):
+            with self.subTest(said=said[:20]), Example("key_value") as connection, connection:
+                connection.sendall(said)
+                self.assertEqual(read(connection, 1000), b"")
+
+    def test_forward_passes_on_bytes_ends_and_resets(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(20)
+            target = f"127.0.0.1:{listener.getsockname()[1]}"
+            with Server(os.path.join(EXAMPLES, "forward"), target, "127.0.0.1:0") as server:
+                for broken in (False, True):
+                    client = server.connect()
+                    upstream = listener.accept()[0]
+                    with self.subTest(broken=broken), client, upstream:
+                        client.sendall(b"question")
+                        client.shutdown(socket.SHUT_WR)
+                        self.assertEqual(read(upstream, 1000), b"question")
+                        upstream.sendall(b"answer")
+                        self.assertEqual(read(client, 6), b"answer")
+                        if not broken:
+                            upstream.close()
+                            self.assertEqual(read(client, 1000), b"")
+                            continue
+                        reset(upstream)
+                        self.assertRaises(ConnectionResetError, client.recv, 1)
+
+    def test_forward_makes_no_end_when_it_stops(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(20)
+            target = f"127.0.0.1:{listener.getsockname()[1]}"
+            server = Server(os.path.join(EXAMPLES, "forward"), target, "127.0.0.1:0").__enter__()
+            with server.process, server.connect() as client, listener.accept()[0] as upstream:
+                upstream.settimeout(20)
+                client.sendall(b"half of")
+                self.assertEqual(read(upstream, 7), b"half of")
+                server.process.terminate()
+                client.sendall(b" a file")
+                self.assertEqual(read(upstream, 7), b" a file")
+                server.process.terminate()  # a second time: cut
+                server.process.wait(20)
+                self.assertRaises(ConnectionResetError, upstream.recv, 1)
+                self.assertRaises(ConnectionResetError, client.recv, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
