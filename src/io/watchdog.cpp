@@ -84,7 +84,7 @@ class Watchdog::Impl {
 
  private:
   void watch();
-  void tell(std::uint64_t held, Nanoseconds so_far);
+  bool report(std::uint64_t held, Nanoseconds so_far);
   void report_end(Nanoseconds total);
 
   Io& io_;
@@ -104,15 +104,18 @@ void Watchdog::Impl::watch() {
   std::uint64_t seen = 1;
   TimePoint since = monotonic_now();
   bool reported = false;
+  Nanoseconds report_after = limit_;
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, limit_ / 4, [&] { return ending_; })) {
     const std::uint64_t progress = io_.progress();
     const bool runs = progress % 2 == 0;
     const TimePoint now = monotonic_now();
-    if (runs && progress == seen && now - since >= limit_ && !reported) {
-      reported = true;
+    if (runs && progress == seen && now - since >= report_after) {
+      if (!std::exchange(reported, true)) holds_.fetch_add(1, std::memory_order_relaxed);
+      report_after = Nanoseconds::max();
       try {
-        tell(progress, now - since);
+        // On a busy machine the thread may not get to answer: later it will.
+        if (!report(progress, now - since)) report_after = 2 * (monotonic_now() - since);
       } catch (const std::exception& error) {  // no memory for names and lines
         log_(error.what());
       }
@@ -120,12 +123,14 @@ void Watchdog::Impl::watch() {
       if (std::exchange(reported, false)) report_end(now - since);
       seen = progress;
       since = now;
+      report_after = limit_;
     }
   }
   if (reported) report_end(monotonic_now() - since);
 }
 
-void Watchdog::Impl::tell(std::uint64_t held, Nanoseconds so_far) {
+// False: where the loop is held is not known.
+bool Watchdog::Impl::report(std::uint64_t held, Nanoseconds so_far) {
   char name[16] = "?";
   (void)::pthread_getname_np(loop_, name, sizeof name);
   Look look{io_, held};
@@ -156,7 +161,7 @@ void Watchdog::Impl::tell(std::uint64_t held, Nanoseconds so_far) {
     log_(fmt::format("watchdog:   #{} {}{}{}", i, frames[i].text,
                      within.empty() ? "" : ", inlined into ", within));
   }
-  holds_.fetch_add(1, std::memory_order_relaxed);
+  return stopped;
 }
 
 void Watchdog::Impl::report_end(Nanoseconds total) {

@@ -72,6 +72,36 @@ TEST_P(WatchdogTest, TellsWhoHoldsTheLoopWhereAndThatItGoesOn) {
                                                     << log;
 }
 
+// The thread that is held does not answer at first, as on a machine that has no time for it.
+TEST_P(WatchdogTest, LooksAgainWhereTheThreadDidNotAnswer) {
+  ServerOptions with = options();
+  with.watchdog = 5ms;
+  Running* server = nullptr;
+  const auto logged = [&](const char* words) {
+    return server->log.text().find(words) != std::string::npos;
+  };
+  auto handler = [&](Io&, Stream stream) -> Task<> {
+    auto chunk = co_await stream.receive();
+    EXPECT_TRUE(chunk);
+    sigset_t all, before;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, &before);
+    hold_the_loop([&] { return logged("where is not known"); });
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    hold_the_loop([&] { return logged("  #0 "); });
+    auto sent = co_await stream.send_all("done");
+    EXPECT_TRUE(sent);
+  };
+  Running running(std::move(with), handler);
+  server = &running;
+  running.start();
+  Peer peer = running.connect();
+  peer.send("x");
+  EXPECT_EQ(peer.read(4), "done");
+  running.finish();
+  EXPECT_TRUE(logged("hold_the_loop")) << running.log.text();
+}
+
 TEST_P(WatchdogTest, ATaskOfTheHandlersHasItsConnection) {
   ServerOptions with = options();
   with.watchdog = 20ms;
