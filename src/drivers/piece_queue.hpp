@@ -23,7 +23,7 @@ class PieceQueue {
     bool empty() const noexcept { return first == none; }
   };
 
-  explicit PieceQueue(UringBuffers& buffers) noexcept : buffers_(buffers) {}
+  explicit PieceQueue(UringBuffers& buffers) : buffers_(buffers) {}
 
   // Appends `size` bytes at `data`, which lie in `buffer`.
   void push(List& list, std::byte* data, std::uint32_t size, std::uint16_t buffer) noexcept;
