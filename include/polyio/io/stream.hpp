@@ -36,8 +36,8 @@ class Stream : public SocketBase {
   // Tells the peer that no more will come; receiving goes on.
   Result<> shutdown_send() { return io_->driver().shutdown(handle_, SHUT_WR); }
   // `auto finished = co_await stream.finish();` — Result<>: ends the connection so that the peer
-  // gets everything that was sent. It is told the end, and what it still sends is received and
-  // dropped (a close with bytes unread would reset the connection, and what is on its way be lost)
+  // gets everything that was sent. Ends the sending side, then receives and drops what the peer
+  // still sends (a close with bytes unread would reset the connection and lose what is on its way)
   // until it ends too. Then the stream is closed, as after an error: timed_out after `patience`,
   // EMSGSIZE when more than `most` bytes came, those of receive(). No other operation is in flight.
   Task<Result<>> finish(Nanoseconds patience = std::chrono::seconds(2),
