@@ -178,6 +178,13 @@ class Log {
     all.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     return all;
   }
+  // In the first 64 KiB. Without memory of its own: a watchdog may look at a thread that is in here.
+  [[nodiscard]] bool has(std::string_view words) const {
+    std::array<char, 64 << 10> first;
+    const ssize_t got = ::pread(file_.get(), first.data(), first.size(), 0);
+    return std::string_view(first.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0)))
+        .contains(words);
+  }
   [[nodiscard]] bool wait_for(std::string_view words) const {
     return until([&] { return text().find(words) != std::string::npos; });
   }

@@ -1,5 +1,5 @@
-// Watchdog: a job that holds its loop is told once, with its connection and where it is, and once
-// more when it goes on; a loop that waits or works in short pieces is not told of.
+// Watchdog: a job that holds its loop is reported, with its connection and where it is, and once
+// more when it goes on; a loop that waits or works in short pieces is not.
 #include <polyio/io/task_group.hpp>
 #include <polyio/io/watchdog.hpp>
 #include <polyio/linux/stack_sampler.hpp>
@@ -14,13 +14,13 @@ namespace {
 
 using namespace server_test;
 
-// Runs on until `goes_on()`, at most 20 s. Not inlined: its name is what the report must have.
-template <class Condition>
-[[gnu::noinline]] void hold_the_loop(Condition goes_on) {
+// Runs until the log has `words`, at most 20 s. Not inlined: its name is what the report must have,
+// so few frames may lie above it, also with a sanitizer's.
+[[gnu::noinline]] void hold_the_loop(const Log& log, std::string_view words) {
   const auto end = monotonic_now() + limit;
-  while (!goes_on()) {
+  while (!log.has(words)) {
     if (monotonic_now() > end) {
-      ADD_FAILURE() << "nobody told of it within the limit";
+      ADD_FAILURE() << "not logged within the limit: " << words;
       return;
     }
   }
@@ -39,77 +39,67 @@ std::vector<Position> loop_dials() {
   return dials;
 }
 
-class WatchdogTest : public ServerTest {};
+class WatchdogTest : public ServerTest {
+ protected:
+  // Runs a server whose handler ends with `body(io, log)`, for one connection, to its end. Returns
+  // the client's address.
+  std::string serve_one(std::function<Task<>(Io&, const Log&)> body) {
+    ServerOptions with = options();
+    with.watchdog = 20ms;
+    auto handler = [&](Io& io, Stream stream) -> Task<> {
+      auto chunk = co_await stream.receive();
+      EXPECT_TRUE(chunk);
+      co_await body(io, running_->log);
+      auto sent = co_await stream.send_all("done");
+      EXPECT_TRUE(sent);
+    };
+    running_.emplace(std::move(with), handler);
+    running_->start();
+    Peer peer = running_->connect();
+    peer.send("x");
+    EXPECT_EQ(peer.read(4), "done");
+    EXPECT_TRUE(running_->log.wait_for(" goes on after "));
+    running_->finish();
+    return peer.local_address().text();
+  }
+  std::string log() const { return running_->log.text(); }
+
+ private:
+  std::optional<Running> running_;
+};
 INSTANTIATE_TEST_SUITE_P(All, WatchdogTest, testing::ValuesIn(loop_dials()), dials_name);
 
-TEST_P(WatchdogTest, TellsWhoHoldsTheLoopWhereAndThatItGoesOn) {
-  ServerOptions with = options();
-  with.watchdog = 20ms;
-  Running* server = nullptr;
-  auto handler = [&](Io&, Stream stream) -> Task<> {
-    auto chunk = co_await stream.receive();
-    EXPECT_TRUE(chunk);
-    // Held until the report has come, so the test can't be too fast or too slow for it. On a slow
-    // machine there may be reports of other loops.
-    hold_the_loop([&] { return server->log.text().find("hold_the_loop") != std::string::npos; });
-    auto sent = co_await stream.send_all("done");
-    EXPECT_TRUE(sent);
-  };
-  Running running(std::move(with), handler);
-  server = &running;
-  running.start();
-  Peer peer = running.connect();
-  const std::string from = peer.local_address().text();
-  peer.send("x");
-  EXPECT_EQ(peer.read(4), "done");
-  ASSERT_TRUE(running.log.wait_for(" goes on after "));
-  running.finish();
-  const std::string log = running.log.text();
+TEST_P(WatchdogTest, ReportsTheConnectionThatHoldsTheLoopWhereAndItsEnd) {
+  // Held until the report has come, so the test can't be too fast or too slow for it.
+  const std::string peer = serve_one([](Io&, const Log& log) -> Task<> {
+    hold_the_loop(log, "hold_the_loop");
+    co_return;
+  });
   // Once; a machine that is slow enough may hold another loop, too.
-  EXPECT_EQ(count(log, "by the handler of " + from + ", in "), 1u) << log;
-  EXPECT_NE(log.find("hold_the_loop"), std::string::npos) << log;
-  EXPECT_NE(log.find("watchdog_test.cpp:"), std::string::npos) << log;
-  EXPECT_EQ(log.find("Io::run"), std::string::npos) << "the loop itself is of no interest:\n"
-                                                    << log;
+  EXPECT_EQ(count(log(), "by the handler of " + peer + ", in "), 1u) << log();
+  EXPECT_TRUE(log().contains("hold_the_loop")) << log();
+  EXPECT_TRUE(log().contains("watchdog_test.cpp:")) << log();
+  EXPECT_FALSE(log().contains("Io::run")) << "the loop itself is of no interest:\n" << log();
 }
 
 // The thread that is held does not answer at first, as on a machine that has no time for it.
 TEST_P(WatchdogTest, LooksAgainWhereTheThreadDidNotAnswer) {
-  ServerOptions with = options();
-  with.watchdog = 20ms;
-  Running* server = nullptr;
-  const auto logged = [&](const char* words) {
-    return server->log.text().find(words) != std::string::npos;
-  };
-  auto handler = [&](Io&, Stream stream) -> Task<> {
-    auto chunk = co_await stream.receive();
-    EXPECT_TRUE(chunk);
+  serve_one([](Io&, const Log& log) -> Task<> {
     sigset_t all, before;
     sigfillset(&all);
     ::pthread_sigmask(SIG_BLOCK, &all, &before);
-    hold_the_loop([&] { return logged("where is not known"); });
+    hold_the_loop(log, "where is not known");
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    hold_the_loop([&] { return logged("hold_the_loop"); });
-    auto sent = co_await stream.send_all("done");
-    EXPECT_TRUE(sent);
-  };
-  Running running(std::move(with), handler);
-  server = &running;
-  running.start();
-  Peer peer = running.connect();
-  peer.send("x");
-  EXPECT_EQ(peer.read(4), "done");
-  running.finish();
-  EXPECT_TRUE(logged("hold_the_loop")) << running.log.text();
+    hold_the_loop(log, "hold_the_loop");
+    co_return;
+  });
+  EXPECT_TRUE(log().contains("hold_the_loop")) << log();
 }
 
 TEST_P(WatchdogTest, ATaskOfTheHandlersHasItsConnection) {
-  ServerOptions with = options();
-  with.watchdog = 20ms;
-  Running* server = nullptr;
-  auto handler = [&](Io& io, Stream stream) -> Task<> {
+  const std::string peer = serve_one([](Io& io, const Log& log) -> Task<> {
     auto heavy = [&]() -> Task<> {
-      hold_the_loop([&] { return server->log.text().find("  #0 ") != std::string::npos; });
+      hold_the_loop(log, "  #0 ");
       co_return;
     };
     auto body = [&](TaskGroup& group) -> Task<> {
@@ -117,17 +107,8 @@ TEST_P(WatchdogTest, ATaskOfTheHandlersHasItsConnection) {
       co_return;
     };
     co_await with_task_group(io, body);
-    auto sent = co_await stream.send_all("done");
-    EXPECT_TRUE(sent);
-  };
-  Running running(std::move(with), handler);
-  server = &running;
-  running.start();
-  Peer peer = running.connect();
-  EXPECT_EQ(peer.read(4), "done");
-  running.finish();
-  const std::string log = running.log.text();
-  EXPECT_NE(log.find("by the handler of " + peer.local_address().text()), std::string::npos) << log;
+  });
+  EXPECT_TRUE(log().contains("by the handler of " + peer)) << log();
 }
 
 // A loop that sleeps, and jobs that are short but many: twice the limit of either is no hold.
@@ -166,7 +147,7 @@ TEST(WatchdogTests, WhatWasPostedCanHoldALoopToo) {
   auto main = [&]() -> Task<> {
     bool over = false;
     io.post([&] {
-      hold_the_loop([&] { return log.text().find("  #0 ") != std::string::npos; });
+      hold_the_loop(log, "  #0 ");
       over = true;
     });
     while (!over) {
@@ -178,7 +159,7 @@ TEST(WatchdogTests, WhatWasPostedCanHoldALoopToo) {
     Watchdog watchdog(io, 20ms, [&](std::string_view line) { log.write(line); });
     io.run(main());
   }
-  EXPECT_NE(log.text().find("by what was posted to it"), std::string::npos) << log.text();
+  EXPECT_TRUE(log.text().contains("by what was posted to it")) << log.text();
 }
 
 // --- what it is made of ---
