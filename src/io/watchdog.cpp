@@ -19,8 +19,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t frames_shown = 16;
-constexpr auto patience = 200ms;  // with a thread that does not answer
+constexpr std::size_t frames_shown = 16;  // of a deeper stack its two ends
+constexpr auto patience = 200ms;          // with a thread that does not answer
 
 // What the loop's thread is asked for, in its signal handler.
 struct Look {
@@ -51,7 +51,7 @@ bool is_the_loop(std::string_view function) {
 std::vector<os::Symbol> readable(const os::StackSample& sample) {
   const os::Symbolizer symbolizer;
   std::vector<os::Symbol> frames;
-  for (std::size_t i = 0; i < sample.depth && frames.size() < frames_shown; ++i) {
+  for (std::size_t i = 0; i < sample.depth; ++i) {
     os::Symbol frame = symbolizer.at(sample.frames[i], i > 0);
     if (is_the_loop(frame.function) || is_the_loop(frame.within)) break;
     frames.push_back(std::move(frame));
@@ -156,7 +156,12 @@ bool Watchdog::Impl::report(std::uint64_t held, Nanoseconds so_far) {
   if (!stopped) what = "a handler";
   log_(fmt::format("watchdog: {} is held for {} ms so far by {}, {}", who_, milliseconds(so_far),
                    what, where));
+  const std::size_t left_out = frames.size() - std::min(frames.size(), frames_shown);
   for (std::size_t i = 0; i < frames.size(); ++i) {
+    if (left_out > 0 && i == frames_shown / 2) {
+      log_(fmt::format("watchdog:   ({} frames left out)", left_out));
+      i += left_out;
+    }
     const std::string& within = frames[i].within;
     log_(fmt::format("watchdog:   #{} {}{}{}", i, frames[i].text,
                      within.empty() ? "" : ", inlined into ", within));

@@ -178,7 +178,8 @@ class Log {
     all.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     return all;
   }
-  // In the first 64 KiB. Without memory of its own: a watchdog may look at a thread that is in here.
+  // In the first 64 KiB. Without memory of its own: a watchdog may look at a thread that is in
+  // here.
   [[nodiscard]] bool has(std::string_view words) const {
     std::array<char, 64 << 10> first;
     const ssize_t got = ::pread(file_.get(), first.data(), first.size(), 0);

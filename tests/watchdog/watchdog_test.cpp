@@ -96,6 +96,29 @@ TEST_P(WatchdogTest, LooksAgainWhereTheThreadDidNotAnswer) {
   EXPECT_TRUE(log().contains("hold_the_loop")) << log();
 }
 
+[[gnu::noinline]] int dive(int depth, const Log& log) {
+  if (depth == 0) {
+    hold_the_loop(log, " frames left out");
+    return 0;
+  }
+  const int deeper = dive(depth - 1, log);
+  asm volatile("" ::: "memory");  // or the compiler would make a loop of it
+  return deeper + 1;
+}
+[[gnu::noinline]] int call_deep_code(const Log& log) { return dive(30, log) + 1; }
+
+// As in a parser that calls itself: what the handler called is of more use than its every turn.
+TEST_P(WatchdogTest, ShowsBothEndsOfADeepStack) {
+  int depth = 0;
+  serve_one([&](Io&, const Log& log) -> Task<> {
+    depth = call_deep_code(log);
+    co_return;
+  });
+  EXPECT_EQ(depth, 31);
+  EXPECT_TRUE(log().contains("hold_the_loop")) << log();
+  EXPECT_TRUE(log().contains("call_deep_code")) << log();
+}
+
 TEST_P(WatchdogTest, ATaskOfTheHandlersHasItsConnection) {
   const std::string peer = serve_one([](Io& io, const Log& log) -> Task<> {
     auto heavy = [&]() -> Task<> {
