@@ -102,16 +102,17 @@ def receive_exactly(sock, count):
 
 
 def listening_ports():
-    """TCP's. The kernel lists the sockets that listen first: the others need not be read."""
-    ports = set()
+    """TCP's, and how many connections wait for accept(2) there. The kernel lists the sockets that
+    listen first: the others need not be read."""
+    ports = {}
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
         with open(path, encoding="ascii") as file:
             next(file)  # the heading
             for line in file:
-                _, address, _, state, _ = line.split(None, 4)
+                _, address, _, state, queues, _ = line.split(None, 5)
                 if state != "0A":
                     break
-                ports.add(int(address.rpartition(":")[2], 16))
+                ports[int(address.rpartition(":")[2], 16)] = int(queues.rpartition(":")[2], 16)
     return ports
 
 
@@ -172,6 +173,10 @@ class Server:
             return self.said
         size = os.fstat(self.stderr.fileno()).st_size
         return os.pread(self.stderr.fileno(), size, 0).decode()
+
+    def wait_until_accepted(self):
+        """Waits until no connection waits to be accepted: those that do are reset by a stop."""
+        wait_until(lambda: listening_ports().get(self.port) == 0, "the server to accept all")
 
     def wait_log(self, pattern, count=1):
         """Waits until the log has `count` matches."""

@@ -197,6 +197,7 @@ class EveryPosition(TestCase):
                 LineClient(server, ready=False) as silent:
             a.send(b"the end\n")
             self.all_get((a, b), a.said(b"the end"))
+            server.wait_until_accepted()
             server.signal()
             for client in (a, b, silent):
                 self.assertEqual(client.read_line(), b"")
