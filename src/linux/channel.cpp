@@ -23,10 +23,14 @@ Result<> send_message(int channel, char byte, int descriptor) {
 Result<Message> receive_message(int channel, bool wait) {
   Message message;
   int descriptor = -1;
-  const auto got = receive_some(channel, std::as_writable_bytes(std::span(&message.byte, 1)),
-                                std::span(&descriptor, 1), wait ? 0 : MSG_DONTWAIT);
-  // A reset: it ended with messages unread.
-  if (!got && got.error() != errno_code(ECONNRESET)) return fail(got.error());
+  const auto receive = [&] {
+    return receive_some(channel, std::as_writable_bytes(std::span(&message.byte, 1)),
+                        std::span(&descriptor, 1), wait ? 0 : MSG_DONTWAIT);
+  };
+  auto got = receive();
+  // Said once, where the other side has ended with messages unread; the end itself comes next.
+  if (!got && got.error() == errno_code(ECONNRESET)) got = receive();
+  if (!got) return fail(got.error());
   message.descriptor.reset(descriptor);
   return message;
 }
