@@ -105,20 +105,6 @@ TEST_F(WorkerSetTest, AChannelEndsInTheWorkerWhenTheSetLetsGo) {
   EXPECT_EQ(crashes_, 0u);
 }
 
-TEST(Channel, AnEndWithMessagesUnreadIsAnEnd) {
-  for (const bool wait : {false, true}) {
-    auto channel = os::make_channel();
-    ASSERT_TRUE(channel);
-    ASSERT_TRUE(os::send_message(channel->ours.get(), 'x'));
-    channel->theirs.reset();
-    for (int i = 0; i < 2; ++i) {
-      const auto message = os::receive_message(channel->ours.get(), wait);
-      ASSERT_TRUE(message) << message.error().message();
-      EXPECT_EQ(message->byte, 0);
-    }
-  }
-}
-
 TEST_F(WorkerSetTest, AWorkerThatDoesNotEndInTimeIsKilled) {
   ASSERT_TRUE(workers_.fork(wait_for_signal, true));
   ASSERT_TRUE(workers_.fork([](os::UniqueFd) { return 0; }, false));
