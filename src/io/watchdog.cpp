@@ -156,7 +156,7 @@ bool Watchdog::Impl::report(std::uint64_t held, Nanoseconds so_far) {
   if (!stopped) what = "a handler";
   log_(fmt::format("watchdog: {} is held for {} ms so far by {}, {}", who_, milliseconds(so_far),
                    what, where));
-  const std::size_t left_out = frames.size() - std::min(frames.size(), frames_shown);
+  const std::size_t left_out = frames.size() > frames_shown ? frames.size() - frames_shown : 0;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     if (left_out > 0 && i == frames_shown / 2) {
       log_(fmt::format("watchdog:   ({} frames left out)", left_out));
