@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <optional>
+#include <polyio/os/file.hpp>
+#include <polyio/os/line_log.hpp>
 
 #include "chat/chat.hpp"
 #include "commands.hpp"
@@ -17,10 +19,11 @@ struct Settings {
 };
 
 int run_chat(Settings settings) {
-  const auto log = start_log();
-  settings.server.log = log;
-  settings.chat.log = log;
   try {
+    os::LineLog lines(os::standard_error, log_line, os::LineLog::Writer::thread);
+    const auto log = [&lines](std::string_view line) { lines.write(line); };
+    settings.server.log = log;
+    settings.chat.log = log;
     chat::Chat room(std::move(settings.chat));
     std::optional<Server> server;
     std::optional<Console> console;  // its prompt comes after the ready line
@@ -35,11 +38,9 @@ int run_chat(Settings settings) {
     server->run();
     console.reset();
     log("stopped");
-    stop_log();
     return 0;
   } catch (const std::exception& error) {
-    stop_log();
-    fmt::print(stderr, "polyio chat: {}\n", error.what());
+    os::write_to_stderr(fmt::format("polyio chat: {}\n", error.what()));
     return 1;
   }
 }

@@ -18,12 +18,10 @@ namespace {
 
 constexpr auto job_check = std::chrono::milliseconds(500);  // in the background: is it back?
 
-void list_threads() {
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-    std::string name;
-    std::getline(std::ifstream(task.path() / "comm"), name);
-    fmt::print("thread {} {}\n", name, task.path().filename().string());
-  }
+constexpr std::string_view prompt_text = ">>>";
+
+std::string printed(std::string_view line) {
+  return std::string(line) + (line == prompt_text ? "" : "\n");
 }
 
 bool is_quit(std::string_view line) {
@@ -31,8 +29,18 @@ bool is_quit(std::string_view line) {
   return line.substr(0, line.find_last_not_of(" \t") + 1) == "quit";
 }
 
+}  // namespace
+
+void Console::list_threads() {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    output_.write(fmt::format("thread {} {}", name, task.path().filename().string()));
+  }
+}
+
 // True: `quit` was among the lines.
-bool take(proto::LineReader& reader, std::span<const std::byte> bytes) {
+bool Console::take(proto::LineReader& reader, std::span<const std::byte> bytes) {
   reader.feed(bytes);
   while (auto line = reader.next()) {
     if (*line && is_quit(**line)) return true;
@@ -43,15 +51,14 @@ bool take(proto::LineReader& reader, std::span<const std::byte> bytes) {
   return last && *last && is_quit(**last);
 }
 
-void prompt() {
-  if (os::is_terminal(standard_input)) fmt::print(">>>");
-  std::fflush(stdout);
+void Console::prompt() {
+  if (os::is_terminal(standard_input)) output_.write(prompt_text);
 }
 
-}  // namespace
-
 Console::Console(std::function<void()> on_quit)
-    : on_quit_(std::move(on_quit)), thread_([this] { read(); }) {}
+    : on_quit_(std::move(on_quit)),
+      output_(standard_output, printed),
+      thread_([this] { read(); }) {}
 
 Console::~Console() {
   end_.signal();

@@ -1,37 +1,24 @@
 #include "logging.hpp"
 
-#include <pthread.h>
-#include <spdlog/async.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-#include <polyio/os/signals.hpp>
+#include <fmt/chrono.h>
 
-#include <string>
+#include <chrono>
+#include <polyio/os/thread.hpp>
 
 namespace polyio::app {
-namespace {
 
-const std::string& thread_name() {
-  thread_local const std::string name = [] {
-    char text[16] = "";
-    ::pthread_getname_np(::pthread_self(), text, sizeof text);
-    return std::string(text);
-  }();
-  return name;
+// The second is formatted once for all lines of it: localtime_r(3) takes a lock.
+std::string log_line(std::string_view text) {
+  using namespace std::chrono;
+  thread_local const std::string thread = os::this_thread_text();
+  thread_local std::time_t second = 0;
+  thread_local std::string time;
+  const auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch());
+  if (const std::time_t today = now.count() / 1000; today != second) {
+    time = fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(today));
+    second = today;
+  }
+  return fmt::format("{},{:03} {} {}\n", time, now.count() % 1000, thread, text);
 }
-
-}  // namespace
-
-std::function<void(std::string_view)> start_log() {
-  spdlog::init_thread_pool(8192, 1, [] { os::name_thread("log"); });
-  auto log = spdlog::create_async_nb<spdlog::sinks::stderr_sink_mt>("polyio");
-  log->set_pattern("%Y-%m-%d %H:%M:%S,%e %v");
-  log->flush_on(spdlog::level::info);
-  return [log](std::string_view line) {
-    log->info("{} {} {}", thread_name(), spdlog::details::os::thread_id(), line);
-  };
-}
-
-void stop_log() { spdlog::shutdown(); }
 
 }  // namespace polyio::app

@@ -1,16 +1,12 @@
-// The log: one line per event on stderr, as "time thread-name thread-id text". A thread of its own
-// writes it, so that a slow terminal delays no other; when its queue is full the oldest lines are
-// dropped.
+// The chat's log on stderr, one line per event: "time thread-name thread-id text".
 #pragma once
 
-#include <functional>
+#include <string>
 #include <string_view>
 
 namespace polyio::app {
 
-// Starts the log. The function returned is thread-safe.
-std::function<void(std::string_view)> start_log();
-// Writes what is queued. To be called before the program ends.
-void stop_log();
+// The line with its newline, as the calling thread says it now. Thread-safe.
+std::string log_line(std::string_view text);
 
 }  // namespace polyio::app

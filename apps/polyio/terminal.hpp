@@ -3,14 +3,15 @@
 #pragma once
 
 #include <memory>
+#include <polyio/os/file.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace polyio::app {
 
-inline constexpr int standard_input = 0;
-inline constexpr int standard_output = 1;
+using os::standard_input;
+using os::standard_output;
 
 // Makes a byte stream fit for a terminal. UTF-8 passes; control characters, invalid bytes and
 // direction controls (base/text.hpp) become \xNN; a line may end with "\r\n".

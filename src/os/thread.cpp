@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <memory>
 #include <polyio/base/assert.hpp>
 #include <polyio/os/thread.hpp>
@@ -46,6 +48,12 @@ void Thread::join() noexcept {
 
 void Thread::detach() noexcept {
   if (std::exchange(joinable_, false)) ::pthread_detach(id_);
+}
+
+std::string this_thread_text() {
+  char name[16] = "";
+  ::pthread_getname_np(::pthread_self(), name, sizeof name);
+  return std::string(name) + " " + std::to_string(::gettid());
 }
 
 }  // namespace polyio::os

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <polyio/os/line_log.hpp>
 #include <polyio/process/process.hpp>
 
 #include "children.hpp"
@@ -42,14 +43,19 @@ std::string next_name() {
   return self().name + ":" + number;
 }
 
+void complain(const std::string& what) noexcept try {
+  os::write_to_stderr(self().name + ": " + what + "\n");
+} catch (...) {  // no memory
+}
+
 int run_to_the_end(std::move_only_function<int()> body) noexcept {
   int code = 1;
   try {
     code = body();
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: %s\n", self().name.c_str(), error.what());
+    complain(error.what());
   } catch (...) {
-    std::fprintf(stderr, "%s: an exception of unknown type\n", self().name.c_str());
+    complain("an exception of unknown type");
   }
   end_program();
   flush_all();

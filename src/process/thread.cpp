@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <cstdio>
 #include <mutex>
+#include <polyio/os/line_log.hpp>
 #include <polyio/os/signals.hpp>
 #include <polyio/process/thread.hpp>
 #include <system_error>
@@ -72,9 +72,9 @@ void run_thread(const SharedState& state, std::move_only_function<void()> body) 
   try {
     body();
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: %s\n", state->options.name.c_str(), error.what());
+    os::write_to_stderr(state->options.name + ": " + error.what() + "\n");
   } catch (...) {
-    std::fprintf(stderr, "%s: an exception of unknown type\n", state->options.name.c_str());
+    os::write_to_stderr(state->options.name + ": an exception of unknown type\n");
   }
   body = nullptr;  // released before the end is announced
   {

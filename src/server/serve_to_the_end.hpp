@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <polyio/os/line_log.hpp>
 #include <utility>
 
 namespace polyio {
@@ -23,7 +24,7 @@ int serve_to_the_end(Options options, Handler handler) {
     server.run();
     return 0;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "polyio: {}\n", error.what());
+    os::write_to_stderr(fmt::format("polyio: {}\n", error.what()));
     return 1;
   }
 }

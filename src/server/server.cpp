@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <polyio/os/file.hpp>
+#include <polyio/os/line_log.hpp>
 #include <polyio/os/signals.hpp>
 #include <polyio/os/socket.hpp>
 #include <polyio/server/server.hpp>
@@ -42,7 +44,9 @@ std::vector<os::UniqueFd> listen_for_all(const ServerOptions& options, const Dia
 
 ServerOptions with_log(ServerOptions options) {
   if (!options.log) {
-    options.log = [](std::string_view line) { fmt::print(stderr, "polyio: {}\n", line); };
+    const auto layout = [](std::string_view line) { return fmt::format("polyio: {}\n", line); };
+    const auto log = std::make_shared<os::LineLog>(os::standard_error, layout);
+    options.log = [log](std::string_view line) { log->write(line); };
   }
   return options;
 }

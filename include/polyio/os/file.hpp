@@ -8,6 +8,8 @@
 
 namespace polyio::os {
 
+inline constexpr int standard_input = 0, standard_output = 1, standard_error = 2;
+
 // read(2): bytes read, 0 at the end of file.
 Result<std::size_t> read(int fd, std::span<std::byte> into);
 // write(2) until all is written; on an error a part may be.

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <functional>
 #include <polyio/base/sanitizers.hpp>
+#include <string>
 
 namespace polyio::os {
 
@@ -34,5 +35,8 @@ class Thread {
   pthread_t id_{};
   bool joinable_ = false;
 };
+
+// "name id" of the calling thread, as ps(1) shows both.
+std::string this_thread_text();
 
 }  // namespace polyio::os

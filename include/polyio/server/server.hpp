@@ -60,7 +60,7 @@ struct ServerOptions {
   // Called once the server listens, on the thread that runs it.
   std::function<void(const class Server&)> on_ready;
   // Takes one line that says what happened, never with control characters from the network. Must
-  // be thread-safe. Default: stderr.
+  // be thread-safe, and not wait: the server does meanwhile. Default: an os::LineLog on stderr.
   std::function<void(std::string_view)> log;
 };
 
