@@ -1,5 +1,6 @@
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 #include <cerrno>
 #include <climits>
 #include <ctime>
+#include <new>
 #include <polyio/base/assert.hpp>
 #include <polyio/base/timespec.hpp>
 #include <polyio/ipc/kernel.hpp>
@@ -31,14 +33,29 @@ void wake_on(const std::atomic<std::uint32_t>& word, int count, int flags) noexc
   ::syscall(SYS_futex, &word, FUTEX_WAKE | flags, count);
 }
 
+constinit std::atomic<std::uint32_t> mark_in_memory{0};
+
+// Before Linux 4.14, or with no memory: fork(3) at least is noticed.
+std::atomic<std::uint32_t>* make_mark() noexcept {
+  constexpr std::size_t size = 4096;  // a page at least
+  void* const page =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page != MAP_FAILED) {
+    if (::madvise(page, size, MADV_WIPEONFORK) == 0) return new (page) std::atomic<std::uint32_t>;
+    ::munmap(page, size);
+  }
+  ::pthread_atfork(nullptr, nullptr, [] { mark_in_memory = 0; });
+  return &mark_in_memory;
+}
+
 }  // namespace
 
 constinit thread_local ThreadSelf thread_self;
+constinit std::atomic<std::atomic<std::uint32_t>*> process_mark{&mark_in_memory};
 
 std::uint32_t SharedKernel::ask_self() noexcept {
   // A forked child's only thread has a new number; its robust list is at the same place.
-  [[maybe_unused]] static const int registered =
-      ::pthread_atfork(nullptr, nullptr, [] { thread_self.id = 0; });
+  static std::atomic<std::uint32_t>* const mark = make_mark();
   RobustList* list = nullptr;
   std::size_t size = 0;
   const long result = ::syscall(SYS_get_robust_list, 0, &list, &size);
@@ -46,6 +63,8 @@ std::uint32_t SharedKernel::ask_self() noexcept {
   POLYIO_ASSERT(result == 0 && list && size == sizeof *list && list->offset == -32);
   thread_self.list = list;
   thread_self.id = static_cast<std::uint32_t>(::syscall(SYS_gettid));
+  mark->store(1);
+  process_mark.store(mark);
   return thread_self.id;
 }
 

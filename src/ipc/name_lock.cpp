@@ -1,77 +1,46 @@
 #include "name_lock.hpp"
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/sem.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstddef>
-#include <cstdio>
-#include <cstring>
+#include <polyio/base/timespec.hpp>
+
+#include "segment_header.hpp"
 
 namespace polyio::ipc {
 namespace {
 
-struct Name {
-  sockaddr_un address{};
-  socklen_t size = 0;
-  const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&address); }
-};
-
-Name address_of(std::string_view name) noexcept {
-  Name made;
-  made.address.sun_family = AF_UNIX;
-  char* const path = made.address.sun_path;  // its first byte stays 0: abstract
-  const int length =
-      std::snprintf(path + 1, sizeof made.address.sun_path - 1, "polyio-shm-%u-%.*s",
-                    static_cast<unsigned>(::geteuid()), static_cast<int>(name.size()), name.data());
-  made.size =
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path)) + 1u + static_cast<socklen_t>(length);
-  return made;
-}
-
-os::UniqueFd make_socket() noexcept {
-  return os::UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-}
-
-// Waits until the owner lets go, or for a moment. A connection that is never accepted ends with its
-// listening socket, so its end means that the lock is free.
-Result<> wait_for_owner(const Name& name) noexcept {
-  constexpr int moment = 20;  // ms: the owner does not listen yet, or too many wait
-  const os::UniqueFd waiter = make_socket();
-  if (!waiter) return fail(errno);
-  if (::connect(waiter.get(), name.get(), name.size) != 0) {
-    ::poll(nullptr, 0, 1);
-    return {};
-  }
-  ucred owner{};
-  socklen_t size = sizeof owner;
-  if (::getsockopt(waiter.get(), SOL_SOCKET, SO_PEERCRED, &owner, &size) == 0 &&
-      owner.uid != ::geteuid()) {
-    return fail(EACCES);
-  }
-  pollfd ended{waiter.get(), POLLIN, 0};
-  ::poll(&ended, 1, moment);
-  return {};
-}
+constexpr key_t key_of_ours = 0x706c0000;  // and 16 bits of the user and the name
 
 }  // namespace
 
+key_t key_of(std::string_view name, uid_t user) noexcept {
+  const std::uint64_t hash = (hash_of(name) ^ user) * 0x9e3779b97f4a7c15;
+  return key_of_ours | static_cast<key_t>(hash >> 48);
+}
+
+// A semaphore begins with 0: free. It may go between any two calls here, with its last owner: then
+// the number is no one's (EINVAL) or has just been removed (EIDRM), and the next turn makes
+// another.
 Result<NameLock> NameLock::take(std::string_view name, Deadline deadline) {
-  os::UniqueFd socket = make_socket();
-  if (!socket) return fail(errno);
-  const Name address = address_of(name);
+  const key_t key = key_of(name, ::geteuid());
   for (;;) {
-    if (::bind(socket.get(), address.get(), address.size) == 0) {
-      // Only wakes waiters at once: without it they look again after a while.
-      (void)::listen(socket.get(), 64);
-      return NameLock(std::move(socket));
-    }
-    if (errno != EADDRINUSE) return fail(errno);
+    const int number = ::semget(key, 1, IPC_CREAT | 0600);
+    if (number < 0) return fail(errno);
+    sembuf take_it[] = {{0, 0, 0}, {0, 1, SEM_UNDO}};  // once it is 0, raise it
+    const TimePoint now = monotonic_now();
+    const timespec left = to_timespec(deadline > now ? deadline - now : Nanoseconds::zero());
+    if (::semtimedop(number, take_it, 2, &left) == 0) return NameLock(number);
+    if (errno == EAGAIN) return fail(EBUSY);
+    if (errno != EINTR && errno != EIDRM && errno != EINVAL) return fail(errno);
     if (monotonic_now() >= deadline) return fail(EBUSY);
-    if (auto waited = wait_for_owner(address); !waited) return fail(waited.error());
   }
+}
+
+// Those that wait are woken by that.
+NameLock::~NameLock() {
+  if (number_ >= 0) (void)::semctl(number_, 0, IPC_RMID);
 }
 
 }  // namespace polyio::ipc

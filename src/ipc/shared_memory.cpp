@@ -200,10 +200,10 @@ std::system_error SharedMemory::explain(std::error_code code, std::string_view n
     case EEXIST: text += ": the name is in use with another type, size or version"; break;
     case EBADMSG: text += ": what is there is damaged; end the processes that have it"; break;
     case EACCES: text += ": another user's process keeps the name's lock"; break;
-    case EBUSY:
-      text += ": others are opening it, for too long; /proc/net/unix shows by whom";
+    case EBUSY: text += ": others are opening it, for too long; ipcs -s -p shows by whom"; break;
+    case ENOSPC:
+      text += ": the system allows no more of it (kernel.shmmni, kernel.shmall, kernel.sem)";
       break;
-    case ENOSPC: text += ": the system allows no more of it (kernel.shmmni, kernel.shmall)"; break;
     case EINVAL:
       text += ": a name has 1 to 63 letters, digits, '.', '_' or '-', a size is 1 to kernel.shmmax";
       break;

@@ -85,7 +85,9 @@ std::string ExitStatus::text() const {
 }
 
 void ChildProcess::signal(int number) const noexcept {
-  (void)::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0);
+  if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0) == 0) return;
+  // A sandbox may deny that call. The number is the child's own until it is reaped.
+  if (pidfd_ && errno != ESRCH) ::kill(pid_, number);
 }
 
 ExitStatus ChildProcess::wait() {
@@ -127,6 +129,12 @@ Result<ChildProcess> fork_plain(std::move_only_function<int(const sigset_t&)> bo
     return fail(reason);
   }
   return ChildProcess(pid, std::move(pidfd));
+}
+
+Result<> can_watch_children() noexcept {
+  const UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  if (!self) return fail(errno);
+  return {};
 }
 
 std::size_t count_threads() noexcept {

@@ -1,5 +1,7 @@
 #include <fcntl.h>
-#include <pthread.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -41,31 +43,45 @@ Stat read_stat(pid_t pid) noexcept {
   return stat;
 }
 
-bool runs(const Stat& stat) noexcept {
-  if (stat.error) return stat.error != ENOENT && stat.error != ESRCH;
-  return stat.state != 'Z' && stat.state != 'X';
+// Whether the process of this number has ended, asked without /proc: that may not be there
+// (chroot), or not show the processes of other users (hidepid=2). Only ESRCH says that there is
+// none; EPERM says that there is.
+bool has_gone(pid_t pid) noexcept {
+  if (pid <= 0) return true;
+  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (process) {
+    pollfd ended{process.get(), POLLIN, 0};  // a zombie has, too
+    return ::poll(&ended, 1, 0) == 1;
+  }
+  return errno == ESRCH || (::kill(pid, 0) != 0 && errno == ESRCH);
 }
 
-std::atomic<std::uint64_t> started_here{0};
+// Of this process; asked for once, for what it is known by must not change while it runs.
+struct Known {
+  std::atomic<std::uint64_t> started{0};
+  std::atomic<pid_t> pid{
+      0};  // another number: forked since, by _Fork(3) maybe, which runs no handler
+};
+constinit Known known;
 
 }  // namespace
 
 ProcessId this_process() noexcept {
-  [[maybe_unused]] static const int registered =
-      ::pthread_atfork(nullptr, nullptr, [] { started_here = 0; });
-  std::uint64_t started = started_here.load(std::memory_order_relaxed);
-  if (!started) {
-    started = read_stat(::getpid()).started;
-    started_here.store(started, std::memory_order_relaxed);
+  const pid_t self = ::getpid();
+  if (known.pid.load(std::memory_order_acquire) != self) {
+    known.started.store(read_stat(self).started, std::memory_order_relaxed);
+    known.pid.store(self, std::memory_order_release);
   }
-  return {started, ::getpid()};
+  return {known.started.load(std::memory_order_relaxed), self};
 }
 
 bool is_alive(const ProcessId& process) noexcept {
   const Stat stat = read_stat(process.pid);
-  return runs(stat) && (stat.error || stat.started == process.started);
+  if (stat.error) return !has_gone(process.pid);
+  if (stat.state == 'Z' || stat.state == 'X') return false;
+  return stat.started == process.started || process.started == 0;
 }
 
-bool is_running(pid_t pid) noexcept { return runs(read_stat(pid)); }
+bool is_running(pid_t pid) noexcept { return is_alive({0, pid}); }
 
 }  // namespace polyio::os

@@ -100,6 +100,14 @@ bool reap(Child& child) noexcept {
   return true;
 }
 
+// Where a sandbox denies the pidfd's call: the number is the child's own until it is reaped, which
+// needs the lock.
+void signal_living(Child& child, int number) noexcept {
+  if (child.ended) return;
+  if (::syscall(SYS_pidfd_send_signal, child.pidfd, number, nullptr, 0) == 0) return;
+  if (errno != ESRCH) ::kill(child.pid, number);
+}
+
 void reap_all() noexcept {
   for (Child* child = the_table->living.front(); child;) {
     Child* const next = the_table->living.next(*child);
@@ -193,6 +201,12 @@ void prepare_children() {
     ::sigaction(SIGCHLD, &action, nullptr);
     return true;
   }();
+  // Some parents start programs with it blocked, and the mask passes through exec. A thread that
+  // starts processes is there for it.
+  sigset_t ended;
+  sigemptyset(&ended);
+  sigaddset(&ended, SIGCHLD);
+  ::pthread_sigmask(SIG_UNBLOCK, &ended, nullptr);
 }
 
 void add_child(Child& child) noexcept {
@@ -221,7 +235,7 @@ void end_watch(Child& child) noexcept {
 
 void send_signal(Child& child, int number) noexcept {
   const Locked locked;
-  if (!child.ended) (void)::syscall(SYS_pidfd_send_signal, child.pidfd, number, nullptr, 0);
+  signal_living(child, number);
 }
 
 Result<> wait_for(Child& child, Deadline deadline) {
@@ -288,7 +302,7 @@ void end_children() noexcept {
   const auto signal_daemons = [](int number) {
     const Locked locked;
     for (Child* child = the_table->living.front(); child; child = the_table->living.next(*child)) {
-      if (child->daemon) (void)::syscall(SYS_pidfd_send_signal, child->pidfd, number, nullptr, 0);
+      if (child->daemon) signal_living(*child, number);
     }
   };
   const auto next = [](bool daemons) -> Child* {

@@ -34,7 +34,8 @@ struct Child : ListNode<AllTag>, ListNode<BucketTag> {
 };
 using OwnedChild = std::unique_ptr<Child, ChildDeleter>;
 
-// Once per process: the handler, what runs at the end and at a fork. Throws std::system_error.
+// Once per process: the handler, what runs at the end and at a fork. SIGCHLD is not blocked in the
+// calling thread from now on. Throws std::system_error.
 void prepare_children();
 // Takes it over from now on; it is reaped whatever becomes of its Process.
 void add_child(Child& child) noexcept;

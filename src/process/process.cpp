@@ -165,7 +165,8 @@ State Process::state() {
   if (!child_) return State::created;
   if (!is_alive()) return State::terminated;
   const auto now = state_of(child_->pid);
-  return now ? now->state : State::terminated;
+  if (now) return now->state;
+  return is_alive() ? State::running : State::terminated;  // without /proc
 }
 
 Result<> Process::set_name(std::string name) {

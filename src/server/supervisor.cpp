@@ -45,6 +45,13 @@ void Supervisor::run(const std::function<void()>& ready) {
         "locks held included, without them; run the server before other threads are made",
         name_of(shared_.dials.architecture), os::count_threads()));
   }
+  if (const auto can = os::can_watch_children(); !can) {
+    throw std::system_error(
+        can.error(),
+        fmt::format("architecture {} watches its processes by pidfd_open(2), which is denied here; "
+                    "choose one that does not fork, such as loops",
+                    name_of(shared_.dials.architecture)));
+  }
   std::optional<os::SignalQueue> signals;
   if (shared_.options.signals) {
     signals.emplace({SIGINT, SIGTERM, SIGHUP});

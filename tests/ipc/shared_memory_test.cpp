@@ -1,11 +1,13 @@
+#include <sched.h>
+#include <signal.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include <cstring>
 #include <polyio/ipc/mutex.hpp>
 #include <polyio/ipc/shared_memory.hpp>
 
+#include "ipc/name_lock.hpp"
 #include "ipc/segment_header.hpp"
 #include "segments.hpp"
 
@@ -241,25 +243,68 @@ TEST_F(SharedMemoryTest, ForeignSegmentsOfTheSameUserAreLeftAlone) {
 
 TEST_F(SharedMemoryTest, ANameThatAnotherUserKeepsLockedIsAClearError) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can play another user";
-  const Shared<std::atomic<int>> step(std::in_place, 0);
-  auto squatter = fork_to([&] {
-    const std::string path = "polyio-shm-0-" + name_;
-    if (::setuid(65534) != 0) return 1;
-    const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path + 1, path.size());
-    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + path.size());
-    if (::bind(socket, reinterpret_cast<sockaddr*>(&address), size) != 0) return 2;
-    ::listen(socket, 1);
-    *step = 1;
-    return eventually([&] { return *step == 2; }) ? 0 : 3;
+  constexpr uid_t nobody = 65534;
+  const int squatted = ::semget(key_of(name_, nobody), 1, IPC_CREAT | IPC_EXCL | 0600);
+  ASSERT_GE(squatted, 0);
+  auto child = fork_to([&] {
+    if (::setuid(nobody) != 0) return 1;
+    return SharedMemory::open(name_, 1).error() == errno_code(EACCES) ? 0 : 2;
   });
-  ASSERT_TRUE(eventually([&] { return *step == 1; }));
-  EXPECT_EQ(SharedMemory::open(name_, 1).error(), errno_code(EACCES));
-  *step = 2;
-  EXPECT_EQ(squatter.wait().code, 0);
-  EXPECT_TRUE(SharedMemory::open(name_, 1));
+  EXPECT_EQ(child.wait().code, 0);
+  ::semctl(squatted, 0, IPC_RMID);
+}
+
+// --- the lock of a name ---
+
+bool is_locked(std::string_view name) { return ::semget(key_of(name, ::geteuid()), 1, 0) >= 0; }
+
+TEST_F(SharedMemoryTest, OpeningLeavesNoLock) {
+  const Shared<Tickets> tickets(name_);
+  EXPECT_FALSE(is_locked(name_));
+}
+
+TEST_F(SharedMemoryTest, ANamesLockIsFreeAfterAKill) {
+  auto child = fork_to([&] {
+    const auto lock = NameLock::take(name_, never);
+    ::kill(::getpid(), SIGKILL);
+    return 0;
+  });
+  EXPECT_EQ(child.wait().signal, SIGKILL);
+  EXPECT_TRUE(is_locked(name_));
+  EXPECT_TRUE(NameLock::take(name_, never));
+  EXPECT_FALSE(is_locked(name_));
+}
+
+TEST_F(SharedMemoryTest, ANamesLockWakesThoseThatWait) {
+  struct Count {
+    std::atomic<int> inside = 0, came = 0;
+  };
+  const Shared<Count> count;
+  std::vector<os::ChildProcess> children;
+  for (int i = 0; i < 4; ++i) {
+    children.push_back(fork_to([&] {
+      for (int round = 0; round < 200; ++round) {
+        const auto lock = NameLock::take(name_, never);
+        if (!lock || ++count->inside != 1) return 1;
+        ++count->came;
+        --count->inside;
+      }
+      return 0;
+    }));
+  }
+  for (auto& child : children) EXPECT_EQ(child.wait().code, 0);
+  EXPECT_EQ(count->came, 800);
+}
+
+// Containers may share the IPC namespace, where the segments are, and nothing else.
+TEST_F(SharedMemoryTest, ANameIsLockedInOtherNetworkNamespacesToo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can make a namespace";
+  const auto lock = NameLock::take(name_, never);
+  auto child = fork_to([&] {
+    if (::unshare(CLONE_NEWNET) != 0) return 0;  // not allowed here
+    return NameLock::take(name_, Deadline::min()).error() == errno_code(EBUSY) ? 0 : 1;
+  });
+  EXPECT_EQ(child.wait().code, 0);
 }
 
 }  // namespace

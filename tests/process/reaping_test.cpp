@@ -39,6 +39,19 @@ TEST_P(ReapingTest, AThousandShortJobsLeaveNoZombie) {
   run_jobs(GetParam(), GetParam() == Method::fork ? 1000 : 200, 50);
 }
 
+// Some parents start programs with SIGCHLD blocked, which passes through exec.
+TEST_P(ReapingTest, NoZombieStaysThoughSigchldWasBlocked) {
+  sigset_t ended;
+  sigemptyset(&ended);
+  sigaddset(&ended, SIGCHLD);
+  ::pthread_sigmask(SIG_BLOCK, &ended, nullptr);
+  {
+    Process job(Options{.method = GetParam()}, answer, 3);
+    ASSERT_TRUE(job.start());
+  }
+  EXPECT_TRUE(eventually(childless));
+}
+
 class DeepReapingTest : public ProcessTest {};
 POLYIO_BY_FORK_AND_SPAWN(DeepReapingTest);
 

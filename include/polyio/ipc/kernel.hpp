@@ -40,13 +40,19 @@ struct ThreadSelf {
   RobustList* list = nullptr;
 };
 extern constinit thread_local ThreadSelf thread_self;
+// What it points to is not 0 in a process that has asked: a forked one's is 0 again. That is the
+// kernel's doing (MADV_WIPEONFORK), because _Fork(3) and clone(2) run no handler.
+extern constinit std::atomic<std::atomic<std::uint32_t>*> process_mark;
 
 class SharedKernel {
  public:
   // The calling thread, as the kernel compares it with a word's owner: never 0, below 2^30.
   static std::uint32_t self() noexcept {
     const std::uint32_t id = thread_self.id;
-    return __builtin_expect(id != 0, 1) ? id : ask_self();
+    const bool asked =
+        id != 0 &&
+        process_mark.load(std::memory_order_relaxed)->load(std::memory_order_relaxed) != 0;
+    return __builtin_expect(asked, 1) ? id : ask_self();
   }
   // Comes before every access that another process may see; the tests' kernels switch or kill here.
   static void shared_step() noexcept {}

@@ -56,6 +56,10 @@ Result<ChildProcess> fork_child(std::move_only_function<int()> body);
 // blocked, and what it returns ends the child by _exit(2). It must not throw.
 Result<ChildProcess> fork_plain(std::move_only_function<int(const sigset_t& mask)> body);
 
+// Whether this system lets a process be watched by a pidfd, as both need. Errors: EPERM, ENOSYS, a
+// sandbox or an old kernel denies it; EMFILE, ENFILE.
+Result<> can_watch_children() noexcept;
+
 // How many threads this process has. Those of the kernel (io_uring's) and of a sanitizer don't
 // count: they do no harm to a fork(2).
 std::size_t count_threads() noexcept;
