@@ -62,6 +62,7 @@ std::uint32_t SharedKernel::ask_self() noexcept {
   // This is glibc's list, and RobustWord's layout relies on its distance from an entry to its word.
   POLYIO_ASSERT(result == 0 && list && size == sizeof *list && list->offset == -32);
   thread_self.list = list;
+  thread_self.held = 0;  // a forked child begins with an empty one
   thread_self.id = static_cast<std::uint32_t>(::syscall(SYS_gettid));
   mark->store(1);
   process_mark.store(mark);
@@ -76,6 +77,10 @@ bool SharedKernel::sleep(const std::atomic<std::uint32_t>& word, std::uint32_t e
 
 void SharedKernel::wake(const std::atomic<std::uint32_t>& word, int count) noexcept {
   wake_on(word, count, 0);
+}
+
+bool ThreadKernel::has_ended(std::uint32_t thread) noexcept {
+  return ::syscall(SYS_tgkill, ::getpid(), thread, 0) != 0 && errno == ESRCH;
 }
 
 bool ThreadKernel::sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,

@@ -226,6 +226,61 @@ TEST(MutexDeath, OfAThreadIsOneToo) {
 }
 
 // glibc's robust mutexes are on the same list of the thread.
+// Linux hands on only what is on a robust list, which threads::Mutex is not.
+TEST(MutexDeath, OfAThreadIsOneForThoseOfThreadsToo) {
+  threads::Mutex mutex;
+  std::thread([&] { EXPECT_TRUE(mutex.lock()); }).join();
+  EXPECT_EQ(mutex.try_lock().value(), Previous::died);
+  ASSERT_TRUE(mutex.unlock());
+  std::thread([&] { EXPECT_TRUE(mutex.lock()); }).join();
+  EXPECT_EQ(mutex.lock(soon_enough()).value(), Previous::died);
+  EXPECT_TRUE(mutex.unlock());
+  EXPECT_EQ(mutex.lock().value(), Previous::released);
+  EXPECT_TRUE(mutex.unlock());
+}
+
+// Whoever waits meanwhile gets it, and not before the thread has ended.
+TEST(MutexDeath, OfAThreadWakesThoseThatWaitInTheSameProcess) {
+  threads::Mutex mutex;
+  threads::Event locked, asleep;
+  std::thread holder([&] {
+    EXPECT_TRUE(mutex.lock());
+    locked.set();
+    (void)asleep.wait();
+  });
+  (void)locked.wait();
+  std::thread waiter([&] { EXPECT_EQ(mutex.lock(soon_enough()).value(), Previous::died); });
+  EXPECT_EQ(mutex.try_lock().error(), errno_code(EAGAIN));
+  asleep.set();
+  holder.join();
+  waiter.join();
+}
+
+// More than Linux would hand on can't be locked.
+TEST(MutexDeath, AllThatOneThreadMayHoldIsHandedOn) {
+  constexpr std::size_t all = SharedKernel::max_held;
+  struct Many {
+    std::array<Mutex, all + 1> mutexes;
+  };
+  InSharedMemory<Many> many;
+  auto child = fork_to([&] {
+    for (std::size_t i = 0; i < all; ++i) {
+      if (!many->mutexes[i].lock()) return 1;
+    }
+    if (many->mutexes[all].lock().error() != errno_code(ENOLCK)) return 2;
+    if (many->mutexes[all].try_lock().error() != errno_code(ENOLCK)) return 3;
+    if (!many->mutexes[0].unlock() || !many->mutexes[all].lock()) return 4;
+    ::kill(::getpid(), SIGKILL);
+    return 5;
+  });
+  const os::ExitStatus status = child.wait();
+  ASSERT_EQ(status.signal, SIGKILL) << status.text();
+  for (std::size_t i = 1; i <= all; ++i) {
+    ASSERT_EQ(many->mutexes[i].lock(soon_enough()).value(), Previous::died) << i;
+    ASSERT_TRUE(many->mutexes[i].unlock());
+  }
+}
+
 TEST(MutexDeath, GlibcsOwnRobustMutexesStayRight) {
   struct Shared {
     Mutex first, last;

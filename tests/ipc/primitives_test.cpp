@@ -251,6 +251,58 @@ TYPED_TEST(PrimitiveTest, ABarrierBreaksForAllWhenOneGivesUp) {
   EXPECT_EQ(shared->barrier.wait(soon_enough()).error(), errno_code(ECANCELED));
 }
 
+// A second batch, a pool whose workers are replaced.
+TYPED_TEST(PrimitiveTest, ABarrierIsMetByOthersInTheNextRound) {
+  using K = typename TypeParam::Kernel;
+  struct Shared {
+    BasicBarrier<K> barrier{2};
+  };
+  typename TestFixture::template Place<Shared> shared;
+  for (int round = 0; round < 5; ++round) {
+    typename TypeParam::Workers workers;
+    for (int i = 0; i < 2; ++i) {
+      workers.start([&] { EXPECT_TRUE(shared->barrier.wait(soon_enough())); });
+    }
+    workers.join();
+  }
+}
+
+TYPED_TEST(PrimitiveTest, ABarriersPartyMayBeReplacedWhileOthersWait) {
+  using K = typename TypeParam::Kernel;
+  struct Shared {
+    BasicBarrier<K> barrier{2};
+  };
+  typename TestFixture::template Place<Shared> shared;
+  for (int round = 0; round < 5; ++round) {
+    typename TypeParam::Workers workers;
+    workers.start([&] { EXPECT_TRUE(shared->barrier.wait(soon_enough())); });
+    EXPECT_TRUE(shared->barrier.wait(soon_enough()));
+    workers.join();
+  }
+}
+
+TEST(BoundedSemaphoreLimit, PlacesThatCantBeCountedAreAnErrorAndNoWait) {
+  struct Shared {
+    BoundedSemaphore places{200};
+    Semaphore taken{0};
+  };
+  InSharedMemory<Shared> shared;
+  Processes workers;
+  constexpr std::size_t most = BoundedSemaphore::max_processes;
+  for (std::size_t i = 0; i < most; ++i) {
+    workers.start([&] {
+      (void)shared->places.acquire();
+      (void)shared->taken.release();
+      for (;;) ::pause();
+    });
+  }
+  for (std::size_t i = 0; i < most; ++i) ASSERT_TRUE(shared->taken.acquire(soon_enough()));
+  EXPECT_EQ(shared->places.acquire(soon_enough()).error(), errno_code(ENOSPC));
+  EXPECT_EQ(shared->places.try_acquire().error(), errno_code(ENOSPC));
+  for (std::size_t i = 0; i < most; ++i) workers.kill(i);
+  EXPECT_TRUE(shared->places.acquire(soon_enough()));
+}
+
 TEST(BoundedSemaphoreDeath, GivesThePlacesBack) {
   struct Shared {
     BoundedSemaphore toilets{5};

@@ -29,6 +29,7 @@ class SimKernel {
     shared_step();
     sim().self().pending = nullptr;
   }
+  static bool list_has_room() { return true; }
   static void enlist(RobustNode& node) {
     if (outside()) return;
     shared_step();

@@ -150,8 +150,8 @@ long __wrap_syscall(long number, ...) {
   const bool receives = number == SYS_recvfrom, sends = number == SYS_sendto;
   // A futex is how libstdc++'s semaphores wait: its errnos are their answers. A signal to a child
   // that is not reaped can't fail.
-  const bool safe =
-      number == SYS_futex || number == SYS_futex_waitv || number == SYS_pidfd_send_signal;
+  const bool safe = number == SYS_futex || number == SYS_futex_waitv ||
+                    number == SYS_pidfd_send_signal || number == SYS_tgkill;
   if (watching() && !receives && !sends && number != SYS_pidfd_open && !safe) {
     std::fprintf(stderr, "torture: syscall(%ld) is not on the table (tests/torture/calls.cpp)\n",
                  number);

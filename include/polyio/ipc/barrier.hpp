@@ -1,7 +1,8 @@
 // Barrier: a meeting point of a fixed number of parties, threads or processes; each waits until all
-// have come. A party that has come before and is then killed breaks the barrier: the others get an
-// error within recheck_every instead of waiting for ever, as they do when one of them gives up at
-// its deadline.
+// have come. A party that is killed while it waits breaks the barrier: the others get an error
+// within recheck_every instead of waiting for ever, as they do when one of them gives up at its
+// deadline. One that ends between two rounds may be replaced: any thread may come in its place. If
+// none does within replaced_within, that breaks it too.
 #pragma once
 
 #include <array>
@@ -16,13 +17,15 @@ template <class K>
 class BasicBarrier {
  public:
   static constexpr std::uint32_t max_parties = 256;
+  // How long those that wait miss a party that has ended between two rounds.
+  static constexpr Nanoseconds replaced_within = recheck_every * 10;
 
   // Of 1 to max_parties parties.
   explicit BasicBarrier(std::uint32_t parties) noexcept : parties_(parties) {
     POLYIO_ASSERT(parties > 0 && parties <= max_parties);
   }
   // Returns once all have come: the caller's place in the order of arrival, from 0. Errors:
-  // timed_out, which breaks the barrier; EOWNERDEAD, a party was killed, which breaks it too;
+  // timed_out, which breaks the barrier; EOWNERDEAD, a party has ended, which breaks it too;
   // ECANCELED, another party broke or aborted it.
   Result<std::uint32_t> wait(Deadline deadline = never) noexcept {
     auto held = mutex_.hold(deadline);
@@ -37,6 +40,7 @@ class BasicBarrier {
       K::wake(round_.futex(), INT_MAX);
       return place;
     }
+    const Deadline missed = deadline_after(K::now(), replaced_within);
     for (;;) {
       held->unlock();
       const bool late = K::sleep(round_.futex(), round, deadline);
@@ -44,7 +48,7 @@ class BasicBarrier {
       held = mutex_.hold();
       if (!held) return fail(held.error());
       if (round_.load() != round) return place_or_cancelled(place, round);
-      if (!late && all_alive()) continue;
+      if (!late && all_to_come(round, K::now() >= missed)) continue;
       break_it();
       held->unlock();
       K::wake(round_.futex(), INT_MAX);
@@ -91,24 +95,42 @@ class BasicBarrier {
   }
   // The calling thread has come.
   void note(std::uint32_t round) noexcept {
-    Party* place = nullptr;
+    Party& place = place_of_caller(round);
+    place.thread.store(0);
+    place.process = K::process();
+    place.round.store(round);
+    place.thread.store(K::self());
+  }
+  // Its own of earlier rounds, else a free one, else that of who has ended, else of who has not
+  // come for longest: there is one, for fewer than all have come.
+  Party& place_of_caller(std::uint32_t round) noexcept {
     for (Party& party : seen()) {
-      const std::uint32_t thread = party.thread.load(std::memory_order_relaxed);
-      if (thread == K::self() && party.process == K::process()) {
-        place = &party;
-        break;
+      const bool own = party.thread.load(std::memory_order_relaxed) == K::self();
+      if (own && party.process == K::process()) return party;
+    }
+    constexpr std::uint64_t unused = UINT64_MAX, ended = unused - 1;
+    Party* place = nullptr;
+    std::uint64_t most = 0;
+    for (Party& party : seen()) {
+      std::uint64_t rank = unused;
+      if (party.thread.load(std::memory_order_relaxed)) {
+        rank = round - party.round.load();  // 0: it has come, and stays
+        if (rank > 0 && !K::alive(party.process)) rank = ended;
       }
-      if (!thread && !place) place = &party;
+      if (rank > most) {
+        most = rank;
+        place = &party;
+      }
     }
     POLYIO_ASSERT(place);
-    place->thread.store(0);
-    place->process = K::process();
-    place->round.store(round);
-    place->thread.store(K::self());
+    return *place;
   }
-  bool all_alive() const noexcept {
+  // Whether the round can still end well; `missed`: those that ended before it would have been
+  // replaced by now.
+  bool all_to_come(std::uint32_t round, bool missed) const noexcept {
     for (const Party& party : seen()) {
-      if (party.thread.load() && !K::alive(party.process)) return false;
+      if (!party.thread.load() || (!missed && party.round.load() != round)) continue;
+      if (!K::alive(party.process)) return false;
     }
     return true;
   }

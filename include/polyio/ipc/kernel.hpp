@@ -36,7 +36,8 @@ struct RobustList {
 
 // What SharedKernel knows of the calling thread.
 struct ThreadSelf {
-  std::uint32_t id = 0;  // gettid(2); 0: not asked yet
+  std::uint32_t id = 0;    // gettid(2); 0: not asked yet
+  std::uint32_t held = 0;  // entries of ours on `list`
   RobustList* list = nullptr;
 };
 extern constinit thread_local ThreadSelf thread_self;
@@ -67,6 +68,10 @@ class SharedKernel {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     thread_self.list->pending = nullptr;
   }
+  // Linux hands on the 2,048 locks that a dead thread took last (ROBUST_LIST_LIMIT), glibc's own
+  // robust ones included. Call self() before.
+  static constexpr std::uint32_t max_held = 2000;
+  static bool list_has_room() noexcept { return thread_self.held < max_held; }
   // Puts the node on the list, takes it off: as glibc does with its own mutexes on the same list.
   static void enlist(RobustNode& node) noexcept {
     RobustList& list = *thread_self.list;
@@ -76,11 +81,13 @@ class SharedKernel {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     list.first = entry(node.next);
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    ++thread_self.held;
   }
   static void delist(RobustNode& node) noexcept {
     before(node.next) = node.previous;
     *static_cast<void**>(untagged(node.previous)) = node.next;
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    --thread_self.held;
   }
 
   // FUTEX_WAIT: sleeps while the word is `expected`, for recheck_every at most. True: the deadline
@@ -109,8 +116,12 @@ class ThreadKernel {
   static void shared_step() noexcept {}
   static void begin_list_op(RobustNode&) noexcept {}
   static void end_list_op() noexcept {}
+  static bool list_has_room() noexcept { return true; }
   static void enlist(RobustNode&) noexcept {}
   static void delist(RobustNode&) noexcept {}
+  // There is no list by which Linux could hand on what a thread held that has ended: those that
+  // wait ask about it. (A number that was reused meanwhile is taken for the old one.)
+  static bool has_ended(std::uint32_t thread) noexcept;
   static bool sleep(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                     Deadline deadline) noexcept;
   static void wake(const std::atomic<std::uint32_t>& word, int count) noexcept;

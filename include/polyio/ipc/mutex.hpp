@@ -6,6 +6,7 @@
 // locked instruction each way and no system call; contended: one futex(2) to wait, one to wake.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <concepts>
 #include <polyio/base/result.hpp>
@@ -37,7 +38,7 @@ class RobustWord {
   }
   ~RobustWord() = default;
 
-  // Errors: EDEADLK, this thread has it; timed_out.
+  // Errors: EDEADLK, this thread has it; timed_out; ENOLCK, it has as many as Linux would hand on.
   Result<Previous> lock(Deadline deadline = never) noexcept {
     if (__builtin_expect(lock_order::enabled(), 0)) return lock_watched(deadline);
     return lock_now(deadline);
@@ -70,6 +71,7 @@ class RobustWord {
 
   Result<Previous> lock_now(Deadline deadline) noexcept {
     const std::uint32_t me = K::self();
+    if (__builtin_expect(!K::list_has_room(), 0)) return fail(ENOLCK);
     K::begin_list_op(node_);
     std::uint32_t seen = 0;
     if (__builtin_expect(!word_.compare_exchange(seen, me, std::memory_order_acquire), 0)) {
@@ -80,6 +82,20 @@ class RobustWord {
     return Previous::released;
   }
   Result<Previous> lock_contended(std::uint32_t me, std::uint32_t seen, Deadline deadline) noexcept;
+  // Sleeps while the word is `seen`. True: the deadline has passed.
+  bool sleep(std::uint32_t seen, Deadline deadline) noexcept {
+    if constexpr (!requires { K::has_ended(seen); }) return K::sleep(word_.futex(), seen, deadline);
+    const Deadline slice = deadline_after(K::now(), recheck_every);
+    return K::sleep(word_.futex(), seen, std::min(deadline, slice)) && K::now() >= deadline;
+  }
+  // Does what Linux does when it knows that the owner has ended. False: it has not, or Linux does.
+  bool hand_on(std::uint32_t seen) noexcept {
+    if constexpr (requires { K::has_ended(seen); }) {
+      return K::has_ended(seen & owner_mask) &&
+             word_.compare_exchange(seen, (seen & waiters) | owner_died);
+    }
+    return false;
+  }
   // A try can't deadlock, so only what it holds afterwards counts.
   [[gnu::noinline]] Result<Previous> lock_watched(Deadline deadline) noexcept {
     if (deadline != Deadline::min()) lock_order::detail::before_wait(this);
@@ -108,12 +124,17 @@ Result<Previous> RobustWord<K>::lock_contended(std::uint32_t me, std::uint32_t s
       K::end_list_op();
       return seen & owner_died ? Previous::died : Previous::released;
     }
-    if ((seen & owner_mask) == me || deadline == Deadline::min()) break;
+    if ((seen & owner_mask) == me) break;
+    if ((others || deadline == Deadline::min()) && hand_on(seen)) {
+      seen = word_.load(std::memory_order_relaxed);
+      continue;
+    }
+    if (deadline == Deadline::min()) break;
     if (!(seen & waiters)) {
       if (!word_.compare_exchange(seen, seen | waiters, std::memory_order_relaxed)) continue;
       seen |= waiters;
     }
-    if (K::sleep(word_.futex(), seen, deadline)) {
+    if (sleep(seen, deadline)) {
       seen = word_.load(std::memory_order_relaxed);
       if ((seen & owner_mask) != 0) break;
       others = waiters;
@@ -159,7 +180,8 @@ class BasicMutex {
  public:
   // Returns once the calling thread holds it. Previous::died: the last holder was killed. Unlocking
   // declares the state whole again; if this holder dies first, the next one gets Previous::died
-  // too. Errors: EDEADLK, this thread holds it already; timed_out.
+  // too. Errors: EDEADLK, this thread holds it already; timed_out; ENOLCK, this thread holds 2,000
+  // others in shared memory, and Linux would not hand on one more.
   Result<Previous> lock(Deadline deadline = never) noexcept { return word_.lock(deadline); }
   // Without waiting. Errors: EAGAIN, another holds it; EDEADLK.
   Result<Previous> try_lock() noexcept {

@@ -66,7 +66,8 @@ class BasicBoundedSemaphore {
   // With `places` of them.
   explicit BasicBoundedSemaphore(std::uint32_t places = 1) noexcept
       : places_(places), taken_(places) {}
-  // Takes a place; waits while living processes hold them all. Errors: timed_out.
+  // Takes a place; waits while living processes hold them all. Errors: timed_out; ENOSPC, places
+  // are free, but max_processes others hold one each.
   Result<> acquire(Deadline deadline = never) noexcept {
     for (;;) {
       std::uint32_t seen = 0;
@@ -77,7 +78,7 @@ class BasicBoundedSemaphore {
       if (late) return acquire_late();
     }
   }
-  // Without waiting. Errors: EAGAIN.
+  // Without waiting. Errors: EAGAIN, ENOSPC.
   Result<> try_acquire() noexcept {
     std::uint32_t seen = 0;
     auto taken = take(seen, never);
@@ -116,10 +117,11 @@ class BasicBoundedSemaphore {
     auto held = mutex_.hold(deadline);
     if (!held) return fail(held.error());
     if (!can_take()) taken_.forget_the_dead();
-    if (!can_take()) {
+    if (taken_.held() >= places_) {
       seen = released_.load();
       return false;
     }
+    if (!taken_.has_room()) return fail(ENOSPC);
     taken_.add();
     return true;
   }
