@@ -158,7 +158,9 @@ class LockCore {
         state.wanted = stronger_of(state.granted, mode);
         state.asked_then = call.on_table ? state.asked : stronger_of(state.asked, mode);
         const bool upgrade = state.granted != LockMode::none;
-        const std::uint32_t ahead = view.held | (upgrade ? view.upgrades : view.waiting);
+        const std::uint32_t queue = upgrade ? view.upgrades : view.waiting;
+        // Those that wait for what it has can't go before it.
+        const std::uint32_t ahead = view.held | (queue & ~lock_mode::conflicts(state.granted));
         if (state.wanted == state.granted || (ahead & lock_mode::conflicts(state.wanted)) == 0) {
           const LockState granted{state.wanted, LockMode::none, state.asked_then, LockMode::none};
           if (!entry.have(session, view.own, what, granted)) break;
@@ -170,7 +172,7 @@ class LockCore {
       if (!looked) {
         looked = true;
         const std::uint64_t order = queued ? entry.order(*view.own) : entry.place(state);
-        if (cycle.reap_in_the_way(session, what, state.wanted, order)) continue;
+        if (cycle.reap_in_the_way(session, what, state, order)) continue;
       }
       if (late) return fail(ETIMEDOUT);
       if (!queued && !entry.wait(session, view.own, what, state)) break;

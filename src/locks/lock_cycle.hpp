@@ -1,7 +1,8 @@
 // Deadlocks of a LockTable: which sessions wait for which, and which gives way. A session waits for
 // those whose locks conflict with what it wants, and for those that asked earlier for something
-// conflicting. A cycle can arise only when a session begins to wait, and goes through that one: it
-// is searched from there, breadth first, so that the shortest is found and named.
+// conflicting and do not wait for what it has there itself: before those it goes. A cycle can arise
+// only when a session begins to wait, and goes through that one: it is searched from there, breadth
+// first, so that the shortest is found and named.
 #pragma once
 
 #include <array>
@@ -19,24 +20,24 @@ class LockCycle {
 
   LockCycle(const LockSlots<K>& slots, Entry& entry) noexcept : slots_(slots), entry_(entry) {}
 
-  // Visits the sessions that `session` would wait for on `what`, asking for `wanted` at the place
-  // `order` of the queue, until `visit` returns false.
+  // Visits the sessions that `session` would wait for on `what`, with what it has and wants there
+  // at the place `order` of the queue, until `visit` returns false.
   template <class Visit>
-  void each_blocker(const Session& session, const Resource& what, LockMode wanted,
+  void each_blocker(const Session& session, const Resource& what, LockState state,
                     std::uint64_t order, Visit visit) noexcept {
     const std::uint32_t number = slots_.number(session);
     entry_.each_on(what, [&](Request& request) {
       const std::uint32_t other = request.session.load(relaxed);
-      if (other == number || !blocks(request, wanted, order)) return true;
+      if (other == number || !blocks(request, state, order)) return true;
       Session* const blocker = entry_.session_of(request);
       return blocker && visit(*blocker);
     });
   }
   // Ends the sessions in the way whose process has died. True: there was one.
-  bool reap_in_the_way(const Session& session, const Resource& what, LockMode wanted,
+  bool reap_in_the_way(const Session& session, const Resource& what, LockState state,
                        std::uint64_t order) noexcept {
     std::size_t count = 0;
-    each_blocker(session, what, wanted, order, [&](Session& blocker) {
+    each_blocker(session, what, state, order, [&](Session& blocker) {
       sessions_[count++] = static_cast<std::uint16_t>(slots_.number(blocker));
       return count < sessions_.size();
     });
@@ -66,10 +67,11 @@ class LockCycle {
  private:
   static constexpr std::uint64_t any_age = ~std::uint64_t{0};
 
-  bool blocks(const Request& request, LockMode wanted, std::uint64_t order) noexcept {
-    const LockState state = entry_.state_of(request);
-    return !compatible(state.granted, wanted) ||
-           (!compatible(state.wanted, wanted) && entry_.order(request) < order);
+  bool blocks(const Request& request, LockState state, std::uint64_t order) noexcept {
+    const LockState other = entry_.state_of(request);
+    return !compatible(other.granted, state.wanted) ||
+           (!compatible(other.wanted, state.wanted) && compatible(other.wanted, state.granted) &&
+            entry_.order(request) < order);
   }
   std::uint64_t begun(std::size_t i) noexcept {
     return slots_.session(sessions_[i])->begun.load(relaxed);
@@ -90,8 +92,8 @@ class LockCycle {
       const Request* const request = request_of(session);
       if (!request) continue;
       bool closed = false;
-      const LockMode wanted = entry_.state_of(*request).wanted;
-      each_blocker(session, request->what, wanted, entry_.order(*request), [&](Session& blocker) {
+      const LockState state = entry_.state_of(*request);
+      each_blocker(session, request->what, state, entry_.order(*request), [&](Session& blocker) {
         const auto number = static_cast<std::uint16_t>(slots_.number(blocker));
         if (number == first) {
           closed = true;

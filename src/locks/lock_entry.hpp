@@ -1,6 +1,7 @@
 // LockEntry: one stay inside a LockTable, with its mutex held: what is done to sessions, requests
 // and queues. The rules: a request waits as long as it conflicts with what another session holds on
-// the resource or with one that asked earlier, upgrades being earlier than all others; no stay ends
+// the resource or with one that asked earlier, upgrades being earlier than all others, but not with
+// one that waits for what its own session holds there; no stay ends
 // with a request waiting that could be granted. A process killed in here leaves true slots and
 // perhaps false chains: the next one rebuilds the chains, and grants what was about to be granted.
 #pragma once
@@ -191,7 +192,7 @@ class LockEntry {
       last = order(*first);
       LockState state = state_of(*first);
       --holders[static_cast<std::size_t>(state.granted)];
-      std::uint32_t in_the_way = ahead;
+      std::uint32_t in_the_way = ahead & ~lock_mode::conflicts(state.granted);
       for (std::uint32_t mode = 1; mode < lock_modes; ++mode) {
         if (holders[mode]) in_the_way |= 1u << mode;
       }
@@ -199,7 +200,8 @@ class LockEntry {
         give(*first, state);
       } else {
         ahead |= lock_mode::bit(state.wanted);
-        if (state.wanted == LockMode::X) return;  // no request gets past that
+        // No newcomer gets past that, and upgrades come before newcomers.
+        if (state.wanted == LockMode::X && state.granted == LockMode::none) return;
       }
     }
   }

@@ -132,7 +132,7 @@ class LockModel {
   static bool in_the_way(const Place& other, const Place& place) {
     return !fit(other.granted, place.wanted) ||
            (other.wanted != LockMode::none && before(other, place) &&
-            !fit(other.wanted, place.wanted));
+            !fit(other.wanted, place.wanted) && fit(other.wanted, place.granted));
   }
   std::set<int> waits_for(int session) const {
     std::set<int> others;

@@ -212,6 +212,43 @@ TEST(Deadlocks, TwoReadersThatBothWantToWrite) {
   EXPECT_STREQ(check(table), "");
 }
 
+// The writer waits for the reader whatever comes, so the reader, which has what the writer waits
+// for, need not wait behind it.
+TEST(Deadlocks, NoneWhereAHolderCanGoBeforeWhoWaitsForIt) {
+  LockTable table;
+  auto writer = table.begin("writer").value(), reader = table.begin("reader").value();
+  ASSERT_TRUE(reader.lock({"t", 1}, S));
+  ASSERT_TRUE(writer.lock({"t", 2}, X));
+  std::jthread thread([&] { EXPECT_TRUE(writer.lock("t", X, soon())); });
+  await([&] {  // until the writer's request keeps newcomers away
+    return !table.begin("x").value().lock({"t", 9}, S, now_or_not_at_all);
+  });
+  EXPECT_TRUE(reader.lock({"t", 3}, X, soon()));
+  EXPECT_STREQ(check(table), "");
+  ASSERT_TRUE(reader.release_all());
+  thread.join();
+  EXPECT_EQ(writer.held("t"), X);
+}
+
+// The same once it has to wait: for a third one, and then for nobody.
+TEST(Deadlocks, NoneWhereAHolderWaitsForAThirdOne) {
+  LockTable table;
+  auto writer = table.begin("writer").value(), reader = table.begin("reader").value();
+  auto third = table.begin("third").value();
+  ASSERT_TRUE(reader.lock({"t", 1}, S));
+  ASSERT_TRUE(third.lock({"t", 3}, X));
+  std::jthread writes([&] { EXPECT_TRUE(writer.lock("t", X, soon())); });
+  await([&] { return !table.begin("x").value().lock({"t", 9}, S, now_or_not_at_all); });
+  std::jthread reads([&] {
+    EXPECT_TRUE(reader.lock({"t", 3}, X, soon()));
+    EXPECT_TRUE(reader.release_all());
+  });
+  ASSERT_TRUE(third.release_all());  // whether the reader waits already or not
+  reads.join();
+  writes.join();
+  EXPECT_STREQ(check(table), "");
+}
+
 TEST(Deadlocks, OverATableAndARow) {
   LockTable table;
   auto older = table.begin("older").value(), younger = table.begin("younger").value();
