@@ -248,9 +248,9 @@ Result<> wait_for(Child& child, Deadline deadline) {
   while (!has_ended(child)) {
     timespec left{};
     if (deadline != never) {
-      const Nanoseconds span = deadline - monotonic_now();
-      if (span <= Nanoseconds::zero()) return fail(ETIMEDOUT);
-      left = to_timespec(span);
+      const TimePoint now = monotonic_now();  // not subtracted first: Deadline::min() overflows
+      if (deadline <= now) return fail(ETIMEDOUT);
+      left = to_timespec(deadline - now);
     }
     pollfd ended{watch.fd, POLLIN, 0};
     if (::ppoll(&ended, 1, deadline == never ? nullptr : &left, nullptr) < 0 && errno != EINTR) {

@@ -36,7 +36,8 @@ Result<> Connection::wait(short events, Deadline deadline) const {
   for (;;) {
     timespec left{};
     if (deadline != never) {
-      left = to_timespec(std::max(deadline - monotonic_now(), Nanoseconds::zero()));
+      const TimePoint now = monotonic_now();  // not subtracted first: Deadline::min() overflows
+      left = to_timespec(deadline > now ? deadline - now : Nanoseconds::zero());
     }
     pollfd ready{socket_.get(), events, 0};
     const int count = ::ppoll(&ready, 1, deadline == never ? nullptr : &left, nullptr);

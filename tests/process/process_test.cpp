@@ -94,6 +94,7 @@ TEST_P(ProcessTest, JoinEndsAtItsDeadlineAndTheProcessGoesOn) {
   ASSERT_TRUE(process.start());
   EXPECT_EQ(process.join(monotonic_now()).error(), std::errc::timed_out);
   EXPECT_EQ(process.join(monotonic_now() + 5ms).error(), std::errc::timed_out);
+  EXPECT_EQ(process.join(Deadline::min()).error(), std::errc::timed_out);
   EXPECT_TRUE(process.is_alive());
   ASSERT_TRUE(pipe.first.send(5));
   ASSERT_TRUE(process.join(soon()));

@@ -131,13 +131,17 @@ TEST_P(ReapingTest, TheHandlerThatWasThereIsCalledToo) {
   EXPECT_EQ(fresh.exitcode(), 0);
 }
 
+int answer_what_comes(Connection connection) { return connection.receive<int>(soon()).value_or(0); }
+
 TEST_P(ReapingTest, AChildReapedByOtherCodeEndsWith255) {
+  auto pipe = make_pipe().value();
   sigset_t chld, before;
   sigemptyset(&chld);
   sigaddset(&chld, SIGCHLD);
-  ::pthread_sigmask(SIG_BLOCK, &chld, &before);  // the thief is faster
-  Process job(options(), answer, 5);
+  Process job(options(), answer_what_comes, std::move(pipe.second));
   ASSERT_TRUE(job.start());
+  ::pthread_sigmask(SIG_BLOCK, &chld, &before);  // the thief is faster
+  ASSERT_TRUE(pipe.first.send(5));
   EXPECT_EQ(::waitpid(*job.pid(), nullptr, 0), *job.pid());
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ASSERT_TRUE(job.join(soon()));
