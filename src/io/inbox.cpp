@@ -1,5 +1,6 @@
 // Io: what other threads hand in, unparks and posted work, and how its own thread takes it.
 #include <polyio/io/io.hpp>
+#include <polyio/os/line_log.hpp>
 
 namespace polyio {
 
@@ -70,8 +71,27 @@ void Io::service_works() {
     works_filled_.store(false);
   }
   Io* const outer = std::exchange(io_of_this_thread, this);
-  for (auto& work : works) work();
+  for (auto& work : works) {
+    try {
+      work();
+    } catch (...) {
+      report_failed_work(std::current_exception());
+    }
+  }
   io_of_this_thread = outer;
+}
+
+void Io::report_failed_work(const std::exception_ptr& exception) noexcept {
+  try {
+    if (work_failed_) return work_failed_(exception);
+    std::rethrow_exception(exception);
+  } catch (const std::exception& error) {
+    os::write_to_stderr("polyio: what was posted to an Io threw: ");
+    os::write_to_stderr(error.what());
+    os::write_to_stderr("\n");
+  } catch (...) {
+    os::write_to_stderr("polyio: what was posted to an Io threw no std::exception\n");
+  }
 }
 
 void Io::drop_works() {

@@ -30,6 +30,7 @@ Worker::Worker(ServerShared& shared, WaitingRoom& room)
   // A handler can't have a second task where connections are served one after the other.
   if (one_at_a_time_) io_.lend_no_threads();
   shared.set_up(io_);
+  io_.set_work_failed([this](const std::exception_ptr& error) { shared_.handler_threw(error); });
   const Dials& dials = shared.dials;
   if (!serves_in_threads(dials.architecture)) return;
   const bool pool = dials.architecture == Architecture::thread_pool;

@@ -177,6 +177,23 @@ TEST_F(IoTest, PostsRunInOrderBetweenJobs) {
   EXPECT_TRUE(std::ranges::is_sorted(seen));
 }
 
+TEST_F(IoTest, APostThatThrowsEndsNeitherTheLoopNorTheOthers) {
+  int failed = 0, ran = 0;
+  io.set_work_failed([&](const std::exception_ptr& exception) {
+    ++failed;
+    EXPECT_THROW(std::rethrow_exception(exception), std::bad_alloc);
+  });
+  auto body = [&](TaskGroup&) -> Task<> {
+    for (int i = 0; i < 3; ++i) {
+      io.post([] { throw std::bad_alloc(); });
+      io.post([&] { ++ran; });
+    }
+    while (ran < 3) (void)co_await io.yield();
+  };
+  run(body);
+  EXPECT_EQ(failed, 3);
+}
+
 TEST_F(IoTest, APostWakesASleepingLoop) {
   for (int i = 0; i < 200; ++i) {
     auto body = [&](TaskGroup&) -> Task<> {

@@ -56,8 +56,13 @@ class Io {
   // the job must lock before it ends.
   void unpark(Job& job);
   // Calls `work` on this Io between jobs, in the order posted. Thread-safe; the caller knows that
-  // the Io's run() has not ended. Works that are left when it ends are dropped.
+  // the Io's run() has not ended. Works that are left when it ends are dropped. What one throws
+  // ends neither the loop nor the other works.
   void post(std::move_only_function<void()> work);
+  // Who is told what a posted work threw; else it goes to stderr. Before run().
+  void set_work_failed(std::function<void(const std::exception_ptr&)> report) {
+    work_failed_ = std::move(report);
+  }
   // What the current job's next operation would fail with before it began. Errors:
   // operation_canceled, timed_out.
   Result<> check_cancelled() const { return current_->scope->check(); }
@@ -160,6 +165,7 @@ class Io {
   void drop_works();
 
  private:
+  void report_failed_work(const std::exception_ptr& exception) noexcept;
   friend class CancelScope;
   struct IdleSweep : Timer {
     explicit IdleSweep(Io& owner) : Timer(fire_sweep), io(owner) {}
@@ -192,6 +198,7 @@ class Io {
   CancelScope root_;
   IdleSweep idle_sweep_;
   std::exception_ptr main_exception_;
+  std::function<void(const std::exception_ptr&)> work_failed_;
 
   // What other threads hand in. On a cache line of its own: their posts would slow down the rest.
   alignas(64) std::mutex inbox_mutex_;
