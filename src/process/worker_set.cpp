@@ -88,20 +88,31 @@ void WorkerSet::reap(Worker& worker) {
   workers_.remove_if([&](const Worker& one) { return &one == &worker; });
 }
 
-void WorkerSet::ask_to_end(Worker& worker, int signal) noexcept {
+void WorkerSet::ask_to_end(Worker& worker, int signal, Deadline deadline) noexcept {
   worker.asked_to_end = true;
+  worker.kill_at = std::min(worker.kill_at, deadline);
+  kill_at_ = std::min(kill_at_, worker.kill_at);
   worker.process.signal(signal);
 }
 
 void WorkerSet::ask_all_to_end(int signal, Deadline deadline) noexcept {
-  for (Worker& worker : workers_) ask_to_end(worker, signal);
-  kill_at_ = deadline;
+  for (Worker& worker : workers_) ask_to_end(worker, signal, deadline);
 }
 
 std::size_t WorkerSet::kill_overdue() noexcept {
-  if (kill_at_ > monotonic_now()) return 0;
-  ask_all_to_end(SIGKILL, never);
-  return workers_.size();
+  const TimePoint now = monotonic_now();
+  if (kill_at_ > now) return 0;
+  kill_at_ = never;
+  std::size_t killed = 0;
+  for (Worker& worker : workers_) {
+    if (worker.kill_at <= now) {
+      worker.kill_at = never;
+      worker.process.signal(SIGKILL);
+      ++killed;
+    }
+    kill_at_ = std::min(kill_at_, worker.kill_at);
+  }
+  return killed;
 }
 
 void WorkerSet::kill_all() noexcept {

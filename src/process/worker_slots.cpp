@@ -5,10 +5,11 @@
 
 namespace polyio::process {
 
-WorkerSlots::WorkerSlots(WorkerSet& workers, std::size_t count, int retire_signal, Start start,
-                         Log log)
+WorkerSlots::WorkerSlots(WorkerSet& workers, std::size_t count, int retire_signal,
+                         Nanoseconds retire_within, Start start, Log log)
     : workers_(workers),
       retire_signal_(retire_signal),
+      retire_within_(retire_within),
       start_(std::move(start)),
       log_(std::move(log)),
       slots_(count) {}
@@ -41,7 +42,7 @@ void WorkerSlots::ready(WorkerSet::Worker& worker) {
     if (slot.follower != worker.id) continue;
     slot.follower = 0;
     if (auto* const before = workers_.find(slot.worker)) {
-      workers_.ask_to_end(*before, retire_signal_);
+      workers_.ask_to_end(*before, retire_signal_, deadline_after(monotonic_now(), retire_within_));
     }
     slot.worker = worker.id;
     slot.replace_at = never;

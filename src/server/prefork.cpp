@@ -58,7 +58,10 @@ class Prefork final : public Supervisor {
 
   const bool hands_over_;
   States states_;
-  process::WorkerSlots slots_{workers(), shared_.dials.workers, retire_signal,
+  process::WorkerSlots slots_{workers(),
+                              shared_.dials.workers,
+                              retire_signal,
+                              retire_within(),
                               [this](std::size_t slot) { return start(slot); },
                               [this](std::string_view line) { shared_.log(line); }};
 };

@@ -20,6 +20,11 @@ constexpr auto patience = 5s;
 
 const int Supervisor::retire_signal = SIGUSR1;
 
+Nanoseconds Supervisor::retire_within() const noexcept {
+  const Nanoseconds drain = shared_.options.drain_timeout;
+  return drain > Nanoseconds::max() / 4 ? Nanoseconds::max() : 2 * drain + patience;
+}
+
 os::SignalWatcher watch_worker_signals(std::function<void(Ending::Step)> stop) {
   return {{SIGTERM, SIGQUIT, SIGUSR1}, [stop = std::move(stop)](int number) {
             using enum Ending::Step;

@@ -51,8 +51,10 @@ class Supervisor : public Host, private process::WorkerSet::Owner {
   bool stopping() const noexcept { return stopping_; }
   os::UniqueFd take_listener() noexcept { return std::move(listener_); }  // in a worker
 
-  // Asks a worker to retire.
+  // Asks a worker to retire, and its time for that: as long as it would take to its last step
+  // (Ending), and the patience that a stop has, too.
   static const int retire_signal;
+  Nanoseconds retire_within() const noexcept;
   ServerShared& shared_;
   WaitingRoom room_;
 

@@ -45,7 +45,7 @@ class WorkerSetTest : public testing::Test, private WorkerSet::Owner {
   }
   WorkerSlots& keep(std::size_t count) {
     return slots_.emplace(
-        workers_, count, SIGTERM,
+        workers_, count, SIGTERM, retire_within_,
         [this](std::size_t) { return workers_.fork(wait_for_signal, true); },
         [this](std::string_view line) { log_.emplace_back(line); });
   }
@@ -53,6 +53,7 @@ class WorkerSetTest : public testing::Test, private WorkerSet::Owner {
   PollSelector selector_;
   WorkerSet workers_{selector_, 10, *this};
   std::optional<WorkerSlots> slots_;
+  Nanoseconds retire_within_ = 60s;
   std::string messages_;
   std::vector<std::string> ends_, log_;
   std::size_t crashes_ = 0, killed_ = 0;
@@ -112,6 +113,18 @@ TEST_F(WorkerSetTest, AWorkerThatDoesNotEndInTimeIsKilled) {
   handle_until([&] { return workers_.empty(); });
   EXPECT_GE(killed_, 1u);
   EXPECT_EQ(ends_.size(), 2u);
+  EXPECT_EQ(crashes_, 0u);
+}
+
+TEST_F(WorkerSetTest, AReplacedWorkerThatHangsIsKilledAndTheOthersStay) {
+  retire_within_ = 50ms;
+  keep(2).fill();
+  handle_until([&] { return slots_->settled(); });
+  ::kill(workers_.find(6)->process.pid(), SIGSTOP);
+  slots_->replace_all();
+  handle_until([&] { return ends_.size() == 2; });
+  EXPECT_GE(killed_, 1u);
+  EXPECT_EQ(workers_.size(), 2u);
   EXPECT_EQ(crashes_, 0u);
 }
 

@@ -20,6 +20,7 @@ class WorkerSet {
     os::UniqueFd channel;  // ours, where it has one
     TimePoint born{};
     bool asked_to_end = false;
+    Deadline kill_at = never;  // it is overdue then
   };
   // Called by handle().
   class Owner {
@@ -54,12 +55,12 @@ class WorkerSet {
   bool handle(const SelectorEvent& event);
   // When kill_overdue() has something to do.
   Deadline next_deadline() const noexcept { return kill_at_; }
-  // Kills all, if their time is over, and answers how many.
+  // Kills those that are overdue, and answers how many.
   std::size_t kill_overdue() noexcept;
 
-  // Asks for its end by a signal.
-  void ask_to_end(Worker& worker, int signal) noexcept;
-  // The same of all; those that are left at `deadline` are overdue.
+  // Asks for its end by a signal; at `deadline`, or an earlier one that it had, it is overdue.
+  void ask_to_end(Worker& worker, int signal, Deadline deadline) noexcept;
+  // The same of all.
   void ask_all_to_end(int signal, Deadline deadline) noexcept;
   // Kills and reaps all; nothing is called for them.
   void kill_all() noexcept;
@@ -78,7 +79,7 @@ class WorkerSet {
   Owner& owner_;
   std::list<Worker> workers_;
   std::uint64_t next_id_;
-  Deadline kill_at_ = never;
+  Deadline kill_at_ = never;  // the earliest of theirs
 };
 
 }  // namespace polyio::process

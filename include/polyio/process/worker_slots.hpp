@@ -16,8 +16,10 @@ class WorkerSlots {
   // Starts a worker for that slot.
   using Start = std::function<Result<WorkerSet::Worker*>(std::size_t slot)>;
   using Log = std::function<void(std::string_view)>;
-  // `retire_signal` asks a worker to end once it has been replaced.
-  WorkerSlots(WorkerSet& workers, std::size_t count, int retire_signal, Start start, Log log);
+  // `retire_signal` asks a worker to end once it has been replaced, and `retire_within` is its time
+  // for that, after which it is overdue (WorkerSet::kill_overdue()).
+  WorkerSlots(WorkerSet& workers, std::size_t count, int retire_signal, Nanoseconds retire_within,
+              Start start, Log log);
 
   std::size_t size() const noexcept { return slots_.size(); }
   // Starts a worker for each slot.
@@ -47,6 +49,7 @@ class WorkerSlots {
 
   WorkerSet& workers_;
   const int retire_signal_;
+  const Nanoseconds retire_within_;
   const Start start_;
   const Log log_;
   std::vector<Slot> slots_;
