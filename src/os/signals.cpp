@@ -3,9 +3,12 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <mutex>
 #include <polyio/os/signals.hpp>
 #include <polyio/os/wakeup.hpp>
 #include <system_error>
@@ -15,39 +18,87 @@
 namespace polyio::os {
 namespace {
 
-// For each signal, the pipe that its number goes into, plus 1; 0: none. A handler and not
-// signalfd(2), because threads that were there before may not block the signal.
-std::atomic<int> pipe_of[NSIG];
+// One watcher, as the handler sees it: `into` is its pipe, plus 1; 0: a free place. `owner` is the
+// process that made it: a forked one has the places, but its pipes are its parent's.
+struct Place {
+  std::atomic<int> into{0};
+  std::atomic<pid_t> owner{0};
+  std::atomic<std::uint64_t> signals{0};  // a bit each
+};
+constexpr std::size_t most_watchers = 64;
+constinit std::array<Place, most_watchers> places{};
+static_assert(NSIG <= 65);
+std::uint64_t bit_of(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
 
+// How each signal was handled before its first watcher, and how many it has.
+struct Before {
+  struct sigaction action{};
+  int watchers = 0;
+};
+std::mutex mutex;
+constinit std::array<Before, NSIG> before_watchers{};
+
+// A handler and not signalfd(2), because threads that were there before may not block the signal.
 void forward(int number) {
   const int saved = errno;
   const auto byte = static_cast<unsigned char>(number);
-  const int fd = pipe_of[number].load() - 1;
-  while (fd >= 0 && ::write(fd, &byte, 1) < 0 && errno == EINTR) {
+  for (const Place& place : places) {
+    const int fd = place.into.load() - 1;
+    if (fd < 0 || !(place.signals.load() & bit_of(number)) || place.owner.load() != ::getpid()) {
+      continue;
+    }
+    while (::write(fd, &byte, 1) < 0 && errno == EINTR) {
+    }
   }
   errno = saved;
+}
+
+Place* take_place(int into, std::uint64_t signals) noexcept {
+  const pid_t self = ::getpid();
+  for (Place& place : places) {
+    if (place.into.load() != 0 && place.owner.load() == self) continue;
+    place.signals.store(0);
+    place.owner.store(self);
+    place.into.store(into + 1);
+    place.signals.store(signals);
+    return &place;
+  }
+  return nullptr;
 }
 
 }  // namespace
 
 struct SignalWatcher::State {
-  struct Taken {
-    int number;
-    struct sigaction before;
-    int pipe_before;
-  };
   sigset_t set;
   sigset_t mask_before;
+  std::vector<int> signals;
   UniqueFd out, in;
   Wakeup end;
-  std::vector<Taken> taken;
+  Place* place = nullptr;
   std::thread thread;
 
-  void give_back() {
-    for (const Taken& one : taken) {
-      ::sigaction(one.number, &one.before, nullptr);
-      pipe_of[one.number].store(one.pipe_before);
+  void take() {
+    std::uint64_t bits = 0;
+    for (const int signal : signals) bits |= bit_of(signal);
+    const std::lock_guard lock(mutex);
+    place = take_place(in.get(), bits);
+    if (!place) throw std::system_error(EMFILE, std::generic_category(), "too many SignalWatchers");
+    struct sigaction action{};
+    action.sa_handler = forward;
+    action.sa_flags = SA_RESTART;
+    for (const int signal : signals) {
+      Before& before = before_watchers.at(static_cast<std::size_t>(signal));
+      if (before.watchers++ == 0) ::sigaction(signal, &action, &before.action);
     }
+  }
+  void give_back() {
+    const std::lock_guard lock(mutex);
+    for (const int signal : signals) {
+      Before& before = before_watchers.at(static_cast<std::size_t>(signal));
+      if (--before.watchers == 0) ::sigaction(signal, &before.action, nullptr);
+    }
+    place->signals.store(0);
+    place->into.store(0);
   }
 
   void watch(const std::function<void(int)>& on_signal) {
@@ -72,24 +123,20 @@ SignalWatcher::SignalWatcher(std::initializer_list<int> signals, std::function<v
   }
   state->out.reset(ends[0]);
   state->in.reset(ends[1]);
+  state->signals = signals;
   sigemptyset(&state->set);
   for (const int signal : signals) sigaddset(&state->set, signal);
-  state->taken.reserve(signals.size());  // nothing may throw once the thread runs
   ::pthread_sigmask(SIG_BLOCK, &state->set, &state->mask_before);
-  // Before the thread unblocks them, for one may be pending since before this process was forked.
-  struct sigaction action{};
-  action.sa_handler = forward;
-  action.sa_flags = SA_RESTART;
-  for (const int signal : signals) {
-    State::Taken& taken = state->taken.emplace_back();
-    taken.number = signal;
-    taken.pipe_before = pipe_of[signal].exchange(ends[1] + 1);
-    ::sigaction(signal, &action, &taken.before);
-  }
   try {
-    state->thread = std::thread([state, call = std::move(on_signal)] { state->watch(call); });
+    // Before the thread unblocks them, for one may be pending since before this process was forked.
+    state->take();
+    try {
+      state->thread = std::thread([state, call = std::move(on_signal)] { state->watch(call); });
+    } catch (...) {
+      state->give_back();
+      throw;
+    }
   } catch (...) {
-    state->give_back();
     ::pthread_sigmask(SIG_SETMASK, &state->mask_before, nullptr);
     throw;
   }
@@ -113,5 +160,15 @@ SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nul
 void ignore_sigpipe() noexcept { std::signal(SIGPIPE, SIG_IGN); }
 
 void name_thread(const char* name) noexcept { ::pthread_setname_np(::pthread_self(), name); }
+
+bool is_ignored(int signal) noexcept {
+  struct sigaction now{};
+  return ::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+bool has_terminal() noexcept {
+  return static_cast<bool>(
+      UniqueFd(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)));
+}
 
 }  // namespace polyio::os

@@ -1,7 +1,8 @@
 // SignalWatcher: delivers signals as calls on a thread of its own, whatever the I/O model is doing.
 // The signals are blocked in the thread that makes the watcher, and so in every thread it starts
 // afterwards, so that they interrupt nothing there; older threads pass them on. The destructor
-// restores masks and dispositions. A signal belongs to the watcher made last.
+// restores the mask, and that of a signal's last watcher its disposition. Each of a process's
+// watchers gets the signals it asked for, at most 64 of them; a forked process has none of them.
 #pragma once
 
 #include <csignal>  // SIGINT and its like, for the callers
@@ -36,6 +37,11 @@ class SignalsBlocked {
  private:
   sigset_t before_;
 };
+
+// Whether this process ignores it, as nohup(1) has it for SIGHUP.
+bool is_ignored(int signal) noexcept;
+// Whether this process has a controlling terminal now: not in a daemon, nor once its window closed.
+bool has_terminal() noexcept;
 
 // Makes a write to a closed pipe or socket an error (EPIPE) instead of the end of the process.
 void ignore_sigpipe() noexcept;
