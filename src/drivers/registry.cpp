@@ -195,10 +195,10 @@ std::vector<ModelInfo> list_models() {
   return all;
 }
 
-AutoChoice choose_model() {
+AutoChoice choose_model(std::string_view failed, std::string_view reason) {
   std::string why;  // not the best
   for (const ModelTraits& row : table) {
-    const std::string& problem = problem_of(row);
+    const std::string problem(row.name == failed ? reason : problem_of(row));
     if (problem.empty()) return {std::string(row.name), why.empty() ? "it works here" : why};
     if (why.empty()) why = std::string(row.name) + " can't be used (" + problem + ")";
   }

@@ -12,6 +12,18 @@
 #include "uring_ring.hpp"
 
 namespace polyio {
+UringDriver::UringDriver() : SocketDriver(os::Blocking::yes) {
+  if (const int error = uring::open(ring_)) {
+    throw std::system_error(-error, std::generic_category(), "io_uring");
+  }
+  uring::Closing closing(ring_);  // unless all goes well
+  if (const int error = buffers_.open(ring_)) {
+    throw std::system_error(-error, std::generic_category(), "io_uring");
+  }
+  messages_.resize(*ring_.sq.kring_entries);
+  closing.ring = nullptr;
+}
+
 UringDriver::~UringDriver() {
   if (ready_) {
     for (std::uint32_t i = 0; i < slots_.size(); ++i) {
@@ -22,22 +34,16 @@ UringDriver::~UringDriver() {
       if (io_uring_submit_and_wait(&ring_, 1) == -EEXIST) break;
       reap();
     }
-    uring::close(ring_);
   }
+  uring::close(ring_);
   for (std::uint32_t i = 0; i < slots_.size(); ++i) os::UniqueFd(slots_[i].fd).reset();
 }
 
 void UringDriver::attach_thread() {
   if (ready_) return;
-  if (const int error = uring::open(ring_)) {
+  if (const int error = uring::enable(ring_)) {
     throw std::system_error(-error, std::generic_category(), "io_uring");
   }
-  uring::Closing closing(ring_);  // unless all goes well
-  if (const int error = buffers_.open(ring_)) {
-    throw std::system_error(-error, std::generic_category(), "io_uring");
-  }
-  messages_.resize(*ring_.sq.kring_entries);
-  closing.ring = nullptr;
   ready_ = true;
   request_wakeup();
 }

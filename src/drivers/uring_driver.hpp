@@ -25,7 +25,8 @@ std::string probe_io_uring();
 
 class UringDriver final : public SocketDriver {
  public:
-  UringDriver() : SocketDriver(os::Blocking::yes) {}
+  // Opens the ring, for whichever thread attaches. Throws std::system_error when none can be had.
+  UringDriver();
   ~UringDriver() override;
 
   std::string_view name() const noexcept override { return "io_uring"; }
@@ -107,7 +108,7 @@ class UringDriver final : public SocketDriver {
   void reap();
 
   io_uring ring_{};
-  bool ready_ = false;
+  bool ready_ = false;  // a thread has attached
   os::Wakeup wakeup_;
   UringBuffers buffers_;
   PieceQueue pieces_{buffers_};

@@ -50,6 +50,7 @@ std::string probe_io_uring() {
   io_uring ring{};
   if (int error = uring::open(ring)) return problem("io_uring_setup", -error);
   const uring::Closing closing(ring);
+  if (int error = uring::enable(ring)) return problem("io_uring_register", -error);
   return probe_receive(ring);
 }
 

@@ -4,6 +4,8 @@
 
 #include <liburing.h>
 
+#include <cerrno>
+
 #include <polyio/base/sanitizers.hpp>
 
 #if POLYIO_TSAN
@@ -39,15 +41,33 @@ struct Closing {
   io_uring* ring;
 };
 
-// Opens a ring for the calling thread alone. Returns 0 or a negated errno.
+// Opens a ring for one thread alone, the one that enables it (enable). Returns 0 or
+// a negated errno. All rings of a user share what the user may lock (RLIMIT_MEMLOCK, mostly 8 MiB;
+// root is exempt): where a large one does not fit a smaller one may.
 inline int open(io_uring& ring) {
-  io_uring_params parameters{};
-  parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE |
-                     IORING_SETUP_CLAMP;
-  parameters.cq_entries = 65536;  // 1 MiB; what does not fit costs the kernel an allocation each
-  const int error = io_uring_queue_init_params(512, &ring, &parameters);
+  struct Size {
+    unsigned submissions, completions;
+  };
+  // 1 MiB, 64 KiB, 16 KiB; a completion that does not fit costs the kernel an allocation.
+  constexpr Size sizes[] = {{512, 65536}, {512, 4096}, {128, 1024}};
+  int error = 0;
+  for (const Size& size : sizes) {
+    io_uring_params parameters{};
+    parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                       IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED;
+    parameters.cq_entries = size.completions;
+    error = io_uring_queue_init_params(size.submissions, &ring, &parameters);
+    if (error != -ENOMEM) break;
+  }
   begins();
   return error;
+}
+
+// Makes it the calling thread's. Returns 0 or a negated errno. (liburing 2.3 declares
+// io_uring_enable_rings and does not export it.)
+inline int enable(io_uring& ring) {
+  return io_uring_register(static_cast<unsigned>(ring.ring_fd), IORING_REGISTER_ENABLE_RINGS,
+                           nullptr, 0);
 }
 
 }  // namespace polyio::uring

@@ -29,13 +29,7 @@ class DatagramServer::Impl {
  public:
   Impl(DatagramServerOptions wishes, DatagramHandler handle)
       : options(std::move(wishes)), handler(std::move(handle)), io(driver_of(options.model)) {
-    const auto wanted = os::Address::parse(options.listen);
-    if (!wanted) {
-      throw std::invalid_argument(fmt::format(
-          "can't listen on '{}': give ADDRESS:PORT, such as 127.0.0.1:8080, or unix:PATH",
-          options.listen));
-    }
-    auto bound = io.bind(*wanted);
+    auto bound = io.bind(parse_listen(options.listen));
     if (!bound) throw std::system_error(bound.error(), "can't listen on " + options.listen);
     const auto given = bound->local_address();
     if (!given) throw std::system_error(given.error(), "can't tell where it listens");

@@ -141,6 +141,18 @@ Accepting settle_accepting(const ServerOptions& options, const Dials& dials) {
 
 }  // namespace
 
+os::Address parse_listen(const std::string& listen) {
+  const auto address = os::Address::parse(listen);
+  if (address) return *address;
+  if (address.error() == errno_code(ENAMETOOLONG)) {
+    refuse("can't listen on '{}': a Unix socket's path has at most 107 bytes, this one {}", listen,
+           listen.size() - std::string_view("unix:").size());
+  }
+  refuse(
+      "can't listen on '{}': give ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080, or unix:PATH",
+      listen);
+}
+
 ModelInfo usable_model(std::string_view model) {
   std::vector<std::string> names;
   for (ModelInfo& info : list_models()) {

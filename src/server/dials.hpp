@@ -34,6 +34,9 @@ struct Dials {
 // what makes no sense.
 Dials settle_dials(const ServerOptions& options);
 
+// What a server's `listen` means. Throws std::invalid_argument, which says what to do.
+os::Address parse_listen(const std::string& listen);
+
 // What the registry says of a model that can be used here ("auto" is none). Throws
 // std::invalid_argument, which says what to do, for an unknown one and one that can't be used.
 ModelInfo usable_model(std::string_view model);

@@ -60,6 +60,7 @@ class Loops final : public Host {
  private:
   void start_others(os::ThreadSet& threads);
   void run_worker(Worker& worker) noexcept;
+  void keep(const std::exception_ptr& error) noexcept;
   void dispatch(Worker& acceptor, os::UniqueFd socket);
 
   WaitingRoom room_;
@@ -86,19 +87,37 @@ Loops::Loops(ServerShared& shared, std::vector<os::UniqueFd> listeners, ProcessC
   });
 }
 
+// All loops run before the server says that it is ready: it is said on worker 0, once that runs.
 void Loops::run(const std::function<void()>& ready) {
   os::ThreadSet threads(os::Thread::default_stack);
   try {
     start_others(threads);
+    if (error_) std::rethrow_exception(error_);
     for (auto& worker : workers_) worker->begin();
-    ready();
   } catch (...) {
     stop(Ending::Step::cut);
     throw;
   }
+  bool said = false;
+  const auto say = [&] {
+    said = true;
+    try {
+      ready();
+    } catch (...) {
+      keep(std::current_exception());
+      stop(Ending::Step::cut);
+    }
+  };
+  workers_[0]->io().post(say);
   run_worker(*workers_[0]);
+  if (!said && !error_) say();  // it was stopped before
   threads.join_all();
   if (error_) std::rethrow_exception(error_);
+}
+
+void Loops::keep(const std::exception_ptr& error) noexcept {
+  const std::lock_guard lock(error_mutex_);
+  if (!error_) error_ = error;
 }
 
 // Returns when all have begun: before anything is accepted, or connections could take the
@@ -119,10 +138,7 @@ void Loops::run_worker(Worker& worker) noexcept {
   try {
     worker.run([this, &worker](os::UniqueFd socket) { dispatch(worker, std::move(socket)); });
   } catch (...) {
-    {
-      const std::lock_guard lock(error_mutex_);
-      if (!error_) error_ = std::current_exception();
-    }
+    keep(std::current_exception());
     stop(Ending::Step::drain);
   }
 }

@@ -24,7 +24,9 @@ class Prefork final : public Supervisor {
   Prefork(ServerShared& shared, os::UniqueFd listener)
       : Supervisor(shared, std::move(listener), workers_are_places(shared.dials),
                    {.places = 0, .waiting = shared.dials.max_waiting}),
-        hands_over_(workers_are_places(shared.dials)) {}
+        hands_over_(workers_are_places(shared.dials)) {
+    if (shared.options.model == "auto") try_drivers();
+  }
 
  private:
   struct WorkerState {
@@ -44,6 +46,7 @@ class Prefork final : public Supervisor {
   Deadline next_deadline() const override { return slots_.next_deadline(); }
   void time_passed() override { slots_.start_due(); }
 
+  void try_drivers() const;
   Result<Worker*> start(std::size_t slot);
   std::optional<std::size_t> free_counts(std::size_t slot) const;
   int run_worker(std::size_t counts, os::UniqueFd channel);
@@ -75,6 +78,12 @@ std::optional<std::size_t> Prefork::free_counts(std::size_t slot) const {
     if (!taken) return i;
   }
   return std::nullopt;
+}
+
+// Whether each worker can have one of its own, beside the others'. Throws NoDriver.
+void Prefork::try_drivers() const {
+  std::vector<std::unique_ptr<Driver>> drivers;
+  for (unsigned i = 0; i < shared_.dials.workers; ++i) drivers.push_back(shared_.new_driver());
 }
 
 Result<Prefork::Worker*> Prefork::start(std::size_t slot) {

@@ -64,8 +64,13 @@ std::unique_ptr<Host> make_host(ServerShared& shared, std::vector<os::UniqueFd> 
 
 class Server::Impl {
  public:
-  Impl(ServerOptions chosen, Handler handler)
-      : Impl(std::move(handler), with_log(std::move(chosen))) {}
+  // `options` has a log. Throws NoDriver.
+  Impl(const ServerOptions& options, Handler handler)
+      : shared_(options, settle_dials(options), std::move(handler)),
+        architecture_(name_of(shared_.dials.architecture)),
+        address_(parse_listen(options.listen)) {
+    host_ = make_host(shared_, listen_for_all(options, shared_.dials, address_));
+  }
   void run(const Server& server);
   void stop();
 
@@ -75,19 +80,6 @@ class Server::Impl {
   std::unique_ptr<Host> host_;
 
  private:
-  Impl(Handler handler, const ServerOptions& options)
-      : shared_(options, settle_dials(options), std::move(handler)),
-        architecture_(name_of(shared_.dials.architecture)) {
-    const auto address = os::Address::parse(options.listen);
-    if (!address) {
-      throw std::invalid_argument(fmt::format(
-          "can't listen on '{}': give ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080, or "
-          "unix:PATH",
-          options.listen));
-    }
-    address_ = *address;
-    host_ = make_host(shared_, listen_for_all(options, shared_.dials, address_));
-  }
   void take_signal(int number);
 };
 
@@ -116,8 +108,19 @@ void Server::Impl::run(const Server& server) {
   }
 }
 
-Server::Server(ServerOptions options, Handler handler)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(handler))) {}
+// `auto` falls back for all loops together where not each can have the best model.
+Server::Server(ServerOptions options, Handler handler) {
+  options = with_log(std::move(options));
+  try {
+    impl_ = std::make_unique<Impl>(options, handler);
+  } catch (const NoDriver& error) {
+    if (options.model != "auto") throw;
+    const AutoChoice next = choose_model(choose_model().model, error.code().message());
+    options.log(fmt::format("model: {} ({})", next.model, next.why));
+    options.model = next.model;
+    impl_ = std::make_unique<Impl>(std::move(options), std::move(handler));
+  }
+}
 Server::~Server() {
   const os::Address address = impl_->address_;
   impl_.reset();

@@ -53,9 +53,13 @@ void ServerShared::log(std::string_view line) const noexcept {
 }
 
 std::unique_ptr<Driver> ServerShared::new_driver() const {
-  auto driver = make_driver(dials.model, {.poll_interval = options.poll_interval});
-  if (!driver) throw std::system_error(driver.error(), dials.model);
-  return std::move(*driver);
+  try {
+    auto driver = make_driver(dials.model, {.poll_interval = options.poll_interval});
+    if (driver) return std::move(*driver);
+    throw NoDriver(driver.error(), dials.model);
+  } catch (const std::system_error& error) {
+    throw NoDriver(error.code(), dials.model);
+  }
 }
 
 void ServerShared::set_up(Io& io) const {

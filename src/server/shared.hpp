@@ -26,6 +26,11 @@ struct alignas(64) ProcessCounts {
   Counters::Count active, waiting;
 };
 
+// A driver of the chosen model can't be had, or not as many as there are loops.
+struct NoDriver : std::system_error {
+  using std::system_error::system_error;
+};
+
 struct ServerShared {
   ServerShared(ServerOptions chosen, Dials settled, Handler serving);
   const ServerOptions options;  // as the user gave them, but with a log
@@ -38,7 +43,7 @@ struct ServerShared {
   std::uint64_t active() const noexcept;
   std::uint64_t waiting() const noexcept;
 
-  // A driver of the model chosen. Throws std::system_error when none can be had.
+  // A driver of the model chosen. Throws NoDriver when none can be had.
   std::unique_ptr<Driver> new_driver() const;
   // Gives `io` what the options say of every Io that serves.
   void set_up(Io& io) const;

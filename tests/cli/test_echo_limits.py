@@ -1,4 +1,6 @@
 """`polyio echo` at its limits: connections, time, descriptors."""
+import ctypes
+import os
 import resource
 import select
 import socket
@@ -34,6 +36,45 @@ def answered(clients, seconds):
         got += ready
         waiting -= set(ready)
     return got
+
+
+def little_to_lock(size):
+    """What an ordinary user has: root may lock more (CAP_IPC_LOCK)."""
+    def begin():
+        if os.geteuid() == 0:
+            ctypes.CDLL(None).prctl(24, 14, 0, 0, 0)  # PR_CAPBSET_DROP, as from the exec on
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (size, size))
+    return begin
+
+
+class LockableMemory(TestCase):
+    """The rings of io_uring share what a user may lock."""
+
+    def served(self, size, *options):
+        with Server("echo", *options, "--workers", "12", preexec_fn=little_to_lock(size)) as server:
+            for _ in range(24):
+                with server.connect() as client:
+                    client.sendall(b"x")
+                    self.assertEqual(client.recv(9), b"X")
+            return server.ready
+
+    def test_many_loops_serve_with_smaller_rings_or_epoll(self):
+        for architecture in ("loops", "prefork", "thread-pool"):
+            for size in (8 << 20, 1 << 20, 64 << 10):
+                with self.subTest(architecture=architecture, size=size):
+                    self.served(size, "--architecture", architecture)
+
+    def test_with_next_to_nothing_auto_is_epoll(self):
+        self.assertIn("(epoll, ", self.served(8 << 10, "--architecture", "loops"))
+
+    def test_a_model_that_was_named_is_an_error_before_the_ready_line(self):
+        if "io_uring" not in (model for model, _ in positions()):
+            self.skipTest("no io_uring here")
+        done = run("echo", "--listen", "127.0.0.1:0", "--model", "io_uring",
+                   "--architecture", "loops", "--workers", "40",
+                   preexec_fn=little_to_lock(256 << 10))
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertIn(b"io_uring", done.stderr)
 
 
 class Limits(TestCase):

@@ -36,6 +36,8 @@ TEST(ServerOptions, ThatMakeNoSenseAreRefusedWithAWayOut) {
     EXPECT_THAT(refusal_of({.listen = listen}),
                 AllOf(HasSubstr(fmt::format("'{}'", listen)), HasSubstr("give ADDRESS:PORT")));
   }
+  EXPECT_THAT(refusal_of({.listen = "unix:/" + std::string(107, 'x')}),
+              HasSubstr("a Unix socket's path has at most 107 bytes, this one 108"));
   EXPECT_THAT(refusal_of({.architecture = "loops", .workers = 1'025}), HasSubstr("1024"));
   for (const ModelInfo& info : list_models()) {
     if (info.available) continue;

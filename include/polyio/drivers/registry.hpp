@@ -75,12 +75,13 @@ std::span<const std::string_view> list_architectures() noexcept;
 // All models, in the order of the table, also those that can't be used here. Probes, once.
 std::vector<ModelInfo> list_models();
 
-// What `auto` stands for here: the first of the table that can be used; and why, for the log.
+// What `auto` stands for here: the first of the table that can be used; and why, for the log. One
+// that was tried and could not be had can be left out, `failed`, with the reason.
 struct AutoChoice {
   std::string model;
   std::string why;
 };
-AutoChoice choose_model();
+AutoChoice choose_model(std::string_view failed = {}, std::string_view reason = {});
 
 // A driver for `model`; "auto" is choose_model(). Errors: EINVAL, unknown name;
 // Errc::model_unavailable. Throws std::system_error when descriptors, memory or (sigio, past 28)
