@@ -89,7 +89,7 @@ void Server::Impl::stop() {
 }
 
 void Server::Impl::take_signal(int number) {
-  if (number != SIGHUP) return stop();
+  if (number != SIGHUP || shared_.terminal_is_gone()) return stop();
   shared_.log(fmt::format("SIGHUP: architecture {} has no processes that could be replaced",
                           architecture_));
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <polyio/linux/process.hpp>
+#include <polyio/os/signals.hpp>
 #include <polyio/server/server.hpp>
 #include <span>
 
@@ -43,6 +44,10 @@ struct ServerShared {
   std::uint64_t active() const noexcept;
   std::uint64_t waiting() const noexcept;
 
+  // After SIGHUP: it was the hang-up of the terminal from which the server was started, and the
+  // server was not started to outlive that (nohup(1)).
+  bool terminal_is_gone() const noexcept { return hang_up_stops_ && !os::has_terminal(); }
+
   // A driver of the model chosen. Throws NoDriver when none can be had.
   std::unique_ptr<Driver> new_driver() const;
   // Gives `io` what the options say of every Io that serves.
@@ -58,6 +63,7 @@ struct ServerShared {
   void refuse(os::UniqueFd socket, std::string_view why) noexcept;
 
  private:
+  const bool hang_up_stops_ = os::has_terminal() && !os::is_ignored(SIGHUP);
   os::SharedPages memory_;
   std::span<ProcessCounts> processes_;
 };

@@ -121,7 +121,7 @@ void Supervisor::on_event(const SelectorEvent& event) {
 
 void Supervisor::take_signals() {
   while (const int number = signals_->next()) {
-    if (number != SIGHUP) {
+    if (number != SIGHUP || shared_.terminal_is_gone()) {
       shared_.counters().stops.fetch_add(1);
       apply_stops();
     } else if (!stopping_) {

@@ -3,7 +3,8 @@ import os
 import re
 import subprocess
 
-from harness import POLYIO, LineClient, READY, Server, TestCase, Terminal, main, options_of
+from harness import (DEADLINE, POLYIO, READY, LineClient, Server, TestCase, Terminal, main,
+                     options_of)
 
 
 class OnTerminal(TestCase):
@@ -27,6 +28,28 @@ class OnTerminal(TestCase):
         self.assertIn(b"thread console ", terminal.expect(b">>>"))
         terminal.type(b" quit \n")
         self.assertEqual(terminal.wait(), 0)
+
+    def close_window(self, *prefix):
+        """Starts the chat on a terminal that then goes; its process."""
+        terminal = Terminal()
+        terminal.start(*prefix, POLYIO, "chat", "--listen", "127.0.0.1:0")
+        terminal.expect(b"listening on ")
+        terminal.expect(b">>>")
+        os.close(terminal.slave)
+        os.close(terminal.master)
+        self.addCleanup(terminal.process.wait)
+        self.addCleanup(terminal.process.kill)
+        return terminal.process
+
+    def test_a_closed_terminal_stops_it(self):
+        self.assertEqual(self.close_window().wait(DEADLINE), 0)
+
+    def test_a_closed_terminal_does_not_stop_it_under_nohup(self):
+        process = self.close_window("sh", "-c", 'trap "" HUP; exec "$@"', "sh")
+        with self.assertRaises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.terminate()
+        self.assertEqual(process.wait(DEADLINE), 0)
 
     def test_end_of_file_does_not_stop_it(self):
         terminal = Terminal()
