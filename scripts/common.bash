@@ -76,11 +76,21 @@ build() {
     cmake --build "$build" -j "$JOBS" "${targets[@]}"
 }
 
+# may_build: false, with the reason and what to do in WHY_NOT, where another user has built here, as
+# after `sudo ./run`.
+may_build() {
+  local build=$POLYIO_ROOT/build
+  if mkdir -p "$build" 2>/dev/null && (: >>"$build/.lock") 2>/dev/null; then return 0; fi
+  WHY_NOT="the build folder $build belongs to $(stat -c %U "$build" 2>/dev/null || echo '?'), and"
+  WHY_NOT+=" $(id -un) can't write there: 'sudo chown -R $(id -un) $build', or remove it"
+  return 1
+}
+
 # Two builds in one folder would trip over each other: wait for the other one. The lock is held
 # until this shell ends or calls `unlock_build`.
 lock_build() {
   command -v flock >/dev/null || return 0
-  mkdir -p "$POLYIO_ROOT/build"
+  may_build || die "$WHY_NOT"
   exec {BUILD_LOCK}>"$POLYIO_ROOT/build/.lock"
   flock -n "$BUILD_LOCK" && return 0
   say "another build is running here: waiting for it"
