@@ -159,7 +159,9 @@ part_of_commit() {
   fi
 }
 
-# run_ctest PRESET NAME [ctest arguments]: runs tests and counts every case in them.
+# run_ctest PRESET NAME [ctest arguments]: runs tests and counts every case in them. CTEST_AS: a
+# command before ctest.
+CTEST_AS=()
 run_ctest() {
   local preset=$1 results=$POLYIO_ROOT/build/$1/results junit counts passed failed skipped status=0
   junit=$results/$2.junit.xml
@@ -167,7 +169,8 @@ run_ctest() {
   mkdir -p "$results"
   rm -f "$results"/*.xml
   (cd "$POLYIO_ROOT" &&
-    ctest --preset "$preset" -j2 --no-tests=error --output-junit "$junit" "$@" </dev/null) ||
+    "${CTEST_AS[@]}" ctest --preset "$preset" -j2 --no-tests=error --output-junit "$junit" "$@" \
+      </dev/null) ||
     status=$?
   counts=$("$POLYIO_ROOT/scripts/count-tests" "$junit" "$results") || counts="0 1 0"
   read -r passed failed skipped <<<"$counts"
