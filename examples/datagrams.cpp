@@ -12,7 +12,7 @@ Task<> count_datagrams(Io&, Datagram socket) {
     if (!got) co_return;                            // the server stops
     const std::string text(reinterpret_cast<const char*>(room.data()), got->size);
     const std::string answer = text + " " + std::to_string(count);
-    (void)co_await socket.send_to(answer, got->from);  // it may get lost: that is not an error
+    (void)co_await socket.send_to(answer, got->from, got->to);  // it may get lost
   }
 }
 

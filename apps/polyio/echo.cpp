@@ -36,7 +36,7 @@ Task<> upper_datagrams(Io&, Datagram socket) {
     if (!got) continue;  // an earlier answer was refused
     const auto bytes = std::span(room).first(got->size);
     ascii_upper(bytes);
-    (void)co_await socket.send_to(bytes, got->from);
+    (void)co_await socket.send_to(bytes, got->from, got->to);
   }
 }
 

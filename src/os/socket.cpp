@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <polyio/base/sanitizers.hpp>
 #include <polyio/os/socket.hpp>
+#include <polyio/os/source_address.hpp>
 
 #include "local_name.hpp"
 
@@ -105,6 +106,7 @@ Result<UniqueFd> bind_datagram(const Address& address, Blocking blocking) {
   UniqueFd fd(::socket(address.family(), SOCK_DGRAM | type_flags(blocking), 0));
   if (!fd) return fail(errno);
   if (auto bound = bind_datagram(fd.get(), address); !bound) return fail(bound.error());
+  if (auto asked = ask_for_local_address(fd.get(), address); !asked) return fail(asked.error());
   return fd;
 }
 

@@ -12,7 +12,7 @@ Task<> echo_datagrams(Io&, Datagram socket) {
   for (;;) {
     auto got = co_await socket.receive_from(room);
     if (!got) co_return;
-    (void)co_await socket.send_to(std::span(room).first(got->size), got->from);
+    (void)co_await socket.send_to(std::span(room).first(got->size), got->from, got->to);
   }
 }
 
@@ -26,6 +26,10 @@ class DatagramPeer {
   }
   void send(std::string_view text, const os::Address& to) {
     ::sendto(socket_.get(), text.data(), text.size(), 0, to.data(), to.size());
+  }
+  // From now on it takes nothing from another address.
+  void connect(const os::Address& to) {
+    EXPECT_EQ(::connect(socket_.get(), to.data(), to.size()), 0);
   }
   std::string receive() {
     char room[2'000];
@@ -79,6 +83,29 @@ TEST_P(Datagrams, AreAnsweredToWhomTheyCameFrom) {
     server.stop();
   }
   EXPECT_FALSE(std::filesystem::exists(names.path("server"))) << "left behind";
+}
+
+// A connected client, and every firewall, drops an answer from another address.
+TEST_P(Datagrams, AreAnsweredFromTheAddressThatWasAsked) {
+  using Asked = std::vector<std::string>;
+  const std::pair<std::string, Asked> cases[] = {
+      {"*:0", {"127.0.0.1", "127.0.0.2", "127.0.0.3"}},
+      {"[::]:0", {"[::1]", "127.0.0.2"}},
+  };
+  for (const auto& [everywhere, asked] : cases) {
+    DatagramServer server(options(everywhere), echo_datagrams);
+    std::jthread thread([&] { server.run(); });
+    for (const std::string& host : asked) {
+      SCOPED_TRACE(host);
+      const std::string name = fmt::format("{}:{}", host, server.address().port());
+      const os::Address to = os::Address::parse(name).value();
+      DatagramPeer peer(host.starts_with('[') ? "[::]:0" : "0.0.0.0:0");
+      peer.connect(to);
+      peer.send("hello", to);
+      EXPECT_EQ(peer.receive(), "hello");
+    }
+    server.stop();
+  }
 }
 
 TEST_P(Datagrams, StopBeforeItRuns) {

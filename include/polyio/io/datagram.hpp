@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <polyio/io/socket_base.hpp>
+#include <polyio/os/source_address.hpp>
 #include <span>
 #include <string_view>
 
@@ -18,6 +19,8 @@ struct Received {
   std::size_t size = 0;    // bytes in the room it was received into
   std::size_t length = 0;  // bytes it had; 0 is a datagram too
   os::Address from;        // the sender; without a name when a Unix socket has none
+  // The address that was asked, where the socket has several (*:PORT, [::]:PORT); its port is 0.
+  os::Address to{};
   // The room was too small: the rest is lost.
   bool truncated() const noexcept { return length > size; }
 };
@@ -38,10 +41,20 @@ class Datagram : public SocketBase {
   // and ENOENT where nobody has the name, and EAGAIN where the receiver's queue is full, for the
   // kernel doesn't tell when there is room again.
   auto send_to(std::span<const std::byte> bytes, const os::Address& to) noexcept {
-    return SendAwaiter(*io_, handle_, bytes, to);
+    return SendAwaiter(*io_, handle_, bytes, to, nullptr);
+  }
+  // The same from one of the socket's addresses: an answer from another one than was asked,
+  // Received::to, is dropped by clients and firewalls. Empty: the kernel chooses. Errors: EINVAL,
+  // ENETUNREACH: it is none of this machine's.
+  auto send_to(std::span<const std::byte> bytes, const os::Address& to,
+               const os::Address& from) noexcept {
+    return SendAwaiter(*io_, handle_, bytes, to, &from);
   }
   auto send_to(std::string_view text, const os::Address& to) noexcept {
     return send_to(std::as_bytes(std::span(text)), to);
+  }
+  auto send_to(std::string_view text, const os::Address& to, const os::Address& from) noexcept {
+    return send_to(std::as_bytes(std::span(text)), to, from);
   }
 
  private:
@@ -64,6 +77,7 @@ class Datagram : public SocketBase {
     Handle handle_;
     iovec part_;
     msghdr message_{};
+    alignas(cmsghdr) std::byte control_[os::source_room]{};
   };
 
   class ReceiveAwaiter : public MessageAwaiter {
@@ -71,6 +85,8 @@ class Datagram : public SocketBase {
     ReceiveAwaiter(Io& io, Handle handle, std::span<std::byte> room) noexcept
         : MessageAwaiter(io, handle, room.data(), room.size()) {}
     bool await_ready() {
+      message_.msg_control = control_;
+      message_.msg_controllen = sizeof control_;
       return start(OpKind::receive_from, reinterpret_cast<sockaddr*>(&from_), sizeof from_, 0);
     }
     Result<Received> await_resume() noexcept {
@@ -78,7 +94,8 @@ class Datagram : public SocketBase {
       if (result < 0) return fail(static_cast<int>(-result));
       const auto length = static_cast<std::size_t>(result);
       return Received{std::min(length, part_.iov_len), length,
-                      os::Address(reinterpret_cast<sockaddr*>(&from_), message_.msg_namelen)};
+                      os::Address(reinterpret_cast<sockaddr*>(&from_), message_.msg_namelen),
+                      os::local_address_of(message_)};
     }
 
    private:
@@ -87,11 +104,13 @@ class Datagram : public SocketBase {
 
   class SendAwaiter : public MessageAwaiter {
    public:
-    SendAwaiter(Io& io, Handle handle, std::span<const std::byte> bytes,
-                const os::Address& to) noexcept
+    SendAwaiter(Io& io, Handle handle, std::span<const std::byte> bytes, const os::Address& to,
+                const os::Address* from) noexcept
         : MessageAwaiter(io, handle, const_cast<std::byte*>(bytes.data()), bytes.size()),
-          to_(&to) {}
+          to_(&to),
+          from_(from) {}
     bool await_ready() {
+      if (from_) os::set_source(message_, control_, *from_);
       const bool queue_may_be_full = to_->family() == AF_UNIX;
       return start(OpKind::send_to, const_cast<sockaddr*>(to_->data()), to_->size(),
                    queue_may_be_full ? MSG_DONTWAIT : 0);
@@ -100,6 +119,7 @@ class Datagram : public SocketBase {
 
    private:
     const os::Address* to_;
+    const os::Address* from_;
   };
 };
 
