@@ -57,6 +57,10 @@ std::unique_ptr<Driver> polling(const DriverOptions& options) {
   return std::make_unique<ReadinessDriver>(std::make_unique<BusySelector>(options.poll_interval));
 }
 
+std::unique_ptr<Driver> uring(const DriverOptions& options) {
+  return std::make_unique<UringDriver>(options.one_connection);
+}
+
 // A selector of another system is declared here, but not defined.
 template <class S>
 consteval Make over_where_it_is() {
@@ -71,7 +75,7 @@ constexpr auto table = std::to_array<ModelTraits>({
     {.name = "io_uring",
      .waits = "operations go into a ring, results come out of another; the kernel waits and copies",
      .probe = probe_io_uring,
-     .make = make<UringDriver>},
+     .make = uring},
     {.name = "epoll",
      .waits = "one call for all, which returns what is ready; level-triggered",
      .make = over<EpollSelector, Trigger::level>},

@@ -8,6 +8,8 @@
 #include <new>
 #include <polyio/base/assert.hpp>
 
+#include "uring_ring.hpp"
+
 namespace polyio {
 namespace {
 
@@ -44,7 +46,8 @@ int UringBuffers::open(io_uring& ring) {
       ::mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return -errno;
   entries_ = static_cast<io_uring_buf*>(memory);
-  if (const int error = register_ring(ring, memory)) return error;
+  const auto try_it = [&] { return register_ring(ring, memory); };
+  if (const int error = uring::once_memory_is_back(try_it)) return error;
   buffers_.resize(limit);
   wanted_ = wanted_first;
   spare_.reserve(limit);

@@ -12,8 +12,9 @@
 #include "uring_ring.hpp"
 
 namespace polyio {
-UringDriver::UringDriver() : SocketDriver(os::Blocking::yes) {
-  if (const int error = uring::open(ring_)) {
+UringDriver::UringDriver(bool small) : SocketDriver(os::Blocking::yes) {
+  const auto open = [&] { return uring::open(ring_, small); };
+  if (const int error = uring::once_memory_is_back(open)) {
     throw std::system_error(-error, std::generic_category(), "io_uring");
   }
   uring::Closing closing(ring_);  // unless all goes well

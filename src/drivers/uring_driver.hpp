@@ -25,8 +25,9 @@ std::string probe_io_uring();
 
 class UringDriver final : public SocketDriver {
  public:
-  // Opens the ring, for whichever thread attaches. Throws std::system_error when none can be had.
-  UringDriver();
+  // Opens the ring, for whichever thread attaches. `small`: for one connection.
+  // Throws std::system_error when none can be had.
+  explicit UringDriver(bool small = false);
   ~UringDriver() override;
 
   std::string_view name() const noexcept override { return "io_uring"; }

@@ -48,7 +48,8 @@ std::string probe_receive(io_uring& ring) {
 
 std::string probe_io_uring() {
   io_uring ring{};
-  if (int error = uring::open(ring)) return problem("io_uring_setup", -error);
+  const auto open = [&] { return uring::open(ring); };
+  if (int error = uring::once_memory_is_back(open)) return problem("io_uring_setup", -error);
   const uring::Closing closing(ring);
   if (int error = uring::enable(ring)) return problem("io_uring_register", -error);
   return probe_receive(ring);

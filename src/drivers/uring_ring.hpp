@@ -5,8 +5,10 @@
 #include <liburing.h>
 
 #include <cerrno>
+#include <ctime>
 
 #include <polyio/base/sanitizers.hpp>
+#include <span>
 
 #if POLYIO_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -41,17 +43,30 @@ struct Closing {
   io_uring* ring;
 };
 
-// Opens a ring for one thread alone, the one that enables it (enable). Returns 0 or
-// a negated errno. All rings of a user share what the user may lock (RLIMIT_MEMLOCK, mostly 8 MiB;
-// root is exempt): where a large one does not fit a smaller one may.
-inline int open(io_uring& ring) {
+// Tries again for a second what could not lock memory: the kernel gives that of a ring which was
+// closed back a little later. Returns 0 or a negated errno, as `call` does.
+template <class Call>
+int once_memory_is_back(Call call) {
+  constexpr std::timespec pause{0, 2'000'000};
+  int error = call();
+  for (int i = 0; i < 500 && error == -ENOMEM; ++i) {
+    ::nanosleep(&pause, nullptr);
+    error = call();
+  }
+  return error;
+}
+
+// Opens a ring for one thread alone, the one that enables it. Returns 0 or a negated errno. All
+// rings of a user share what the user may lock (RLIMIT_MEMLOCK, mostly 8 MiB; root is exempt):
+// where a large one does not fit a smaller one may.
+inline int open(io_uring& ring, bool small = false) {
   struct Size {
     unsigned submissions, completions;
   };
   // 1 MiB, 64 KiB, 16 KiB; a completion that does not fit costs the kernel an allocation.
   constexpr Size sizes[] = {{512, 65536}, {512, 4096}, {128, 1024}};
-  int error = 0;
-  for (const Size& size : sizes) {
+  int error = -ENOMEM;
+  for (const Size& size : std::span(sizes).subspan(small ? 2 : 0)) {
     io_uring_params parameters{};
     parameters.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                        IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED;

@@ -89,15 +89,6 @@ Loops::Loops(ServerShared& shared, std::vector<os::UniqueFd> listeners, ProcessC
 
 // All loops run before the server says that it is ready: it is said on worker 0, once that runs.
 void Loops::run(const std::function<void()>& ready) {
-  os::ThreadSet threads(os::Thread::default_stack);
-  try {
-    start_others(threads);
-    if (error_) std::rethrow_exception(error_);
-    for (auto& worker : workers_) worker->begin();
-  } catch (...) {
-    stop(Ending::Step::cut);
-    throw;
-  }
   bool said = false;
   const auto say = [&] {
     said = true;
@@ -108,7 +99,16 @@ void Loops::run(const std::function<void()>& ready) {
       stop(Ending::Step::cut);
     }
   };
-  workers_[0]->io().post(say);
+  os::ThreadSet threads(os::Thread::default_stack);
+  try {
+    start_others(threads);
+    if (error_) std::rethrow_exception(error_);
+    for (auto& worker : workers_) worker->begin();
+    workers_[0]->io().post(say);
+  } catch (...) {
+    stop(Ending::Step::cut);
+    throw;
+  }
   run_worker(*workers_[0]);
   if (!said && !error_) say();  // it was stopped before
   threads.join_all();

@@ -83,7 +83,8 @@ std::optional<std::size_t> Prefork::free_counts(std::size_t slot) const {
 // Whether each worker can have one of its own, beside the others'. Throws NoDriver.
 void Prefork::try_drivers() const {
   std::vector<std::unique_ptr<Driver>> drivers;
-  for (unsigned i = 0; i < shared_.dials.workers; ++i) drivers.push_back(shared_.new_driver());
+  for (unsigned i = 0; i < shared_.dials.workers; ++i)
+    drivers.push_back(shared_.new_driver(hands_over_));
 }
 
 Result<Prefork::Worker*> Prefork::start(std::size_t slot) {

@@ -52,9 +52,10 @@ void ServerShared::log(std::string_view line) const noexcept {
   }
 }
 
-std::unique_ptr<Driver> ServerShared::new_driver() const {
+std::unique_ptr<Driver> ServerShared::new_driver(bool one_connection) const {
   try {
-    auto driver = make_driver(dials.model, {.poll_interval = options.poll_interval});
+    auto driver = make_driver(
+        dials.model, {.poll_interval = options.poll_interval, .one_connection = one_connection});
     if (driver) return std::move(*driver);
     throw NoDriver(driver.error(), dials.model);
   } catch (const std::system_error& error) {

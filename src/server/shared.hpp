@@ -49,7 +49,7 @@ struct ServerShared {
   bool terminal_is_gone() const noexcept { return hang_up_stops_ && !os::has_terminal(); }
 
   // A driver of the model chosen. Throws NoDriver when none can be had.
-  std::unique_ptr<Driver> new_driver() const;
+  std::unique_ptr<Driver> new_driver(bool one_connection) const;
   // Gives `io` what the options say of every Io that serves.
   void set_up(Io& io) const;
   // Makes an accepted connection that Io's. None: it can't be, and has been refused.

@@ -26,7 +26,7 @@ Worker::Worker(ServerShared& shared, WaitingRoom& room)
       room_(room),
       one_at_a_time_(shared.dials.architecture == Architecture::iterative),
       ending_(io_, shared.options.drain_timeout, [this](Step step) { take_step(step); }),
-      io_(shared.new_driver()) {
+      io_(shared.new_driver(serves_in_threads(shared.dials.architecture) || one_at_a_time_)) {
   // A handler can't have a second task where connections are served one after the other.
   if (one_at_a_time_) io_.lend_no_threads();
   shared.set_up(io_);

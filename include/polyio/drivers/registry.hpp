@@ -20,6 +20,8 @@ struct DriverOptions {
   // Models that poll: the least time between two rounds of trying; 0 tries all the time, on a core
   // of its own.
   Nanoseconds poll_interval{};
+  // One connection at a time: io_uring takes a small ring, for there may be one for each.
+  bool one_connection = false;
 };
 
 // One row of the table. Texts are parts of a sentence, for help, logs and refusals.
