@@ -34,7 +34,7 @@ struct ChatOptions {
   Nanoseconds ping_interval = std::chrono::seconds(30);
   // Names by which browsers may know this server, besides IP addresses and localhost.
   std::vector<std::string> host_names;
-  // Takes joins, leaves and messages, one printable line each. Thread-safe. May be empty.
+  // Takes joins, leaves, messages and refusals, one printable line each. Thread-safe. May be empty.
   std::function<void(const std::string&)> log;
 };
 
@@ -54,20 +54,38 @@ class Chat {
  private:
   friend class Member;
   struct Home {
+    explicit Home(Io* owner)
+        : io(owner), retry(*this, distribute_soon), news(*this, tell_presence_soon) {}
+    struct Alarm : Timer {
+      Alarm(Home& owner, void (*then)(Home&)) : Timer(post), home(owner), work(then) {}
+      static void post(Timer& timer);
+      Home& home;
+      void (*const work)(Home&);  // on the home's Io
+    };
     Io* io;
     Room room;
     bool distributes = false;  // before the loop's next turn
+    Alarm retry;               // of a distribution that was held up
+    Alarm news;                // until then, presence is not told
   };
+  // What a session's end could not tell the rooms for lack of memory.
+  void leave_later(ClientPtr client) noexcept;
+  void tell_left();
   // Runs `work` with the room that `io`'s connections belong to, on that room's Io.
   void on_home(Io& io, std::move_only_function<void(Room&)> work);
+  // A client has taken what its room waits for.
+  void go_on(Io& io);
   // Runs `work` with every room, each on its own Io. Copied once per room.
   template <class Work>
   void on_every_home(Io& io, const Work& work);
   // After something happened in the room, on its Io: what was said goes out once per turn.
   static void distribute_soon(Home& home);
   static void post_distribution(Home& home);
+  static void distribute(Home& home);
+  static void tell_presence_soon(Home& home);
   // Replaces the nickname `before` by `after`; empty: none. False: another client has `after`.
   bool take_nickname(std::string_view before, std::string_view after);
+  void release_nickname(Client& client);
   void log(const std::string& line) const {
     if (options_.log) options_.log(line);
   }
@@ -77,6 +95,9 @@ class Chat {
   std::atomic<std::uint64_t> next_id_{1};
   std::mutex nicknames_mutex_;                 // not on the way of a message
   std::unordered_set<std::string> nicknames_;  // in use, in lower case
+  std::mutex left_mutex_;
+  ClientPtr left_;  // the first that leave_later() took, linked by Client::next_left
+  std::atomic<bool> any_left_{false};
 };
 
 template <class Work>
@@ -84,6 +105,7 @@ void Chat::on_every_home(Io& io, const Work& work) {
   for (auto& home : homes_) {
     auto task = [work, at = home.get()] {
       work(at->room);
+      tell_presence_soon(*at);
       distribute_soon(*at);
     };
     if (home->io == &io) {

@@ -11,11 +11,14 @@
 
 namespace polyio::chat {
 
-inline constexpr std::size_t listed_names = 500;  // in a list of people; the rest is a number
+// Bytes of the history that are sent in one go: more only when they are taken.
+inline constexpr std::size_t history_chunk = 32 * 1024;
 
-std::string history_frame(const std::deque<MessagePtr>& history);
-// `you` is among those listed when it is in `names`.
-std::string who_frame(const std::map<std::uint64_t, Name>& names, std::uint64_t you);
+// From `messages[from]` on as many old messages as make some 32 KiB; `from` moves on. `first`: they
+// replace what a page shows.
+std::string history_frame(const std::deque<MessagePtr>& messages, std::size_t& from, bool first);
+std::string who_frame(const std::map<std::uint64_t, Name>& names, std::size_t total);
+std::string total_frame(std::size_t total);
 
 // A page's request. Anything else parses as `none`.
 struct Command {

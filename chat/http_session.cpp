@@ -78,20 +78,20 @@ Task<bool> send_answer(Chat& chat, Io& io, Stream& stream, std::string_view byte
   co_return sent.has_value();
 }
 
-// Answers one request, or runs the WebSocket that it asks for. `rest` followed the request.
-Task<> answer_request(Chat& chat, Io& io, Stream& stream, const Request& request,
-                      std::string rest) {
+// Answers one request, or runs the WebSocket that it asks for. `rest` followed the request. Until
+// when to wait for the client's end.
+Task<Deadline> answer_request(Chat& chat, Io& io, Stream& stream, const Request& request,
+                              std::string rest) {
   if (request.path != "/ws" || request.method != "GET") {
     const std::string reply = answer(chat, request);
     (void)co_await send_answer(chat, io, stream, reply);
-    co_return;
+    co_return deadline_after(io.now(), chat.options().farewell);
   }
   std::string accept;
   const std::string refused = refusal(chat, request, accept);
   const bool sent = co_await send_answer(chat, io, stream, refused.empty() ? accept : refused);
-  if (sent && refused.empty()) {
-    co_await websocket_session(chat, io, stream, std::move(rest));
-  }
+  if (!sent || !refused.empty()) co_return deadline_after(io.now(), chat.options().farewell);
+  co_return co_await websocket_session(chat, io, stream, std::move(rest));
 }
 
 }  // namespace
@@ -114,14 +114,17 @@ Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytesPtr first) {
       pending.assign(chunk->text());
     }
   }
+  Deadline end = never;
   if (parser.error().status) {
     const std::string reply = proto::error_response(parser.error());
     (void)co_await send_answer(chat, io, stream, reply);
+    end = deadline_after(io.now(), chat.options().farewell);
   } else {
     const Request request = parser.take_request();
-    co_await answer_request(chat, io, stream, request, std::move(pending));
+    const Deadline until = co_await answer_request(chat, io, stream, request, std::move(pending));
+    end = until;
   }
-  co_await say_farewell(chat, io, stream);
+  co_await say_farewell(io, stream, end);
 }
 
 }  // namespace polyio::chat

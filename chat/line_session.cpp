@@ -34,7 +34,7 @@ class LineSession {
  public:
   LineSession(Chat& chat, Stream& stream)
       : member_(chat, stream, Wire::line), stream_(stream), reader_(chat.options().max_line) {
-    member_.listen();
+    member_.expect();
   }
 
   // Filled by find_protocol; taken by http_session, or by run.
@@ -42,7 +42,7 @@ class LineSession {
   Member& member() noexcept { return member_; }
   // Reads until the client leaves, with a writer beside, both in `group`.
   Task<> run(TaskGroup& group) {
-    bool broken = !group.spawn(write_outbox(stream_, member_.client(), group));
+    bool broken = !group.spawn(write_outbox(member_, stream_, group));
     bool stays = !broken;
     Task<bool> taking = take_first();
     while (stays) {
@@ -72,17 +72,21 @@ class LineSession {
       if (!io().draining() && !group.cancelled()) finish();
     }
     member_.leave();
+    gone_by_ = deadline_after(io().now(), member_.options().farewell);
     if (broken) group.cancel();
+    co_await let_writer_finish(io(), member_.outbox(), group, gone_by_);
     orderly_ = !group.cancelled();
   }
-  // True: it has left in an orderly way and may still be reading.
+  // True: it has left in an orderly way and may still be reading, until gone_by().
   bool orderly() const noexcept { return orderly_; }
+  Deadline gone_by() const noexcept { return gone_by_; }
 
  private:
   Io& io() const noexcept { return stream_.io(); }
 
-  // Both handle what arrived, line by line; false: the client leaves. A client that asks for more
-  // than it reads waits in the middle; its bytes are copied out of the buffer, which others need.
+  // Both handle what arrived, line by line; false: the client leaves. One that asks for more than
+  // it reads, or says more than the rooms give out, waits in the middle; its bytes are copied out
+  // of the buffer, which others need. After some lines other clients have their turn.
   Task<bool> take_first() {
     const FirstBytesPtr first = std::move(first_);
     ended_ = first->ended;
@@ -92,24 +96,33 @@ class LineSession {
   Task<bool> take(Lease chunk) {
     std::string kept;
     std::string_view rest = chunk.text();
+    Turn turn;
     while (!rest.empty()) {
       const std::string_view line = rest.substr(0, rest.find('\n') + 1);  // 0: no end, all of it
       const std::string_view piece = line.empty() ? rest : line;
       if (!feed(piece)) co_return false;
       rest.remove_prefix(piece.size());
-      if (!member_.client().outbox.replies_full()) continue;
-      if (!chunk.empty()) {
-        kept = rest;
-        rest = kept;
-        chunk = {};
+      if (member_.outbox().reader_must_wait()) {
+        if (!chunk.empty()) {
+          kept = rest;
+          rest = kept;
+          chunk = {};
+        }
+        const bool goes_on = co_await wait_for_room(io(), member_.outbox());
+        if (!goes_on) co_return false;
+        turn.begin();
+      } else if (turn.ends_after(piece.size())) {
+        auto yielded = co_await io().yield();
+        if (!yielded) co_return false;
+        turn.begin();
       }
-      const bool taken = co_await wait_for_replies(io(), member_.client());
-      if (!taken) co_return false;
     }
     co_return true;
   }
 
-  Deadline line_ends_by() const { return line_began_ + member_.options().line_timeout; }
+  Deadline line_ends_by() const {
+    return deadline_after(line_began_, member_.options().line_timeout);
+  }
 
   // False: the client leaves.
   bool feed(std::string_view bytes) {
@@ -155,7 +168,7 @@ class LineSession {
       if (!renamed) {
         error(renamed.error());
       } else {
-        reply(fmt::format("-- you are {} now\n", member_.client().name()));
+        reply(fmt::format("-- you are {} now\n", member_.client()->name()));
       }
       return true;
     }
@@ -191,6 +204,7 @@ class LineSession {
   bool first_line_ = true;
   bool ended_ = false;      // the end of file has come
   TimePoint line_began_{};  // the unfinished one
+  Deadline gone_by_ = never;
   bool orderly_ = false;
 };
 
@@ -201,7 +215,6 @@ Task<> serve_connection(Chat& chat, Stream stream) {
   LineSession session(chat, stream);
   const proto::Protocol protocol = co_await find_protocol(chat, stream, *session.first());
   if (protocol != proto::Protocol::line) {
-    session.member().forget();
     if (protocol == proto::Protocol::http) {
       co_await http_session(chat, stream.io(), stream, std::move(session.first()));
     }
@@ -210,7 +223,7 @@ Task<> serve_connection(Chat& chat, Stream stream) {
   session.member().join();
   auto both = [&session](TaskGroup& group) { return session.run(group); };
   co_await with_task_group(stream.io(), both);
-  if (session.orderly()) co_await say_farewell(chat, stream.io(), stream);
+  if (session.orderly()) co_await say_farewell(stream.io(), stream, session.gone_by());
 }
 
 }  // namespace polyio::chat

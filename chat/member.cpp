@@ -18,6 +18,7 @@ std::int64_t wall_clock_ms() {
 ClientPtr make_client(std::uint64_t id, const Stream& stream, Wire wire) {
   auto client = std::make_shared<Client>();
   client->id = id;
+  client->home = &stream.io().home();
   client->wire = wire;
   const auto peer = stream.peer_address();
   const std::string host = !peer ? "?" : peer->family() == AF_UNIX ? "unix" : peer->host();
@@ -32,52 +33,59 @@ Member::Member(Chat& chat, const Stream& stream, Wire wire)
       io_(stream.io()),
       client_(make_client(chat.next_id_.fetch_add(1), stream, wire)) {}
 
-void Member::listen() {
-  chat_.on_home(io_, [client = client_](Room& room) { room.add(client); });
+Member::~Member() {
+  if (!present_) return;
+  client_->outbox.close();
+  try {
+    leave();
+  } catch (...) {
+    chat_.leave_later(std::move(client_));
+  }
 }
 
-void Member::remove(ClientPtr client) {
-  chat_.on_home(io_, [client = std::move(client)](Room& room) {
-    room.remove(client);
-    client->outbox.close();
-  });
+void Member::expect() {
+  chat_.on_home(io_, [client = client_](Room& room) { room.expect(client); });
 }
-
-void Member::forget() { remove(std::move(client_)); }
 
 void Member::reply(std::string bytes) {
+  client_->outbox.expect_reply();
   chat_.on_home(io_, [client = client_, text = std::move(bytes)](Room& room) mutable {
-    room.reply(*client, std::move(text));
+    room.reply(client, std::move(text));
   });
 }
 
 void Member::reply_last(std::string bytes) {
   chat_.on_home(io_, [client = client_, text = std::move(bytes)](Room& room) mutable {
-    room.distribute();
-    client->outbox.close(std::move(text));
+    room.reply_last(client, std::move(text));
   });
 }
 
 void Member::join() {
+  chat_.tell_left();
   chat_.log(fmt::format("joined: {}", client_->address));
+  present_ = true;
   chat_.on_every_home(
       io_, [id = client_->id, name = name_of(client_)](Room& room) { room.came(id, name); });
+  chat_.on_home(io_, [client = client_](Room& room) { room.add(client); });
 }
 
 void Member::leave() {
   chat_.log(fmt::format("left: {}", client_->address));
-  if (client_->nickname) (void)chat_.take_nickname(*client_->nickname, {});
-  remove(client_);
+  chat_.release_nickname(*client_);
+  chat_.on_home(io_, [client = client_](Room& room) { room.remove(client); });
   chat_.on_every_home(io_, [id = client_->id](Room& room) { room.went(id); });
+  present_ = false;
 }
 
 void Member::say(std::string_view text) {
   const auto message = std::make_shared<const Message>(client_->id, client_->name(),
                                                        std::string(text), wall_clock_ms());
+  message->rooms = static_cast<std::uint32_t>(chat_.homes_.size());
+  client_->outbox.charge(message->cost());
   if (options().log) {
     chat_.log(fmt::format("[{}] {}", client_->name(), escape_for_log(text, log_limit)));
   }
-  chat_.on_every_home(io_, [message](Room& room) { room.said(message); });
+  chat_.on_every_home(io_, [message, client = client_](Room& room) { room.said(message, client); });
 }
 
 std::expected<void, std::string> Member::rename(std::string_view nickname) {
@@ -91,17 +99,29 @@ std::expected<void, std::string> Member::rename(std::string_view nickname) {
   chat_.log(fmt::format("renamed: {} is {}", client_->address, client_->name()));
   chat_.on_every_home(
       io_, [id = client_->id, name = name_of(client_)](Room& room) { room.renamed(id, name); });
+  chat_.on_home(io_, [client = client_, name = name_of(client_)](Room& room) {
+    room.confirm_name(client, name);
+  });
   return {};
 }
 
+void Member::has_space() { chat_.go_on(io_); }
+
+void Member::has_taken(const Outbox::Batch& batch) {
+  chat_.on_home(io_, [client = client_, history = batch.catching_up](Room& room) {
+    if (history) return room.go_on(client);
+    room.send_people(client);
+  });
+}
+
 void Member::ask_history(std::size_t count) {
-  client_->outbox.expect_reply();
-  chat_.on_home(io_, [client = client_, count](Room& room) { room.send_history(*client, count); });
+  client_->outbox.expect_history();
+  chat_.on_home(io_, [client = client_, count](Room& room) { room.send_history(client, count); });
 }
 
 void Member::ask_who() {
   client_->outbox.expect_reply();
-  chat_.on_home(io_, [client = client_](Room& room) { room.send_who(*client); });
+  chat_.on_home(io_, [client = client_](Room& room) { room.send_who(client); });
 }
 
 }  // namespace polyio::chat

@@ -13,18 +13,21 @@ class Member {
  public:
   // The client at the other end of `stream`. No messages come to it and no others see it yet.
   Member(Chat& chat, const Stream& stream, Wire wire);
+  // A client that has joined has left by then, whatever ended its session.
+  ~Member();
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
 
-  Client& client() const noexcept { return *client_; }
+  const ClientPtr& client() const noexcept { return client_; }
+  Outbox& outbox() const noexcept { return client_->outbox; }
   const ChatOptions& options() const noexcept { return chat_.options(); }
 
-  // From now on messages come to the client's outbox.
-  void listen();
-  // Announces a listening client to all clients.
+  // When it joins, it will get the messages from now on.
+  void expect();
+  // From now on messages come to its outbox, and all clients see it.
   void join();
   // Announces that it has left. Nothing is added to the outbox any more; what is there is sent.
   void leave();
-  // Undoes listen(), for a client that has not joined. Nothing may be called after it.
-  void forget();
 
   // `text` has passed check_text and the length limit.
   void say(std::string_view text);
@@ -35,16 +38,19 @@ class Member {
   void reply(std::string bytes);
   // The same, as the last thing that is sent.
   void reply_last(std::string bytes);
+  // The writer's word to the room: there is space again that the room waits for; what was taken has
+  // been sent, and more is to come.
+  void has_space();
+  void has_taken(const Outbox::Batch& batch);
   // Requests a reply: the last `count` lines, or the list of people.
   void ask_history(std::size_t count);
   void ask_who();
 
  private:
-  void remove(ClientPtr client);
-
   Chat& chat_;
   Io& io_;
   ClientPtr client_;
+  bool present_ = false;  // has joined and not left
 };
 
 }  // namespace polyio::chat

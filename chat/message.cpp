@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <polyio/proto/websocket.hpp>
 
 #include "frames.hpp"
@@ -18,22 +19,23 @@ Message::Message(std::uint64_t sender, std::string sender_name, std::string said
 }
 
 namespace {
-json object_of(const Message& message) {
-  return {{"id", message.id},
-          {"name", message.name},
-          {"text", message.text},
-          {"time", message.time_ms}};
-}
 std::string frame_of_json(const json& value) { return proto::encode_text(value.dump()); }
 }  // namespace
 
 const std::string& Message::frame() const {
   std::call_once(framed_, [this] {
-    json event = object_of(*this);
-    event["type"] = "message";
-    frame_ = frame_of_json(event);
+    const json event{
+        {"type", "message"}, {"id", id}, {"name", name}, {"text", text}, {"time", time_ms}};
+    const std::string written = event.dump();
+    object_size_ = written.size();
+    frame_ = proto::encode_text(written);
   });
   return frame_;
+}
+
+std::string_view Message::object() const {
+  const std::string_view whole = frame();
+  return whole.substr(whole.size() - object_size_);
 }
 
 std::string hello_frame(std::uint64_t id, const std::string& name, std::size_t limit) {
@@ -46,44 +48,98 @@ std::string presence_frame(const char* type, std::uint64_t id, const std::string
   return frame_of_json(event);
 }
 
-std::string error_frame(const std::string& text) {
-  return frame_of_json({{"type", "error"}, {"text", text}});
+std::string error_frame(const std::string& text, const char* about) {
+  json event{{"type", "error"}, {"text", text}};
+  if (about) event["about"] = about;
+  return frame_of_json(event);
 }
 
 std::string skipped_frame(std::uint64_t count) {
   return frame_of_json({{"type", "skipped"}, {"count", count}});
 }
 
-std::string history_frame(const std::deque<MessagePtr>& history) {
-  json messages = json::array();
-  for (const MessagePtr& message : history) messages.push_back(object_of(*message));
-  return frame_of_json({{"type", "history"}, {"messages", std::move(messages)}});
+std::string history_frame(const std::deque<MessagePtr>& messages, std::size_t& from, bool first) {
+  std::string text = R"({"type":"history",)";
+  if (!first) text += R"("continued":true,)";
+  text += R"("messages":[)";
+  for (bool begun = false; from < messages.size() && text.size() < history_chunk; ++from) {
+    if (std::exchange(begun, true)) text += ',';
+    text += messages[from]->object();
+  }
+  text += "]}";
+  return proto::encode_text(text);
 }
 
-std::string who_frame(const std::map<std::uint64_t, Name>& names, std::uint64_t you) {
+std::string who_frame(const std::map<std::uint64_t, Name>& names, std::size_t total) {
   json people = json::array();
-  auto self = names.find(you);
-  for (auto person = names.begin(); person != names.end(); ++person) {
-    if (people.size() == listed_names) break;
-    people.push_back({{"id", person->first}, {"name", *person->second}});
-    if (person == self) self = names.end();
-  }
-  if (self != names.end()) people.back() = {{"id", you}, {"name", *self->second}};
-  return frame_of_json({{"type", "who"}, {"people", std::move(people)}, {"total", names.size()}});
+  for (const auto& [id, name] : names) people.push_back({{"id", id}, {"name", *name}});
+  return frame_of_json({{"type", "who"}, {"people", std::move(people)}, {"total", total}});
 }
+
+std::string total_frame(std::size_t total) {
+  return frame_of_json({{"type", "total"}, {"total", total}});
+}
+
+namespace {
+
+// Takes a request's fields while it is parsed: no value is made of what is not used, however much
+// is nested in it, and what is no object ends at its first character.
+class RequestFields : public nlohmann::json_sax<json> {
+ public:
+  std::optional<std::string> type, text, nick;
+
+  bool null() override { return value(); }
+  bool boolean(bool) override { return value(); }
+  bool number_integer(number_integer_t) override { return value(); }
+  bool number_unsigned(number_unsigned_t) override { return value(); }
+  bool number_float(number_float_t, const string_t&) override { return value(); }
+  bool binary(binary_t&) override { return value(); }
+  bool string(string_t& found) override {
+    if (depth_ == 0) return false;  // the request itself
+    if (field_) *field_ = std::move(found);
+    field_ = nullptr;
+    return true;
+  }
+  bool start_object(std::size_t) override { return open(); }
+  bool start_array(std::size_t) override { return depth_ > 0 && open(); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(string_t& name) override {
+    if (depth_ > 1) return true;
+    field_ = name == "type" ? &type : name == "text" ? &text : name == "nick" ? &nick : nullptr;
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const json::exception&) override {
+    return false;
+  }
+
+ private:
+  // A field of another kind, also where it takes the place of an earlier string.
+  bool value() {
+    if (field_) field_->reset();
+    field_ = nullptr;
+    return depth_ > 0;
+  }
+  bool open() {
+    if (depth_++ > 0) (void)value();
+    return true;
+  }
+  bool close() {
+    --depth_;
+    return true;
+  }
+
+  std::optional<std::string>* field_ = nullptr;  // whose value comes next
+  std::size_t depth_ = 0;
+};
+
+}  // namespace
 
 Command parse_command(std::string_view text) {
-  const json value = json::parse(text, nullptr, false);
-  if (!value.is_object()) return {};
-  const auto string_at = [&](const char* key) -> const std::string* {
-    const auto place = value.find(key);
-    return place != value.end() ? place->get_ptr<const std::string*>() : nullptr;
-  };
-  const std::string* const type = string_at("type");
-  const std::string* const said = string_at("text");
-  const std::string* const nick = string_at("nick");
-  if (type && said && *type == "say") return {Command::Kind::say, *said};
-  if (type && nick && *type == "nick") return {Command::Kind::nick, *nick};
+  RequestFields fields;
+  if (!json::sax_parse(text, &fields) || !fields.type) return {};
+  if (fields.text && *fields.type == "say") return {Command::Kind::say, std::move(*fields.text)};
+  if (fields.nick && *fields.type == "nick") return {Command::Kind::nick, std::move(*fields.nick)};
   return {};
 }
 

@@ -1,11 +1,13 @@
-// Message: one line of the chat, encoded once per protocol and shared by all receivers. Immutable
-// and thread-safe.
+// Message: one line of the chat, encoded once per protocol and shared by all receivers. Immutable,
+// but for the count of rooms, and thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "outbox.hpp"
 
@@ -25,10 +27,18 @@ struct Message {
 
   // The WebSocket frame, made when the first WebSocket client needs it.
   const std::string& frame() const;
+  // The JSON object in it.
+  std::string_view object() const;
+
+  // What it costs its sender until every room has given it out.
+  std::uint32_t cost() const noexcept { return static_cast<std::uint32_t>(text.size() + 1024); }
+  // Rooms that have not given it out yet.
+  mutable std::atomic<std::uint32_t> rooms{1};
 
  private:
   mutable std::once_flag framed_;
   mutable std::string frame_;
+  mutable std::size_t object_size_ = 0;
 };
 
 using MessagePtr = std::shared_ptr<const Message>;
@@ -39,7 +49,8 @@ inline Piece frame_of(const MessagePtr& message) { return {message, &message->fr
 // JSON events of the page's protocol (docs/chat-page.md), as WebSocket frames.
 std::string hello_frame(std::uint64_t id, const std::string& name, std::size_t limit);
 std::string presence_frame(const char* type, std::uint64_t id, const std::string& name);
-std::string error_frame(const std::string& text);
+// `about`: the request that is refused; none: something said.
+std::string error_frame(const std::string& text, const char* about = nullptr);
 std::string skipped_frame(std::uint64_t count);
 
 }  // namespace polyio::chat

@@ -2,22 +2,66 @@
 
 namespace polyio::chat {
 
-void Outbox::push_message(Piece piece, std::uint16_t count) {
+bool Outbox::push_message(Piece piece, std::uint16_t count, Nanoseconds now) {
   const std::lock_guard lock(mutex_);
-  if (closed_) return;
+  if (closed_ || writer_ended_) return true;
   const bool full =
       messages_ > 0 &&  // a message larger than the bound passes when it is alone
       (messages_ + count > max_messages || message_bytes_ + piece->size() > max_message_bytes);
   // After a gap everything is skipped until the writer has reported the gap: order is kept.
   if (skipped_ > 0 || full) {
-    if (skipped_ == 0) gap_at_ = pieces_.size();
+    if (skipped_ == 0) {
+      awaited_ = now >= distrusted_until_ && now - waiting_since_ < patience;
+      if (awaited_) return false;
+      distrusted_until_ = now + distrust;
+      gap_at_ = pieces_.size();
+    }
     skipped_ += count;
-    return;
+    return true;
   }
+  if (messages_ == 0) waiting_since_ = now;
   messages_ = static_cast<std::uint16_t>(messages_ + count);
   message_bytes_ += piece->size();
   pieces_.push_back(std::move(piece));
   wake(writer_.load(std::memory_order_relaxed));
+  return true;
+}
+
+void Outbox::push_presence(Piece piece) {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || writer_ended_) return;
+  presence_lost_ =
+      presence_lost_ || skipped_ > 0 || message_bytes_ + piece->size() > max_message_bytes;
+  if (presence_lost_) return;
+  message_bytes_ += piece->size();
+  pieces_.push_back(std::move(piece));
+  wake(writer_.load(std::memory_order_relaxed));
+}
+
+void Outbox::push_gap(std::uint64_t count) {
+  const std::lock_guard lock(mutex_);
+  if (skipped_ == 0) gap_at_ = pieces_.size();
+  skipped_ += count;
+}
+
+void Outbox::set_catching_up(bool catching_up) {
+  const std::lock_guard lock(mutex_);
+  catching_up_ = catching_up;
+  if (catching_up) return;
+  history_due_ = false;
+  wake(reader_);
+}
+
+void Outbox::charge(std::uint32_t cost) {
+  const std::lock_guard lock(mutex_);
+  owed_ += cost;
+}
+
+void Outbox::repay(std::uint32_t cost) {
+  const std::lock_guard lock(mutex_);
+  const bool waits = owed_ >= window;
+  owed_ -= cost;
+  if (waits && owed_ < window) wake(reader_);
 }
 
 void Outbox::push_reply(std::string bytes) {
@@ -32,6 +76,11 @@ void Outbox::push_reply(std::string bytes) {
 void Outbox::expect_reply() {
   const std::lock_guard lock(mutex_);
   ++replies_due_;
+}
+
+void Outbox::expect_history() {
+  const std::lock_guard lock(mutex_);
+  history_due_ = true;
 }
 
 void Outbox::push_pong(std::string bytes) {
@@ -62,6 +111,10 @@ Outbox::Batch Outbox::take() {
   batch.skipped = std::exchange(skipped_, 0);
   batch.gap_at = gap_at_;
   batch.closed = closed_;
+  batch.awaited = awaited_;
+  batch.catching_up = catching_up_;
+  batch.presence_lost = presence_lost_;
+  awaited_ = presence_lost_ = false;
   messages_ = message_bytes_ = 0;
   pong_first_ = false;
   if (reply_bytes_ > 0) wake(reader_);
@@ -72,6 +125,14 @@ Outbox::Batch Outbox::take() {
 void Outbox::set_writer(Job* writer) {
   const std::lock_guard lock(mutex_);
   writer_.store(writer, std::memory_order_relaxed);
+  if (writer) return;
+  writer_ended_ = true;
+  wake(reader_);
+}
+
+bool Outbox::writer_ended() const {
+  const std::lock_guard lock(mutex_);
+  return writer_ended_;
 }
 
 void Outbox::set_reader(Job* reader) {
@@ -79,9 +140,10 @@ void Outbox::set_reader(Job* reader) {
   reader_ = reader;
 }
 
-bool Outbox::replies_full() const {
+bool Outbox::reader_must_wait() const {
   const std::lock_guard lock(mutex_);
-  return reply_bytes_ > max_reply_bytes || replies_due_ >= max_replies_due;
+  return reply_bytes_ > max_reply_bytes || replies_due_ >= max_replies_due || history_due_ ||
+         owed_ >= window;
 }
 
 }  // namespace polyio::chat

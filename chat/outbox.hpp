@@ -1,13 +1,16 @@
-// Outbox: what is still to be sent to one client. Messages are shared, not copied, and bounded: a
-// client that does not keep up misses messages until it has caught up, and then gets their number.
-// Replies to its own requests are never skipped (its reader waits instead), and neither are control
-// frames, of which at most one pong is kept. Thread-safe; an idle outbox holds no heap memory.
+// Outbox: what is still to be sent to one client, and what the client itself has said that is not
+// given out yet. Messages are shared, not copied, and bounded. While the client reads, its room
+// waits for space here, and the senders for the room; a client that has not read for a while misses
+// messages until it has caught up, and then gets their number. Replies to its own requests are
+// never skipped (its reader waits instead), and neither are control frames, of which at most one
+// pong is kept. Thread-safe; an idle outbox holds no heap memory.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <polyio/base/clock.hpp>
 #include <polyio/coro/frame_pool.hpp>
 #include <polyio/io/io.hpp>
 #include <string>
@@ -24,14 +27,29 @@ class Outbox {
   static constexpr std::size_t max_message_bytes = 256 * 1024;
   static constexpr std::size_t max_reply_bytes = 256 * 1024;
   static constexpr std::size_t max_replies_due = 4;
+  // What a client may have said that its rooms have not given out.
+  static constexpr std::uint32_t window = 32 * 1024;
+  // For how long a full outbox holds up its room before messages are skipped, and for how long
+  // after that it does not hold it up again.
+  static constexpr Nanoseconds patience{500'000'000};
+  static constexpr Nanoseconds distrust{10'000'000'000};
 
-  // Adds `count` messages in one piece. Once too much waits they are skipped, until everything has
-  // been sent.
-  void push_message(Piece piece, std::uint16_t count = 1);
+  // Adds `count` messages in one piece, or skips them. False: neither. There is no space, but the
+  // client has read lately: try again later, at the latest when take() answers `awaited`. `now` is
+  // the time in the room.
+  bool push_message(Piece piece, std::uint16_t count = 1, Nanoseconds now = {});
+  // Adds frames about who is here, or notes that some are missing.
+  void push_presence(Piece piece);
   // An answer to this client alone.
   void push_reply(std::string bytes);
   // Notes that the client has asked its room for something: one reply will come.
   void expect_reply();
+  // The same for the history, of which only one part can be on its way.
+  void expect_history();
+  // Messages that are asked for and too old to be had: reported as skipped, in this place.
+  void push_gap(std::uint64_t count);
+  // Whether the rest of the history is still to come: the writer then asks the room for more.
+  void set_catching_up(bool catching_up);
   // A WebSocket pong. Replaces one that still waits, as RFC 6455 (5.5.3) allows.
   void push_pong(std::string bytes);
   // Accepts nothing more. What is here is still sent, and then `last`, such as a close frame.
@@ -45,12 +63,20 @@ class Outbox {
     std::uint64_t skipped = 0;
     std::size_t gap_at = 0;
     bool closed = false;
+    bool awaited = false;        // the room waits for space here
+    bool catching_up = false;    // there is more of the history
+    bool presence_lost = false;  // frames of push_presence were left out
     bool empty() const noexcept { return pieces.empty() && skipped == 0; }
   };
   Batch take();
 
-  // The jobs to unpark when something is added (the writer) and when replies were taken (the
-  // reader). Called by the client's own tasks; nullptr before the task ends.
+  // What the client has said costs until every room has given it out.
+  void charge(std::uint32_t cost);
+  void repay(std::uint32_t cost);
+
+  // The jobs to unpark when something is added (the writer) and when replies were taken, a charge
+  // was repaid or the writer ends (the reader). Called by the client's own tasks; nullptr before
+  // the task ends.
   void set_writer(Job* writer);
   void set_reader(Job* reader);
   // These fetch into the cache what push_message is about to touch: the outbox, then the writer.
@@ -61,8 +87,9 @@ class Outbox {
   void prefetch_writer() const noexcept {
     __builtin_prefetch(writer_.load(std::memory_order_relaxed), 1);
   }
-  // Whether the client asks for more than it reads.
-  bool replies_full() const;
+  bool writer_ended() const;
+  // Whether the client asks for more than it reads, or says more than its rooms give out.
+  bool reader_must_wait() const;
 
  private:
   void wake(Job* job) {
@@ -78,13 +105,21 @@ class Outbox {
   std::atomic<Job*> writer_ = nullptr;  // changed under the lock, fetched ahead without
   Job* reader_ = nullptr;
   std::uint64_t skipped_ = 0;
+  Nanoseconds waiting_since_{0};  // the first piece after a take(), in the room's time
+  Nanoseconds distrusted_until_{0};
   std::uint32_t gap_at_ = 0;
   std::uint32_t message_bytes_ = 0;
   std::uint32_t reply_bytes_ = 0;
+  std::uint32_t owed_ = 0;  // charged and not repaid
   std::uint16_t messages_ = 0;
   std::uint8_t replies_due_ = 0;
   bool pong_first_ : 1 = false;  // pieces_[0] is one
   bool closed_ : 1 = false;
+  bool awaited_ : 1 = false;
+  bool catching_up_ : 1 = false;
+  bool history_due_ : 1 = false;
+  bool presence_lost_ : 1 = false;
+  bool writer_ended_ : 1 = false;
 };
 
 }  // namespace polyio::chat

@@ -15,12 +15,13 @@ enum class Sending : std::uint8_t { goes_on, finished, failed };
 
 // Sends what is in the outbox now: a single piece directly, several as lists. A coroutine of its
 // own, so that an idle client does not keep its frame (tests/chat/memory_test.cpp).
-Task<Sending> send_batch(Stream& stream, Client& client) {
-  Outbox::Batch batch = client.outbox.take();
+Task<Sending> send_batch(Member& member, Stream& stream) {
+  Outbox::Batch batch = member.outbox().take();
+  if (batch.awaited) member.has_space();
   auto& pieces = batch.pieces;
   if (batch.skipped) {
     pieces.insert(pieces.begin() + static_cast<std::ptrdiff_t>(batch.gap_at),
-                  std::make_shared<const std::string>(gap_notice(client, batch.skipped)));
+                  std::make_shared<const std::string>(gap_notice(*member.client(), batch.skipped)));
   }
   if (pieces.size() == 1) {
     auto sent = co_await stream.send_all(std::string_view(*pieces[0]));
@@ -36,39 +37,53 @@ Task<Sending> send_batch(Stream& stream, Client& client) {
       if (!sent) co_return Sending::failed;
     }
   }
+  if (batch.catching_up || batch.presence_lost) member.has_taken(batch);
   co_return batch.closed ? Sending::finished : Sending::goes_on;
 }
 
 }  // namespace
 
-Task<> write_outbox(Stream& stream, Client& client, TaskGroup& group) {
-  client.outbox.set_writer(&stream.io().current());
+Task<> write_outbox(Member& member, Stream& stream, TaskGroup& group) {
+  member.outbox().set_writer(&stream.io().current());
   Sending state = Sending::goes_on;
   while (state == Sending::goes_on) {
-    const Sending now = co_await send_batch(stream, client);
+    const Sending now = co_await send_batch(member, stream);
     state = now;
     if (state != Sending::goes_on) break;
     auto parked = co_await stream.io().park();  // not at all if something came while it sent
     if (!parked) state = Sending::failed;
   }
-  client.outbox.set_writer(nullptr);
+  member.outbox().set_writer(nullptr);
+  member.has_space();  // the room need not wait for this one
   if (state == Sending::failed) group.cancel();
 }
 
-Task<bool> wait_for_replies(Io& io, Client& client) {
-  client.outbox.set_reader(&io.current());
+Task<bool> wait_for_room(Io& io, Outbox& outbox) {
+  outbox.set_reader(&io.current());
   bool cancelled = false;
-  while (!cancelled && client.outbox.replies_full()) {
+  while (!cancelled && outbox.reader_must_wait()) {
     auto parked = co_await io.park();
     cancelled = !parked;
   }
-  client.outbox.set_reader(nullptr);
+  outbox.set_reader(nullptr);
   co_return !cancelled;
 }
 
-Task<> say_farewell(Chat& chat, Io& io, Stream& stream) {
+Task<> let_writer_finish(Io& io, Outbox& outbox, TaskGroup& group, Deadline end) {
+  CancelScope patience(io, end);
+  outbox.set_reader(&io.current());
+  bool finishing = !group.cancelled();
+  while (finishing && !outbox.writer_ended()) {
+    auto parked = co_await io.park();
+    finishing = parked.has_value();
+  }
+  outbox.set_reader(nullptr);
+  if (!finishing) group.cancel();
+}
+
+Task<> say_farewell(Io& io, Stream& stream, Deadline end) {
   if (!stream.shutdown_send()) co_return;
-  CancelScope patience(io, chat.options().farewell);
+  CancelScope patience(io, end);
   for (std::size_t taken = 0; taken < 256 * 1024;) {
     auto chunk = co_await stream.receive();
     if (!chunk || chunk->empty()) co_return;

@@ -7,6 +7,7 @@
 #include <polyio/proto/websocket.hpp>
 
 #include "chat.hpp"
+#include "member.hpp"
 
 namespace polyio::chat {
 
@@ -25,14 +26,31 @@ using FirstBytesPtr = std::unique_ptr<FirstBytes>;
 // too long.
 Task<proto::Protocol> find_protocol(Chat& chat, Stream& stream, FirstBytes& first);
 Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytesPtr first);
-Task<> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest);
+// Until when to wait for the client's end.
+Task<Deadline> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest);
 
 // Sends the outbox's pieces until it is closed and empty, or sending fails, which cancels `group`.
-Task<> write_outbox(Stream& stream, Client& client, TaskGroup& group);
-// Waits while the client asks for more replies than it reads; false: cancelled.
-Task<bool> wait_for_replies(Io& io, Client& client);
+Task<> write_outbox(Member& member, Stream& stream, TaskGroup& group);
+// Waits while the client asks for more than it reads, or says more than the rooms give out; false:
+// cancelled.
+Task<bool> wait_for_room(Io& io, Outbox& outbox);
+// After the client has left: lets the writer send what is there, until `end`; then cancels `group`.
+Task<> let_writer_finish(Io& io, Outbox& outbox, TaskGroup& group, Deadline end);
 // Ends a connection without losing the last bytes sent: shuts down the sending side, then reads
-// what still arrives, for a while and up to a bound (a close with unread bytes would reset it).
-Task<> say_farewell(Chat& chat, Io& io, Stream& stream);
+// what still arrives, until `end` and up to a bound (a close with unread bytes would reset it).
+Task<> say_farewell(Io& io, Stream& stream, Deadline end);
+
+// How much a session does before it lets others run: lines or frames, and bytes.
+class Turn {
+ public:
+  // True: it has done enough. A session that has waited for something else calls begin().
+  bool ends_after(std::size_t bytes) noexcept {
+    return ++items_ >= 64 || (bytes_ += bytes) >= 16384;
+  }
+  void begin() noexcept { items_ = bytes_ = 0; }
+
+ private:
+  std::size_t items_ = 0, bytes_ = 0;
+};
 
 }  // namespace polyio::chat

@@ -23,8 +23,8 @@ class PageTalk {
                 member.options().max_line * json_overhead + 256) {}
 
   // Handles received bytes; false: the conversation is over, the close frame is in the outbox.
-  bool feed(std::span<const std::byte> bytes) {
-    reader_.feed(bytes);
+  bool feed(std::string_view bytes) {
+    reader_.feed(std::as_bytes(std::span(bytes)));
     while (auto event = reader_.next()) {
       heard_ = true;  // only for whole frames: one that never ends counts as silence
       take(*event);
@@ -43,7 +43,7 @@ class PageTalk {
   void take(const proto::WebSocketEvent& event) {
     switch (event.kind) {
       case Kind::message: return request(event.payload);
-      case Kind::ping: return member_.client().outbox.push_pong(proto::encode_pong(event.payload));
+      case Kind::ping: return member_.outbox().push_pong(proto::encode_pong(event.payload));
       case Kind::pong: return;
       case Kind::close: return end(proto::encode_close(event.code));
       case Kind::error: return end(proto::encode_close(event.code, event.payload));
@@ -56,7 +56,7 @@ class PageTalk {
       case Command::Kind::say: return say(command.text);
       case Command::Kind::nick:
         if (auto renamed = member_.rename(command.text); !renamed) {
-          reply(error_frame(renamed.error()));
+          reply(error_frame(renamed.error(), "nick"));
         }
         return;
       case Command::Kind::none:
@@ -80,18 +80,48 @@ class PageTalk {
   bool heard_ = true;
 };
 
-// Reads until the page leaves; true: in an orderly way.
-Task<bool> read_frames(Io& io, Stream& stream, Client& client, PageTalk& talk, std::string rest) {
-  if (!rest.empty() && !talk.feed(std::as_bytes(std::span(rest)))) co_return true;
-  for (;;) {
-    if (client.outbox.replies_full()) {
-      const bool taken = co_await wait_for_replies(io, client);
-      if (!taken) co_return false;
+enum class Reading : std::uint8_t { goes_on, over, broken };
+
+// Handles what arrived a piece at a time, so that one page neither says much more than the rooms
+// give out nor has the loop for itself. While it waits, its bytes are copied out of the buffer,
+// which others need.
+Task<Reading> take_frames(Io& io, Outbox& outbox, PageTalk& talk, Lease chunk, std::string kept) {
+  constexpr std::size_t piece_size = 1024;
+  std::string_view rest = chunk.empty() ? std::string_view(kept) : chunk.text();
+  Turn turn;
+  while (!rest.empty()) {
+    const std::string_view piece = rest.substr(0, piece_size);
+    if (!talk.feed(piece)) co_return Reading::over;
+    rest.remove_prefix(piece.size());
+    if (outbox.reader_must_wait()) {
+      if (!chunk.empty()) {
+        kept = rest;
+        rest = kept;
+        chunk = {};
+      }
+      const bool goes_on = co_await wait_for_room(io, outbox);
+      if (!goes_on) co_return Reading::broken;
+      turn.begin();
+    } else if (turn.ends_after(piece.size())) {
+      auto yielded = co_await io.yield();
+      if (!yielded) co_return Reading::broken;
+      turn.begin();
     }
+  }
+  co_return Reading::goes_on;
+}
+
+// Reads until the page leaves; true: in an orderly way.
+Task<bool> read_frames(Io& io, Stream& stream, Outbox& outbox, PageTalk& talk, std::string rest) {
+  Task<Reading> taking = take_frames(io, outbox, talk, {}, std::move(rest));
+  for (;;) {
+    const Reading reading = co_await taking;
+    taking = {};  // its frame goes while nothing arrives
+    if (reading != Reading::goes_on) co_return reading == Reading::over;
     auto chunk = co_await stream.receive();
     if (!chunk) co_return false;
     if (chunk->empty()) break;
-    if (!talk.feed(chunk->bytes())) co_return true;
+    taking = take_frames(io, outbox, talk, std::move(*chunk), {});
   }
   if (io.draining()) talk.end(proto::encode_close(proto::close_code::going_away));
   co_return true;
@@ -108,12 +138,13 @@ struct Pinging {
 };
 
 // Pings a silent page, and drops one that does not answer.
-Task<> keep_alive(Chat& chat, Io& io, PageTalk& talk, TaskGroup& group, Pinging& pinging) {
+Task<> keep_alive(Io& io, Nanoseconds interval, PageTalk& talk, TaskGroup& group,
+                  Pinging& pinging) {
   CancelScope scope(io);
   pinging.scope = &scope;
   bool asked = false;
   while (!pinging.over) {
-    auto slept = co_await io.sleep(chat.options().ping_interval);
+    auto slept = co_await io.sleep(interval);
     if (!slept) break;
     const bool heard = talk.heard();
     if (!heard && asked) {
@@ -128,27 +159,33 @@ Task<> keep_alive(Chat& chat, Io& io, PageTalk& talk, TaskGroup& group, Pinging&
 
 }  // namespace
 
-Task<> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest) {
+Task<Deadline> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest) {
   Member member(chat, stream, Wire::websocket);
-  Client& client = member.client();
   PageTalk talk(member);
-  talk.reply(hello_frame(client.id, client.name(), chat.options().max_line));
+  talk.reply(hello_frame(member.client()->id, member.client()->name(), chat.options().max_line));
   member.join();
-  member.listen();
   Pinging pinging;
+  Deadline end = never;
+  const Nanoseconds interval = chat.options().ping_interval;
   auto all = [&](TaskGroup& group) -> Task<> {
-    auto writer = group.spawn(write_outbox(stream, client, group));
-    auto pinger = group.spawn(keep_alive(chat, io, talk, group, pinging));
+    bool started = group.spawn(write_outbox(member, stream, group)).has_value();
+    if (started && interval > Nanoseconds::zero()) {
+      started = group.spawn(keep_alive(io, interval, talk, group, pinging)).has_value();
+    }
     bool orderly = false;
-    if (writer && pinger) {
-      const bool finished = co_await read_frames(io, stream, client, talk, std::move(rest));
+    if (started) {
+      const bool finished =
+          co_await read_frames(io, stream, member.outbox(), talk, std::move(rest));
       orderly = finished;
     }
     member.leave();
     pinging.stop();
+    end = deadline_after(io.now(), chat.options().farewell);
     if (!orderly) group.cancel();
+    co_await let_writer_finish(io, member.outbox(), group, end);
   };
   co_await with_task_group(io, all);
+  co_return end;
 }
 
 }  // namespace polyio::chat

@@ -70,7 +70,7 @@ void add_chat(CLI::App& app, Run& run) {
   add_span(*command, "--line-timeout", settings->chat.line_timeout,
            "to finish a line that has begun; without one a line client may be silent [2min]");
   add_span(*command, "--ping-interval", settings->chat.ping_interval,
-           "of silence until a page is pinged; after twice as long it is dropped [30s]");
+           "of silence until a page is pinged; after twice as long it is dropped; 0: never [30s]");
   command->footer(
       "Example:\n"
       "  polyio chat --listen 127.0.0.1:3999\n"

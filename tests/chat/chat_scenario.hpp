@@ -43,6 +43,10 @@ class ChatRun {
       if (accepting_) accepting_->cancel();
     };
     co_await with_task_group(io_, everything);
+    // The room may still give out what was said last.
+    for (int i = 0; i < 1'000 && chat_.room(io_).undistributed(); ++i) {
+      (void)co_await io_.sleep(1ms);
+    }
     judge();
   }
 
@@ -54,7 +58,7 @@ class ChatRun {
     world_.pings_often = random_.chance(1, 8) || options.request_timeout == 10s;
     if (world_.pings_often) options.ping_interval = 1ms + upto(200ms);
     // The network may take a minute for a byte: slow_test.cpp is about slow clients.
-    options.line_timeout = options.answer_timeout = 10'000s;
+    options.line_timeout = options.answer_timeout = options.farewell = 10'000s;
     options.log = [this](const std::string& line) { record_.write(line); };
     return options;
   }

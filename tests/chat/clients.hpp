@@ -36,8 +36,8 @@ enum class Goodbye : std::uint8_t { quit, half_close, close, reset };
 
 class Client {
  public:
-  Client(World& world, unsigned number, std::uint64_t seed, bool everything)
-      : world_(world), random_(seed), number_(number), hearing_(world.record, everything) {
+  Client(World& world, unsigned number, std::uint64_t seed)
+      : world_(world), random_(seed), number_(number), hearing_(world.record) {
     slow_ = random_.chance(1, 4);
     byte_wise_ = random_.chance(1, 8);
     unhurried_ = random_.chance(1, 3);
@@ -233,8 +233,7 @@ class Client {
 
 class LineClient final : public Client {
  public:
-  LineClient(World& world, unsigned number, std::uint64_t seed)
-      : Client(world, number, seed, false) {
+  LineClient(World& world, unsigned number, std::uint64_t seed) : Client(world, number, seed) {
     items_ = random_.chance(1, 24) && !world.narrow() ? 400 : random_.below(6);
     bulk_ = items_ > 100;
   }
@@ -313,7 +312,7 @@ class LineClient final : public Client {
               fmt::format("never said: {}", text));
       return;
     }
-    hearing_.hear(Event::said, text.substr(1, end - 1), text.substr(end + 2));
+    hearing_.hear(text.substr(1, end - 1), text.substr(end + 2));
     count_own(text.substr(end + 2));
   }
 

@@ -5,6 +5,7 @@
 #include <polyio/proto/text.hpp>
 #include <polyio/proto/websocket.hpp>
 
+#include <deque>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -37,8 +38,13 @@ TEST(Frames, SayWhatTheProtocolSays) {
             json::parse(R"({"type":"rename","id":13,"name":"al"})"));
   EXPECT_EQ(event_in(skipped_frame(37)), json::parse(R"({"type":"skipped","count":37})"));
   EXPECT_EQ(event_in(error_frame("no")), json::parse(R"({"type":"error","text":"no"})"));
-  EXPECT_EQ(event_in(history_frame({})), json::parse(R"({"type":"history","messages":[]})"));
-  EXPECT_EQ(event_in(who_frame({}, 1)), json::parse(R"({"type":"who","people":[],"total":0})"));
+  std::size_t from = 0;
+  EXPECT_EQ(event_in(history_frame({}, from, true)),
+            json::parse(R"({"type":"history","messages":[]})"));
+  EXPECT_EQ(event_in(history_frame({}, from, false)),
+            json::parse(R"({"type":"history","continued":true,"messages":[]})"));
+  EXPECT_EQ(event_in(who_frame({}, 7)), json::parse(R"({"type":"who","people":[],"total":7})"));
+  EXPECT_EQ(event_in(total_frame(9)), json::parse(R"({"type":"total","total":9})"));
 }
 
 TEST(Message, HasALineAndAFrame) {
@@ -49,9 +55,27 @@ TEST(Message, HasALineAndAFrame) {
                                              {"name", "alice"},
                                              {"text", "h\"i\\ \t<b>\u00e9\U0001F600"},
                                              {"time", 1'700'000'000'123}}));
-  EXPECT_EQ(event_in(history_frame({std::make_shared<const Message>(3, "a", "b", 5)})),
-            json::parse(R"({"type":"history","messages":
-                            [{"id":3,"name":"a","text":"b","time":5}]})"));
+  EXPECT_EQ(json::parse(message.object()), event_in(message.frame()));
+}
+
+TEST(History, ComesInChunks) {
+  std::deque<MessagePtr> history;
+  for (int i = 0; i < 40; ++i) {
+    history.push_back(std::make_shared<const Message>(1, "n", std::string(2'000, 'x'), i));
+  }
+  std::size_t from = 0;
+  std::vector<std::size_t> sizes;
+  int next = 0;
+  while (from < history.size()) {
+    const std::string frame = history_frame(history, from, from == 0);
+    EXPECT_LT(frame.size(), history_chunk + 3'000);
+    const json event = event_in(frame);
+    EXPECT_EQ(event.value("continued", false), !sizes.empty());
+    sizes.push_back(event["messages"].size());
+    for (const json& message : event["messages"]) EXPECT_EQ(message["time"], next++);
+  }
+  EXPECT_EQ(next, 40);
+  EXPECT_EQ(sizes.size(), 3u);
 }
 
 TEST(Message, IsFramedOnceByManyThreads) {

@@ -19,6 +19,17 @@ std::vector<std::string> texts(const Outbox::Batch& batch) {
 
 using Texts = std::vector<std::string>;
 
+// For a client that has not read for longer than its room waits.
+void push_late(Outbox& outbox, Piece message, std::uint16_t count = 1) {
+  EXPECT_TRUE(outbox.push_message(std::move(message), count, Outbox::patience));
+}
+// As many small messages as there is room for.
+void fill(Outbox& outbox) {
+  for (std::size_t i = 0; i < Outbox::max_messages; ++i) {
+    EXPECT_TRUE(outbox.push_message(piece("m")));
+  }
+}
+
 TEST(Outbox, GivesPiecesInOrderWhateverTheirKind) {
   Outbox outbox;
   outbox.push_message(piece("a"));
@@ -45,7 +56,8 @@ TEST(Outbox, SharesMessagesAndLetsThemGo) {
 
 TEST(Outbox, SkipsAndCountsBeyondTheNumberOfMessages) {
   Outbox outbox;
-  for (std::size_t i = 0; i < Outbox::max_messages + 37; ++i) outbox.push_message(piece("m"));
+  fill(outbox);
+  for (std::size_t i = 0; i < 37; ++i) push_late(outbox, piece("m"));
   const auto batch = outbox.take();
   EXPECT_EQ(batch.pieces.size(), Outbox::max_messages);
   EXPECT_EQ(batch.skipped, 37u);
@@ -55,8 +67,8 @@ TEST(Outbox, SkipsAndCountsBeyondTheNumberOfMessages) {
 TEST(Outbox, CountsTheMessagesOfAPiece) {
   Outbox outbox;
   for (std::size_t i = 0; i < Outbox::max_messages / 32; ++i) outbox.push_message(piece("32"), 32);
-  outbox.push_message(piece("one"));
-  outbox.push_message(piece("32"), 32);
+  push_late(outbox, piece("one"));
+  push_late(outbox, piece("32"), 32);
   const auto batch = outbox.take();
   EXPECT_EQ(batch.pieces.size(), Outbox::max_messages / 32);
   EXPECT_EQ(batch.skipped, 33u);
@@ -65,7 +77,8 @@ TEST(Outbox, CountsTheMessagesOfAPiece) {
 TEST(Outbox, SkipsAndCountsBeyondTheBytes) {
   Outbox outbox;
   const Piece large = piece(std::string(Outbox::max_message_bytes / 4, 'x'));
-  for (int i = 0; i < 6; ++i) outbox.push_message(large);
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(outbox.push_message(large));
+  for (int i = 0; i < 2; ++i) push_late(outbox, large);
   auto batch = outbox.take();
   EXPECT_EQ(batch.pieces.size(), 4u);
   EXPECT_EQ(batch.skipped, 2u);
@@ -80,8 +93,8 @@ TEST(Outbox, SkipsAllAfterTheFirstUntilTheGapIsReported) {
   Outbox outbox;
   const Piece large = piece(std::string(Outbox::max_message_bytes - 10, 'x'));
   outbox.push_message(large);
-  outbox.push_message(large);
-  outbox.push_message(piece("small"));
+  push_late(outbox, large);
+  push_late(outbox, piece("small"));
   const auto batch = outbox.take();
   EXPECT_EQ(batch.pieces.size(), 1u);
   EXPECT_EQ(batch.skipped, 2u);
@@ -93,15 +106,76 @@ TEST(Outbox, SkipsAllAfterTheFirstUntilTheGapIsReported) {
 TEST(Outbox, TakesAMessageLargerThanTheBoundWhenItIsAlone) {
   Outbox outbox;
   outbox.push_message(piece(std::string(Outbox::max_message_bytes + 1, 'x')));
-  outbox.push_message(piece("skipped"));
+  push_late(outbox, piece("skipped"));
   const auto batch = outbox.take();
   EXPECT_EQ(batch.pieces.size(), 1u);
   EXPECT_EQ(batch.skipped, 1u);
 }
 
+TEST(Outbox, HoldsUpItsRoomWhileItsClientMayStillRead) {
+  Outbox outbox;
+  fill(outbox);
+  const Nanoseconds soon = Outbox::patience - Nanoseconds(1);
+  EXPECT_FALSE(outbox.push_message(piece("x"), 1, soon));
+  EXPECT_FALSE(outbox.push_message(piece("x"), 1, soon));
+  const auto batch = outbox.take();
+  EXPECT_EQ(batch.pieces.size(), Outbox::max_messages);
+  EXPECT_EQ(batch.skipped, 0u);
+  EXPECT_TRUE(batch.awaited) << "the room wants to know";
+  EXPECT_TRUE(outbox.push_message(piece("x"), 1, soon));
+  EXPECT_FALSE(outbox.take().awaited);
+}
+
+// Or it would hold up everybody again and again.
+TEST(Outbox, DoesNotHoldUpItsRoomAgainSoonAfterAGap) {
+  Outbox outbox;
+  const Nanoseconds begin = Outbox::patience;
+  fill(outbox);
+  push_late(outbox, piece("skipped"));
+  EXPECT_EQ(outbox.take().skipped, 1u);
+  const auto fill_at = [&](Nanoseconds now) {
+    for (std::size_t i = 0; i < Outbox::max_messages; ++i) {
+      EXPECT_TRUE(outbox.push_message(piece("m"), 1, now));
+    }
+  };
+  Nanoseconds now = begin + Outbox::distrust - Nanoseconds(1);
+  fill_at(now);
+  EXPECT_TRUE(outbox.push_message(piece("skipped"), 1, now));
+  EXPECT_EQ(outbox.take().skipped, 1u);
+  now += Outbox::distrust;
+  fill_at(now);
+  EXPECT_FALSE(outbox.push_message(piece("x"), 1, now)) << "it has read for a while";
+}
+
+TEST(Outbox, MakesItsReaderWaitUntilWhatItSaidIsGivenOut) {
+  Outbox outbox;
+  outbox.charge(Outbox::window - 1);
+  EXPECT_FALSE(outbox.reader_must_wait());
+  outbox.charge(1);
+  EXPECT_TRUE(outbox.reader_must_wait());
+  outbox.repay(1);
+  EXPECT_FALSE(outbox.reader_must_wait());
+}
+
+TEST(Outbox, NotesThatPresenceWasLostAndCountsNoneOfIt) {
+  Outbox outbox;
+  fill(outbox);
+  outbox.push_presence(piece("join"));
+  push_late(outbox, piece("skipped"));
+  outbox.push_presence(piece("leave"));
+  const auto batch = outbox.take();
+  EXPECT_EQ(*batch.pieces.back(), "join");
+  EXPECT_EQ(batch.skipped, 1u);
+  EXPECT_TRUE(batch.presence_lost);
+  EXPECT_FALSE(outbox.take().presence_lost);
+  outbox.push_presence(piece(std::string(Outbox::max_message_bytes + 1, 'x')));
+  EXPECT_TRUE(outbox.take().presence_lost) << "it has a bound, too";
+}
+
 TEST(Outbox, NeverSkipsReplies) {
   Outbox outbox;
-  for (std::size_t i = 0; i <= Outbox::max_messages; ++i) outbox.push_message(piece("m"));
+  fill(outbox);
+  push_late(outbox, piece("m"));
   for (int i = 0; i < 1'000; ++i) outbox.push_reply("r" + std::to_string(i));
   const auto batch = outbox.take();
   ASSERT_EQ(batch.pieces.size(), Outbox::max_messages + 1'000);
@@ -113,17 +187,18 @@ TEST(Outbox, NeverSkipsReplies) {
 TEST(Outbox, SaysWhereTheGapIs) {
   Outbox outbox;
   outbox.push_reply("first");
-  for (std::size_t i = 0; i < Outbox::max_messages; ++i) outbox.push_message(piece("m"));
-  outbox.push_message(piece("skipped"));
+  fill(outbox);
+  push_late(outbox, piece("skipped"));
   outbox.push_reply("close");
-  outbox.push_message(piece("skipped"));
+  push_late(outbox, piece("skipped"));
   outbox.push_pong("pong");
   auto batch = outbox.take();
   EXPECT_EQ(batch.skipped, 2u);
   ASSERT_EQ(batch.gap_at, Outbox::max_messages + 2) << "the pong comes first";
   EXPECT_EQ(*batch.pieces.at(batch.gap_at), "close");
   EXPECT_EQ(*batch.pieces.back(), "close");
-  for (std::size_t i = 0; i <= Outbox::max_messages; ++i) outbox.push_message(piece("m"));
+  fill(outbox);
+  push_late(outbox, piece("m"));
   batch = outbox.take();
   EXPECT_EQ(batch.gap_at, Outbox::max_messages);
 }
@@ -131,18 +206,19 @@ TEST(Outbox, SaysWhereTheGapIs) {
 TEST(Outbox, KnowsWhenRepliesAreMany) {
   Outbox outbox;
   outbox.push_reply(std::string(Outbox::max_reply_bytes, 'r'));
-  EXPECT_FALSE(outbox.replies_full());
+  EXPECT_FALSE(outbox.reader_must_wait());
   outbox.push_reply("r");
-  EXPECT_TRUE(outbox.replies_full());
+  EXPECT_TRUE(outbox.reader_must_wait());
   (void)outbox.take();
-  EXPECT_FALSE(outbox.replies_full());
+  EXPECT_FALSE(outbox.reader_must_wait());
   for (int i = 0; i < 300; ++i) outbox.push_message(piece(std::string(10'000, 'm')));
-  EXPECT_FALSE(outbox.replies_full()) << "others' messages are not the client's fault";
+  EXPECT_FALSE(outbox.reader_must_wait()) << "others' messages are not the client's fault";
 }
 
 TEST(Outbox, KeepsOnePong) {
   Outbox outbox;
-  for (std::size_t i = 0; i <= Outbox::max_messages; ++i) outbox.push_message(piece("m"));
+  fill(outbox);
+  push_late(outbox, piece("m"));
   for (const char* pong : {"p1", "p2", "p3"}) outbox.push_pong(pong);
   auto batch = outbox.take();
   ASSERT_EQ(batch.pieces.size(), Outbox::max_messages + 1);
@@ -184,9 +260,10 @@ TEST(Outbox, GivesNothingAfterItsLastPiece) {
 
 TEST(Outbox, ReportsTheGapWhenClosed) {
   Outbox outbox;
-  for (std::size_t i = 0; i < Outbox::max_messages + 2; ++i) outbox.push_message(piece("m"));
+  fill(outbox);
+  for (int i = 0; i < 2; ++i) push_late(outbox, piece("m"));
   outbox.close();
-  outbox.push_message(piece("m"));
+  push_late(outbox, piece("m"));
   const auto batch = outbox.take();
   EXPECT_EQ(batch.skipped, 2u);
   EXPECT_TRUE(batch.closed);
@@ -235,7 +312,9 @@ TEST_P(OutboxOfTasks, ManyThreadsPushWhileItsWriterTakes) {
     for (int t = 0; t < threads; ++t) {
       pushers.emplace_back([&outbox, t] {
         for (int i = 0; i < each; ++i) {
-          outbox.push_message(piece(std::to_string(t) + " " + std::to_string(i)));
+          const Piece message = piece(std::to_string(t) + " " + std::to_string(i));
+          const auto now = Nanoseconds(i % 3 == 0 ? 2'000'000'000 * std::int64_t{i} : 0);
+          while (!outbox.push_message(message, 1, now)) std::this_thread::yield();
           if (i % 100 == 0) outbox.push_reply("reply");
           if (i % 100 == 1) outbox.push_pong("pong");
         }
@@ -271,7 +350,7 @@ TEST_P(OutboxOfTasks, TheReaderIsWokenWhenItsRepliesWereTaken) {
     outbox.set_reader(&io->current());
     for (int i = 0; i < 100; ++i) {
       outbox.push_reply(std::string(Outbox::max_reply_bytes + 1, 'r'));
-      while (outbox.replies_full()) {
+      while (outbox.reader_must_wait()) {
         ++waits;
         (void)co_await io->park();
       }

@@ -1,6 +1,6 @@
 // Record and Hearing: the oracle of the chat's tests. The record is what the chat's log says
-// happened, in order; a Hearing follows what one client gets and requires that it is exactly the
-// record from the client's coming to its leaving, except for gaps of exactly the number reported.
+// happened, in order; a Hearing follows what one client gets and requires that it is exactly what
+// was said from the client's coming to its leaving, except for gaps of exactly the number reported.
 #pragma once
 
 #include <algorithm>
@@ -88,11 +88,11 @@ class Record {
   std::unordered_set<std::string> lines_;
 };
 
-// What one client hears next: messages alone (a line client) or everything (a page). While it is
-// not known since when it listens there are several possible places in the record.
+// What one client hears next. While it is not known since when it listens there are several
+// possible places among what was said.
 class Hearing {
  public:
-  Hearing(const Record& record, bool everything) : record_(record), everything_(everything) {}
+  explicit Hearing(const Record& record) : record_(record) {}
 
   // It listens since some moment from `first` to `last`.
   void begin(std::size_t first, std::size_t last) {
@@ -100,11 +100,11 @@ class Hearing {
   }
   bool begun() const { return !places_.empty(); }
 
-  void hear(Event event, std::string_view name, std::string_view text) {
+  void hear(std::string_view name, std::string_view text) {
     std::erase_if(places_, [&](std::size_t& place) {
-      return place >= size() || !is(at(place++), event, name, text);
+      return place >= size() || !is(at(place++), name, text);
     });
-    require(!places_.empty(), fmt::format("not what happened next: {} {}", name, text));
+    require(!places_.empty(), fmt::format("not what was said next: {} {}", name, text));
     ++heard_;
   }
   void skip(std::uint64_t count) {
@@ -120,21 +120,14 @@ class Hearing {
   std::size_t gaps() const { return gaps_; }
 
  private:
-  std::size_t size() const { return everything_ ? record_.all().size() : record_.said().size(); }
-  const Happening& at(std::size_t place) const {
-    return record_.all()[everything_ ? place : record_.said()[place]];
-  }
-  static bool is(const Happening& happening, Event event, std::string_view name,
-                 std::string_view text) {
-    if (happening.event != event) return false;
-    if (event == Event::left) return true;  // shown as a number only
-    if (event == Event::renamed) return happening.text == text;
-    if (happening.name != name) return false;
-    return happening.text == text || happening.text == escape_for_log(text, 1024);
+  std::size_t size() const { return record_.said().size(); }
+  const Happening& at(std::size_t place) const { return record_.all()[record_.said()[place]]; }
+  static bool is(const Happening& happening, std::string_view name, std::string_view text) {
+    return happening.name == name &&
+           (happening.text == text || happening.text == escape_for_log(text, 1024));
   }
 
   const Record& record_;
-  const bool everything_;
   std::vector<std::size_t> places_;
   std::size_t heard_ = 0, gaps_ = 0;
 };

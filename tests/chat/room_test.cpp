@@ -1,57 +1,7 @@
-#include <gtest/gtest.h>
-#include <chat/room.hpp>
-#include <polyio/proto/websocket.hpp>
-
-#include <nlohmann/json.hpp>
+#include "room_fixture.hpp"
 
 namespace polyio::chat {
 namespace {
-
-using nlohmann::json;
-
-ClientPtr client(std::uint64_t id, Wire wire) {
-  auto made = std::make_shared<Client>();
-  made->id = id;
-  made->wire = wire;
-  made->address = "name " + std::to_string(id);
-  return made;
-}
-
-Name name(std::string text) { return std::make_shared<const std::string>(std::move(text)); }
-
-MessagePtr message(std::uint64_t sender, std::string text) {
-  return std::make_shared<const Message>(sender, "name", std::move(text), 1'700'000'000'000);
-}
-
-std::string lines_of(const ClientPtr& receiver) {
-  std::string all;
-  for (const Piece& piece : receiver->outbox.take().pieces) all += *piece;
-  return all;
-}
-
-std::vector<json> events_of(const ClientPtr& receiver) {
-  const std::string bytes = lines_of(receiver);
-  proto::WebSocketReader reader(proto::WebSocketReader::Role::client, 1 << 24);
-  reader.feed(std::as_bytes(std::span(bytes)));
-  std::vector<json> events;
-  while (const auto event = reader.next()) {
-    EXPECT_EQ(event->kind, proto::WebSocketEvent::Kind::message);
-    events.push_back(json::parse(event->payload));
-  }
-  EXPECT_FALSE(reader.mid_message());
-  return events;
-}
-
-// A room in which two have been greeted.
-struct LineAndPage {
-  LineAndPage() {
-    room.add(line);
-    room.add(page);
-    (void)events_of(page);  // history and who
-  }
-  Room room;
-  const ClientPtr line = client(1, Wire::line), page = client(2, Wire::websocket);
-};
 
 TEST(Room, GivesAMessageToEveryClientInItsProtocol) {
   LineAndPage here;
@@ -96,7 +46,8 @@ TEST(Room, GivesOutTogetherWhatWasSaidInATurn) {
   EXPECT_EQ(events[0]["text"], "a");
   EXPECT_EQ(events[1]["text"], "b");
   for (int i = 0; i < 100; ++i) room.said(message(1, "m"));
-  EXPECT_FALSE(line->outbox.take().empty()) << "not without end";
+  room.distribute();
+  EXPECT_EQ(line->outbox.take().pieces.size(), 4u) << "at most 32 in a piece";
 }
 
 TEST(Room, GivesOutSliceBySlice) {
@@ -119,6 +70,7 @@ TEST(Room, GivesOutSliceBySlice) {
   EXPECT_TRUE(room.distribute_to(2));
   EXPECT_EQ(heard(), 2) << "the last one, and the first one again";
   room.remove(clients[1]);  // "b" goes to all that were there
+  room.distribute();
   for (const ClientPtr& one : clients) {
     const auto batch = one->outbox.take();
     EXPECT_EQ(batch.pieces.size(), one->id == 1 ? 0u : 1u) << one->id;
@@ -131,39 +83,19 @@ TEST(Room, KeepsTheOrderOfMessagesAndAllElse) {
   auto& [room, line, page] = here;
   room.said(message(1, "a"));
   room.came(7, name("alice"));
+  room.tell_presence();
   room.said(message(1, "b"));
-  room.renamed(7, name("bob"));
+  room.reply(line, "reply\n");
   room.said(message(1, "c"));
-  room.went(7);
-  room.said(message(1, "d"));
-  room.reply(*line, "reply\n");
-  room.said(message(1, "e"));
   room.remove(line);  // which hears what was said while it was there
+  room.said(message(1, "d"));
+  room.distribute();
   std::vector<std::string> order;
   for (const json& event : events_of(page)) {
     order.push_back(event["type"] == "message" ? event["text"] : event["type"]);
   }
-  EXPECT_EQ(order, (std::vector<std::string>{"a", "join", "b", "rename", "c", "leave", "d", "e"}));
-  EXPECT_EQ(lines_of(line), "[name] a\n[name] b\n[name] c\n[name] d\nreply\n[name] e\n");
-}
-
-TEST(Room, ShowsJoinsAndLeavesToPagesOnly) {
-  LineAndPage here;
-  auto& [room, line, page] = here;
-  room.came(7, name("alice"));
-  room.renamed(7, name("bob"));
-  room.went(7);
-  EXPECT_EQ(lines_of(line), "");
-  EXPECT_EQ(events_of(page), (std::vector<json>{{{"type", "join"}, {"id", 7}, {"name", "alice"}},
-                                                {{"type", "rename"}, {"id", 7}, {"name", "bob"}},
-                                                {{"type", "leave"}, {"id", 7}}}));
-  EXPECT_EQ(room.present(), 0u);
-}
-
-TEST(Room, RenamesNoClientThatHasLeft) {
-  Room room;
-  room.renamed(9, name("ghost"));
-  EXPECT_EQ(room.present(), 0u);
+  EXPECT_EQ(order, (std::vector<std::string>{"a", "join", "b", "c", "d"}));
+  EXPECT_EQ(lines_of(line), "[name] a\n[name] b\nreply\n[name] c\n");
 }
 
 TEST(Room, RemovesInAnyOrderAndTwice) {
@@ -191,10 +123,12 @@ TEST(Room, RemovesInAnyOrderAndTwice) {
 TEST(Room, GreetsAPageWithHistoryAndPeople) {
   Room room;
   room.came(1, name("alice"));
+  room.tell_presence();
   for (int i = 0; i < 205; ++i) room.said(message(1, std::to_string(i)));
   const auto page = client(2, Wire::websocket), line = client(3, Wire::line);
   room.add(page);
   room.add(line);
+  room.distribute();
   const auto events = events_of(page);
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(events[0]["type"], "history");
@@ -206,23 +140,105 @@ TEST(Room, GreetsAPageWithHistoryAndPeople) {
   EXPECT_EQ(lines_of(line), "") << "no greeting for lines";
 }
 
+TEST(Room, SendsALongHistoryAsItIsTaken) {
+  Room room;
+  say_much(room, 100);
+  room.distribute();
+  const auto page = client(1, Wire::websocket);
+  room.add(page);
+  std::size_t got = 0;
+  for (bool more = true; more;) {
+    const auto batch = page->outbox.take();
+    more = batch.catching_up;
+    EXPECT_FALSE(page->outbox.reader_must_wait()) << "it may speak meanwhile";
+    std::size_t bytes = 0;
+    for (const Piece& part : batch.pieces) bytes += part->size();
+    EXPECT_LT(bytes, 2 * history_chunk);
+    proto::WebSocketReader reader(proto::WebSocketReader::Role::client, 1 << 24);
+    reader.feed(std::as_bytes(std::span(*batch.pieces.at(0))));
+    got += json::parse(reader.next()->payload)["messages"].size();
+    room.go_on(page);
+    if (got == 50) say_much(room, 1);  // comes in its place
+    room.distribute();
+  }
+  EXPECT_GE(got, 100u);
+  EXPECT_EQ(room.listening(), 1u);
+}
+
+TEST(Room, CountsWhatWasSaidWhileAClientDidNotTakeItsHistory) {
+  Room room;
+  say_much(room, 200);
+  room.distribute();
+  const auto asker = client(1, Wire::line);
+  room.add(asker);
+  asker->outbox.expect_history();
+  room.send_history(asker, 200);
+  EXPECT_TRUE(asker->outbox.reader_must_wait()) << "or it could ask for more";
+  std::size_t got = static_cast<std::size_t>(std::ranges::count(lines_of(asker), '\n'));
+  EXPECT_GT(got, 0u);
+  for (int i = 0; i < 250; ++i) room.said(message(1, "later"));
+  room.distribute();
+  room.go_on(asker);
+  const auto batch = asker->outbox.take();
+  EXPECT_FALSE(asker->outbox.reader_must_wait());
+  EXPECT_EQ(batch.skipped, 250 - got);
+  EXPECT_EQ(batch.gap_at, 0u);
+}
+
+TEST(Room, CountsWhatAPageThatLeavesHasNotTakenOfItsHistory) {
+  Room room;
+  say_much(room, 100);
+  room.distribute();
+  const auto page = client(1, Wire::websocket);
+  room.add(page);
+  room.reply_last(page, "close");
+  room.remove(page);
+  const auto batch = page->outbox.take();
+  ASSERT_EQ(batch.pieces.size(), 2u);
+  EXPECT_EQ(*batch.pieces[1], "close");
+  EXPECT_EQ(batch.gap_at, 1u);
+  EXPECT_GT(batch.skipped, 90u);
+  EXPECT_TRUE(batch.closed);
+}
+
+// A client gets what is said from its coming on, though it begins to take it later.
+TEST(Room, ExpectsAClient) {
+  Room room;
+  const auto guest = client(1, Wire::line);
+  room.said(message(1, "before"));
+  room.expect(guest);
+  room.said(message(1, "meanwhile"));
+  room.distribute();
+  room.add(guest);
+  room.said(message(1, "after"));
+  room.distribute();
+  EXPECT_EQ(lines_of(guest), "[name] meanwhile\n[name] after\n");
+}
+
 TEST(Room, SendsAsMuchHistoryAsAsked) {
   Room room;
   const auto asker = client(1, Wire::line);
-  room.send_history(*asker, 10);
+  room.add(asker);
+  room.send_history(asker, 10);
   EXPECT_EQ(lines_of(asker), "-- nothing has been said yet\n");
   for (int i = 0; i < 3; ++i) room.said(message(1, std::to_string(i)));
-  room.send_history(*asker, 2);
-  EXPECT_EQ(lines_of(asker), "[name] 1\n[name] 2\n");
-  room.send_history(*asker, SIZE_MAX);
+  room.distribute();
   EXPECT_EQ(lines_of(asker), "[name] 0\n[name] 1\n[name] 2\n");
+  room.send_history(asker, 2);
+  EXPECT_EQ(lines_of(asker), "[name] 1\n[name] 2\n");
+  room.send_history(asker, SIZE_MAX);
+  EXPECT_EQ(lines_of(asker), "[name] 0\n[name] 1\n[name] 2\n");
+  room.said(message(1, "3"));
+  room.distribute();
+  EXPECT_EQ(lines_of(asker), "[name] 3\n");
 }
 
 TEST(Room, ListsTheFirstFiveHundred) {
   Room room;
   for (std::uint64_t id = 1; id <= 502; ++id) room.came(id, name("n" + std::to_string(id)));
+  room.tell_presence();
   const auto asker = client(2, Wire::line), page = client(600, Wire::websocket);
-  room.send_who(*asker);
+  room.send_who(asker);
   const std::string text = lines_of(asker);
   EXPECT_TRUE(text.starts_with("-- 502 here:\n-- n1\n-- n2 (you)\n-- n3\n")) << text;
   EXPECT_TRUE(text.ends_with("-- n500\n-- and 2 more\n")) << text;
@@ -231,19 +247,6 @@ TEST(Room, ListsTheFirstFiveHundred) {
   const json who = events_of(page).at(1);
   EXPECT_EQ(who["people"].size(), 500u);
   EXPECT_EQ(who["total"], 502);
-}
-
-// docs/chat-page.md: the first 500, you among them.
-TEST(Room, ListsThePageItselfAmongMany) {
-  Room room;
-  for (std::uint64_t id = 1; id <= 600; ++id) room.came(id, name("n" + std::to_string(id)));
-  const auto page = client(600, Wire::websocket);
-  room.add(page);
-  const json who = events_of(page).at(1);
-  EXPECT_EQ(who["people"].size(), 500u);
-  EXPECT_EQ(who["total"], 600);
-  EXPECT_NE(std::ranges::find(who["people"], json{{"id", 600}, {"name", "n600"}}),
-            who["people"].end());
 }
 
 }  // namespace

@@ -176,5 +176,84 @@ TEST(SlowClients, OneThatDoesNotTakeTheAnswerIsDropped) {
   io.run(scenario());
 }
 
+// The goodbye has its limit from the moment of leaving, what the writer still sends included.
+TEST(SlowClients, OneThatLeavesWithoutReadingIsGoneInTime) {
+  SimOptions options;
+  options.window_min = options.window_max = 1024;
+  for (const bool page : {false, true}) {
+    Io io(std::make_unique<SimDriver>(options));
+    Chat chat({.farewell = 2s});
+    chat.open({&io});
+    std::string said;
+    if (page) {
+      said = std::string(upgrade);
+      for (int i = 0; i < 100; ++i) said += std::string("\x81\x80\0\0\0\0", 6);  // gets an error
+      said += std::string("\x88\x80\0\0\0\0", 6);
+    } else {
+      for (int i = 0; i < 100; ++i) said += "/help\n";
+      said += "quit\n";
+    }
+    const auto scenario = [&]() -> Task<> {
+      auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
+      auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
+      auto stream = co_await listener->accept();
+      auto both = [&](TaskGroup& group) -> Task<> {
+        (void)group.spawn(chat.serve(io, std::move(*stream)));
+        auto sent = co_await client->send_all(said);
+        EXPECT_TRUE(sent);
+      };
+      const TimePoint begin = io.now();
+      co_await with_task_group(io, both);
+      EXPECT_GE(io.now() - begin, 2s) << page;
+      EXPECT_LE(io.now() - begin, 3s) << page;
+      EXPECT_EQ(chat.room(io).present(), 0u);
+    };
+    io.run(scenario());
+  }
+}
+
+// Times that mean "never".
+TEST(SlowClients, HaveAllTheTimeWhereThereIsNoLimit) {
+  Io io(std::make_unique<SimDriver>(SimOptions{}));
+  Chat chat({.line_timeout = Nanoseconds::max(), .ping_interval = 0s});
+  chat.open({&io});
+  const auto scenario = [&]() -> Task<> {
+    auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
+    auto page = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
+    auto page_served = co_await listener->accept();
+    auto line = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
+    auto line_served = co_await listener->accept();
+    auto both = [&](TaskGroup& group) -> Task<> {
+      (void)group.spawn(chat.serve(io, std::move(*page_served)));
+      (void)group.spawn(chat.serve(io, std::move(*line_served)));
+      auto upgraded = co_await page->send_all(upgrade);
+      auto begun = co_await line->send_all("half");
+      EXPECT_TRUE(upgraded && begun);
+      (void)co_await io.sleep(24h);
+      auto ended = co_await line->send_all(" and half\n");
+      EXPECT_TRUE(ended);
+      std::string got;
+      while (!got.contains("] half and half\n")) {
+        auto chunk = co_await line->receive();
+        EXPECT_TRUE(chunk && !chunk->empty()) << got;
+        if (!chunk || chunk->empty()) break;
+        got += chunk->text();
+      }
+      got.clear();
+      while (!got.contains("half and half")) {
+        auto chunk = co_await page->receive();
+        EXPECT_TRUE(chunk && !chunk->empty()) << got;
+        if (!chunk || chunk->empty()) break;
+        got += chunk->text();
+      }
+      EXPECT_FALSE(got.contains("\x89\x01?")) << "pinged";
+      page->close();
+      line->close();
+    };
+    co_await with_task_group(io, both);
+  };
+  io.run(scenario());
+}
+
 }  // namespace
 }  // namespace polyio::chat

@@ -1,7 +1,8 @@
 """The chat's line protocol beyond the tutorial: limits, refusals, commands."""
 import os
+import threading
 
-from harness import LineClient, Server, TestCase, main, options_of
+from harness import LineClient, Server, TestCase, TOGETHER, main, options_of
 
 POSITION = options_of("epoll", "loops")
 
@@ -154,6 +155,59 @@ class Lines(TestCase):
             resident = int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
         self.assertLess(resident, 300 << 20)
         greedy.reset()
+
+
+class Pressure(TestCase):
+    """A client that talks fast is slowed down; no client that reads loses a line."""
+
+    def read_all(self, client, count, text):
+        """How many of `count` lines with `text` come before one that says a gap."""
+        got = 0
+        while got < count:
+            line = client.read_line()
+            if line.endswith(b" skipped\n") or not line:
+                break
+            got += text in line
+        return got
+
+    def burst(self, options):
+        with Server("chat", *options) as server, LineClient(server) as talker, \
+                LineClient(server) as reader:
+            got = {}
+            readers = [threading.Thread(target=lambda c=c: got.update(
+                {c: self.read_all(c, 5000, b"] line ")})) for c in (talker, reader)]
+            for thread in readers:
+                thread.start()
+            talker.send(b"".join(b"line %d\n" % i for i in range(5000)))
+            for thread in readers:
+                thread.join()
+            self.assertEqual([got[talker], got[reader]], [5000, 5000])
+
+    def test_burst(self):
+        self.on_every_position(self.burst, TOGETHER)
+
+    def test_many_at_once(self):
+        with Server("chat", *POSITION, "--backlog", "4096") as server, LineClient(server) as reader:
+            crowd = [LineClient(server) for _ in range(400)]
+            for client in crowd:
+                client.send(b"answer\n" * 5)
+            self.assertEqual(self.read_all(reader, 2000, b"] answer"), 2000)
+            for client in crowd:
+                client.close()
+
+    def test_who_does_not_read_gets_a_gap_and_holds_up_nobody_for_long(self):
+        with Server("chat", *POSITION) as server, LineClient(server) as talker, \
+                LineClient(server, receive_buffer=4096) as asleep:
+            for _ in range(1000):
+                talker.send(b"y" * 8000 + b"\n")
+                self.assertEqual(talker.read_line(), talker.said(b"y" * 8000))
+            lines = 0
+            while not (line := asleep.read_line()).endswith(b" skipped\n"):
+                self.assertEqual(line, talker.said(b"y" * 8000))
+                lines += 1
+            self.assertEqual(line, b"-- %d messages skipped\n" % (1000 - lines))
+            talker.send(b"awake?\n")
+            self.assertEqual(asleep.read_line(), talker.said(b"awake?"))
 
 
 class Options(TestCase):

@@ -1,0 +1,82 @@
+#include "people.hpp"
+
+#include "frames.hpp"
+
+namespace polyio::chat {
+
+namespace {
+constexpr std::size_t long_news = 4096;  // bytes; a list may be shorter
+}
+
+void People::came(std::uint64_t id, const Name& name) {
+  names_[id] = name;
+  changed_.insert(id);
+}
+
+void People::went(std::uint64_t id) {
+  if (names_.erase(id) > 0) changed_.insert(id);
+}
+
+void People::renamed(std::uint64_t id, const Name& name) {
+  const auto place = names_.find(id);
+  if (place == names_.end()) return;
+  place->second = name;
+  if (announced(id)) changed_.insert(id);  // the others' names are not known to any page
+}
+
+// One frame for each that was announced or can be.
+std::string People::changes() {
+  std::string frames;
+  for (const std::uint64_t id : changed_) {
+    const auto here = names_.find(id);
+    const auto before = announced_.find(id);
+    if (here == names_.end()) {
+      if (before == announced_.end()) continue;
+      announced_.erase(before);
+      --announced_total_;
+      frames += presence_frame("leave", id, {});
+    } else if (before != announced_.end()) {
+      before->second = here->second;
+      frames += presence_frame("rename", id, *here->second);
+    } else if (announced_.size() < listed) {
+      announced_.emplace(*here);
+      ++announced_total_;
+      frames += presence_frame("join", id, *here->second);
+    }
+  }
+  return frames;
+}
+
+void People::list_anew() {
+  announced_.clear();
+  for (const auto& person : names_) {
+    if (announced_.size() == listed) break;
+    announced_.insert(announced_.end(), person);
+  }
+  announced_total_ = names_.size();
+}
+
+Piece People::news() {
+  if (changed_.empty()) return nullptr;
+  std::string frames = changes();
+  changed_.clear();
+  list_.reset();
+  if (announced_.size() < listed / 2 && names_.size() > announced_.size()) {
+    list_anew();  // now there is room for those who were only counted
+    return list();
+  }
+  if (announced_total_ != names_.size()) {
+    announced_total_ = names_.size();
+    frames += total_frame(announced_total_);
+  }
+  if (frames.empty()) return nullptr;
+  if (frames.size() > long_news && frames.size() > list()->size()) return list();
+  return std::make_shared<const std::string>(std::move(frames));
+}
+
+Piece People::list() {
+  if (!list_) list_ = std::make_shared<const std::string>(who_frame(announced_, announced_total_));
+  return list_;
+}
+
+}  // namespace polyio::chat
