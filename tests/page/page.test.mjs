@@ -130,6 +130,27 @@ test('a restarted server is found again, nickname and unsent text kept', options
   await until('alice remembered', async () => (await text(one, '#me')) === 'You are alice');
 });
 
+// The stand-in's line clients have no nicknames.
+const real = { ...options, skip: !process.env.POLYIO_CHAT };
+
+test('a nickname that is still taken is asked for until it is free', real, async (t) => {
+  const server = await serve(t);
+  const holder = await lineClient(t, server);
+  const page = await visit(t, server);
+  await setNick(page, 'alice');
+  await setNick(page, 'not alice');
+  holder.send('/nick alice\n');
+  await here(page, 2, 'alice');
+  // As after a drop that the server has not noticed: the page remembers its name, another has it.
+  await page.evaluate(() => localStorage.setItem('polyio-chat.nick', 'alice'));
+  await page.reload();
+  await connected(page);
+  await until('the refusal', async () => /is taken/.test(await text(page, '#alert')));
+  holder.end();
+  await until('being alice', async () => (await text(page, '#me')) === 'You are alice');
+  assert.equal(await text(page, '#alert'), '');
+});
+
 test('going offline is noticed, coming back too', options, async (t) => {
   const server = await serve(t);
   const page = await visit(t, server);

@@ -55,6 +55,11 @@ export class Log {
     this.box.removeAttribute('aria-busy');
   }
 
+  /** More of the history, up to what was said while it came. */
+  more(messages: Message[], me: number): void {
+    for (const message of messages) this.add(message, message.id === me);
+  }
+
   add(message: Message, mine: boolean): void {
     this.push({ kind: 'message', message, mine });
   }

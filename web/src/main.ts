@@ -11,8 +11,11 @@ import { clean } from './text';
 const TITLE = document.title;
 const NICK_KEY = 'polyio-chat.nick';
 
-let myId = -1;
+const RECLAIM_MS = 3000;
+
+let me = { id: -1, name: '' };
 let nick = recall(); // the one wanted; '' for none
+let reclaiming = 0; // a timer: the nickname was ours before the connection was lost
 let unread = 0;
 
 const log = new Log();
@@ -43,36 +46,51 @@ function remember(): void {
 function received(message: FromServer): void {
   switch (message.type) {
     case 'hello':
-      myId = message.id;
+      me = { id: message.id, name: message.name };
       composer.limit = message.limit;
       showMe(message.name);
-      if (nick) connection.send({ type: 'nick', nick });
+      reclaim();
       return;
     case 'history':
-      return log.replace(message.messages);
+      for (const { id } of message.messages) if (id === me.id) composer.confirm();
+      return message.continued ? log.more(message.messages, me.id) : log.replace(message.messages);
     case 'who':
-      return people.replace(message.people, message.total, myId);
+      return people.replace(message.people, message.total, me);
+    case 'total':
+      return people.count(message.total);
     case 'join':
       return people.join(message.id, message.name);
     case 'leave':
       return people.leave(message.id);
     case 'rename':
-      if (message.id === myId) showMe(message.name);
+      if (message.id === me.id) showMe(message.name);
       return people.rename(message.id, message.name);
     case 'message':
-      if (message.id === myId) composer.confirm();
+      if (message.id === me.id) composer.confirm();
       else countUnread();
-      return log.add(message, message.id === myId);
+      return log.add(message, message.id === me.id);
     case 'skipped':
       composer.forget();
       return log.skipped(message.count);
     case 'error':
-      composer.refused();
+      if (message.about !== 'nick') composer.refused();
       return showError(message.text);
   }
 }
 
+// After a lost connection the server may count the old one for a while, and with it our nickname:
+// asks for it until it is free again, or another one is wanted.
+function reclaim(): void {
+  clearTimeout(reclaiming);
+  reclaiming = 0;
+  if (!nick || nick === me.name) return;
+  connection.send({ type: 'nick', nick });
+  reclaiming = window.setTimeout(reclaim, RECLAIM_MS);
+}
+
 function showMe(name: string): void {
+  if (reclaiming && name === nick) showError('');
+  me.name = name;
   setText(byId('me'), `You are ${name}`);
   composer.setName(name);
 }
@@ -132,6 +150,8 @@ byId('nick-form').addEventListener('submit', (event) => {
   field.value = nick;
   remember();
   showError('');
+  clearTimeout(reclaiming);
+  reclaiming = 0;
   connection.send({ type: 'nick', nick }); // or after the next hello
   if (byId('toggle').ariaExpanded === 'true') {
     showPeople(false);

@@ -1,5 +1,5 @@
-// The list of people. The server names at most 500 and says how many there are; the list is drawn
-// anew at most five times a second, however many come and go.
+// The list of people. The server names at most 500, perhaps without us, and says how many there
+// are; the list is drawn anew at most five times a second, however many come and go.
 
 import { byId, make, setText } from './dom';
 import type { Person } from './protocol';
@@ -22,18 +22,24 @@ export class People {
   private me = -1;
   private timer = 0;
 
-  replace(people: Person[], total: number, me: number): void {
+  replace(people: Person[], total: number, me: Person): void {
     this.people.clear();
     for (const { id, name } of people) this.people.set(id, name);
+    if (total > this.people.size) this.people.set(me.id, me.name);
     this.total = Math.max(total, this.people.size);
-    this.me = me;
+    this.me = me.id;
+    this.redraw();
+  }
+
+  count(total: number): void {
+    this.total = total;
     this.redraw();
   }
 
   join(id: number, name: string): void {
     if (this.people.has(id)) return this.rename(id, name);
     this.total++;
-    if (this.people.size < LISTED) this.people.set(id, name);
+    if (this.people.size <= LISTED) this.people.set(id, name);
     this.redraw();
   }
 

@@ -13,14 +13,15 @@ export interface Message extends Person {
 
 export type FromServer =
   | { type: 'hello'; id: number; name: string; limit: number }
-  | { type: 'history'; messages: Message[] }
+  | { type: 'history'; messages: Message[]; continued?: boolean }
   | { type: 'who'; people: Person[]; total: number }
   | { type: 'join'; id: number; name: string }
   | { type: 'leave'; id: number }
+  | { type: 'total'; total: number }
   | { type: 'rename'; id: number; name: string }
   | ({ type: 'message' } & Message)
   | { type: 'skipped'; count: number }
-  | { type: 'error'; text: string };
+  | { type: 'error'; text: string; about?: string };
 
 export type ToServer = { type: 'say'; text: string } | { type: 'nick'; nick: string };
 
@@ -34,6 +35,7 @@ const shapes = new Map<string, Fields>([
   ['who', { people: 'list', total: 'number' }],
   ['join', person],
   ['leave', { id: 'number' }],
+  ['total', { total: 'number' }],
   ['rename', person],
   ['message', message],
   ['skipped', { count: 'number' }],
