@@ -50,6 +50,10 @@ class Chat {
   Task<> serve(Io& io, Stream stream);
 
   const ChatOptions& options() const noexcept { return options_; }
+  // `line` is printable.
+  void log(const std::string& line) const {
+    if (options_.log) options_.log(line);
+  }
 
  private:
   friend class Member;
@@ -86,10 +90,6 @@ class Chat {
   // Replaces the nickname `before` by `after`; empty: none. False: another client has `after`.
   bool take_nickname(std::string_view before, std::string_view after);
   void release_nickname(Client& client);
-  void log(const std::string& line) const {
-    if (options_.log) options_.log(line);
-  }
-
   ChatOptions options_;
   std::vector<std::unique_ptr<Home>> homes_;
   std::atomic<std::uint64_t> next_id_{1};

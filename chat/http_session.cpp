@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <polyio/base/text.hpp>
 #include <polyio/io/task_group.hpp>
 #include <polyio/proto/handshake.hpp>
 #include <polyio/proto/http.hpp>
@@ -36,8 +39,18 @@ std::string answer_asset(const Request& request, const Asset& asset, proto::Body
                          known ? std::string_view() : asset.body, body);
 }
 
+// A refusal is for the log, too: it may be a proxy whose settings, or a --host, are missing.
+void log_refused(const Chat& chat, const Stream& stream, const Request& request,
+                 std::string_view why) {
+  const auto field = [&](std::string_view name) {
+    return escape_for_log(request.header(name).value_or("none"), 100);
+  };
+  chat.log(fmt::format("refused: {}: {}: Host {}, Origin {}", address_of(stream), why,
+                       field("Host"), field("Origin")));
+}
+
 // The answer to anything but a WebSocket handshake.
-std::string answer(const Chat& chat, const Request& request) {
+std::string answer(const Chat& chat, const Stream& stream, const Request& request) {
   const auto body = request.method == "HEAD" ? proto::Body::left_out : proto::Body::sent;
   const auto text = [&](int status, std::string_view words) {
     return proto::response(status,
@@ -54,6 +67,7 @@ std::string answer(const Chat& chat, const Request& request) {
   }
   if (!proto::host_allowed(request.header("Host").value_or("127.0.0.1"),
                            chat.options().host_names)) {
+    log_refused(chat, stream, request, "a name that is no --host");
     return text(403, "this server is not known by that name: start it with --host NAME\n");
   }
   if (const Asset* asset = find_asset(request.path)) return answer_asset(request, *asset, body);
@@ -61,10 +75,12 @@ std::string answer(const Chat& chat, const Request& request) {
 }
 
 // Why the handshake is refused; empty: `accept` has the answer.
-std::string refusal(const Chat& chat, const Request& request, std::string& accept) {
+std::string refusal(const Chat& chat, const Stream& stream, const Request& request,
+                    std::string& accept) {
   const auto key = proto::check_upgrade(request);
   if (!key) return proto::refusal_response(key.error());
   if (!proto::origin_allowed(request, chat.options().host_names)) {
+    log_refused(chat, stream, request, "a page of another site");
     return proto::error_response({403, "this page may not speak for its reader here"});
   }
   accept = proto::upgrade_response(*key);
@@ -83,12 +99,12 @@ Task<bool> send_answer(Chat& chat, Io& io, Stream& stream, std::string_view byte
 Task<Deadline> answer_request(Chat& chat, Io& io, Stream& stream, const Request& request,
                               std::string rest) {
   if (request.path != "/ws" || request.method != "GET") {
-    const std::string reply = answer(chat, request);
+    const std::string reply = answer(chat, stream, request);
     (void)co_await send_answer(chat, io, stream, reply);
     co_return deadline_after(io.now(), chat.options().farewell);
   }
   std::string accept;
-  const std::string refused = refusal(chat, request, accept);
+  const std::string refused = refusal(chat, stream, request, accept);
   const bool sent = co_await send_answer(chat, io, stream, refused.empty() ? accept : refused);
   if (!sent || !refused.empty()) co_return deadline_after(io.now(), chat.options().farewell);
   co_return co_await websocket_session(chat, io, stream, std::move(rest));

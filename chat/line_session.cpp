@@ -3,6 +3,7 @@
 #include <polyio/io/task_group.hpp>
 #include <polyio/proto/line.hpp>
 #include <polyio/proto/sniff.hpp>
+#include <polyio/proto/telnet.hpp>
 #include <polyio/proto/text.hpp>
 
 #include "member.hpp"
@@ -126,6 +127,12 @@ class LineSession {
 
   // False: the client leaves.
   bool feed(std::string_view bytes) {
+    const auto raw = std::as_bytes(std::span(bytes));
+    if (!telnet_.applies(raw)) return feed_text(bytes);
+    const std::string text = telnet_.filter(raw);
+    return !telnet_.broken() && feed_text(text);
+  }
+  bool feed_text(std::string_view bytes) {
     bool begins = !reader_.unfinished();
     reader_.feed(std::as_bytes(std::span(bytes)));
     while (auto line = reader_.next()) {
@@ -143,19 +150,24 @@ class LineSession {
   void reply(std::string text) { member_.reply(std::move(text)); }
   void error(std::string_view text) { reply(fmt::format("-- error: {}\n", text)); }
 
+  bool refuse(std::string_view what) {
+    member_.log(fmt::format("refused: {}: {}", member_.client()->address, what));
+    return false;
+  }
+
   bool take_line(const Result<std::string_view>& line) {
     const bool first = std::exchange(first_line_, false);
+    // Who begins with something else than a line does not speak this protocol: a page that makes
+    // its browser send a request, whatever the method and however long the path, or a TLS client.
     if (!line) {
       error(fmt::format("line too long: at most {} bytes", member_.options().max_line));
-      return true;
+      return !first || refuse("a first line that is too long");
     }
-    // A browser with a connection opened ahead of time, or a page that makes it speak this
-    // protocol.
-    if (first && proto::is_http_request_line(*line)) return false;
+    if (first && proto::is_http_request_line(*line)) return refuse("an HTTP request");
     if (*line == "quit") return false;
     if (auto valid = proto::check_text(*line); !valid) {
       error(fmt::format("{}: nobody got this line", valid.error().message()));
-      return true;
+      return !first || refuse("a first line that is no text");
     }
     if (!command(*line)) member_.say(*line);
     return true;
@@ -201,6 +213,7 @@ class LineSession {
   Stream& stream_;
   FirstBytesPtr first_ = std::make_unique<FirstBytes>();
   proto::LineReader reader_;
+  proto::TelnetFilter telnet_;
   bool first_line_ = true;
   bool ended_ = false;      // the end of file has come
   TimePoint line_began_{};  // the unfinished one

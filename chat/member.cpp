@@ -20,13 +20,17 @@ ClientPtr make_client(std::uint64_t id, const Stream& stream, Wire wire) {
   client->id = id;
   client->home = &stream.io().home();
   client->wire = wire;
-  const auto peer = stream.peer_address();
-  const std::string host = !peer ? "?" : peer->family() == AF_UNIX ? "unix" : peer->host();
-  client->address = fmt::format("('{}', {})", host, peer ? peer->port() : 0);
+  client->address = address_of(stream);
   return client;
 }
 
 }  // namespace
+
+std::string address_of(const Stream& stream) {
+  const auto peer = stream.peer_address();
+  const std::string host = !peer ? "?" : peer->family() == AF_UNIX ? "unix" : peer->host();
+  return fmt::format("('{}', {})", host, peer ? peer->port() : 0);
+}
 
 Member::Member(Chat& chat, const Stream& stream, Wire wire)
     : chat_(chat),

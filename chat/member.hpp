@@ -9,6 +9,9 @@
 
 namespace polyio::chat {
 
+// ('host', port) of the peer.
+std::string address_of(const Stream& stream);
+
 class Member {
  public:
   // The client at the other end of `stream`. No messages come to it and no others see it yet.
@@ -21,6 +24,7 @@ class Member {
   const ClientPtr& client() const noexcept { return client_; }
   Outbox& outbox() const noexcept { return client_->outbox; }
   const ChatOptions& options() const noexcept { return chat_.options(); }
+  void log(const std::string& line) const { chat_.log(line); }
 
   // When it joins, it will get the messages from now on.
   void expect();

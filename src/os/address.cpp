@@ -114,6 +114,11 @@ std::string Address::host() const {
                 sizeof text);
   } else if (family() == AF_INET6) {
     const auto* address = reinterpret_cast<const sockaddr_in6*>(&storage_);
+    // An IPv4 peer of an IPv6 socket is shown as what it is.
+    if (IN6_IS_ADDR_V4MAPPED(&address->sin6_addr)) {
+      ::inet_ntop(AF_INET, address->sin6_addr.s6_addr + 12, text, sizeof text);
+      return text;
+    }
     ::inet_ntop(AF_INET6, &address->sin6_addr, text, sizeof text);
     if (address->sin6_scope_id) return text + ("%" + std::to_string(address->sin6_scope_id));
   }
@@ -137,7 +142,7 @@ std::string Address::text() const {
   const std::string name = host();
   if (family() == AF_UNIX) return "unix:" + name;
   const std::string number = std::to_string(port());
-  return family() == AF_INET6 ? "[" + name + "]:" + number : name + ":" + number;
+  return name.contains(':') ? "[" + name + "]:" + number : name + ":" + number;
 }
 
 }  // namespace polyio::os

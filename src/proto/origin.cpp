@@ -52,10 +52,14 @@ bool is_bracketed_ipv6(std::string_view name) noexcept {
   return std::ranges::all_of(address, in_address) && std::ranges::count(address, ':') >= 2;
 }
 
+bool is_among(std::string_view name, std::span<const std::string> names) noexcept {
+  return std::ranges::any_of(
+      names, [&](std::string_view other) { return equal_ignoring_case(name, other); });
+}
+
 bool name_allowed(std::string_view name, std::span<const std::string> allowed_names) noexcept {
-  const auto matches = [&](std::string_view other) { return equal_ignoring_case(name, other); };
-  return is_ipv4(name) || is_bracketed_ipv6(name) || matches("localhost") ||
-         std::ranges::any_of(allowed_names, matches);
+  return is_ipv4(name) || is_bracketed_ipv6(name) || equal_ignoring_case(name, "localhost") ||
+         is_among(name, allowed_names);
 }
 
 }  // namespace
@@ -73,8 +77,11 @@ bool origin_allowed(std::optional<std::string_view> origin, std::string_view hos
   const int default_port = secure ? 443 : 80;
   const auto page = parse_authority(origin->substr(secure ? 8 : 7), default_port);
   const auto server = parse_authority(host, default_port);
-  return page && server && page->port == server->port &&
-         equal_ignoring_case(page->name, server->name) && name_allowed(server->name, allowed_names);
+  if (!page || !server || !name_allowed(server->name, allowed_names)) return false;
+  // Behind a proxy the page's port and scheme are the proxy's, and the Host may be any by which the
+  // proxy knows this server.
+  if (is_among(page->name, allowed_names)) return true;
+  return page->port == server->port && equal_ignoring_case(page->name, server->name);
 }
 
 bool origin_allowed(const Request& request, std::span<const std::string> allowed_names) noexcept {

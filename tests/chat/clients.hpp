@@ -263,17 +263,20 @@ class LineClient final : public Client {
 
   std::string item() {
     if (said_.empty() && random_.chance(1, 12)) {  // held back: it might become a request
+      begun_ = true;
       message();
       return said_.back() = "GET " + said_.back().substr(0, world_.options.max_line - 4);
     }
     const auto kind = bulk_ ? 99 : random_.below(100);
-    if (kind < 8) {
+    const bool first = !std::exchange(begun_, true);
+    if (kind < 8 && !first) {  // one that begins with no text is hung up on
       ++answers_owed_;
       return bad_text();
     }
     if (kind < 16) {
       ++answers_owed_;
-      return "/nick " + nickname();
+      const std::string name = nickname();
+      return "/nick " + (first && name == "\xff" ? "bob" : name);
     }
     if (kind < 19) return "/who";
     if (kind < 21) return "/help";
@@ -343,6 +346,7 @@ class LineClient final : public Client {
 
   std::uint64_t items_;
   bool bulk_;
+  bool begun_ = false;  // something was sent
   std::size_t answers_owed_ = 0, answers_ = 0;
   std::string buffer_;
 };

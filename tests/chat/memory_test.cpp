@@ -99,7 +99,7 @@ class Crowd {
 
   // Each begins a line, ends it later, and gets an error for it: nothing of it may stay.
   Task<> speak() {
-    const std::string begin(1'000, '\1'), end = "\n";
+    const std::string begin = "/nick " + std::string(1'000, 'x'), end = "\n";
     for (const auto& text : {begin, end}) {
       for (const auto& socket : sockets_) {
         iovec part{const_cast<char*>(text.data()), text.size()};

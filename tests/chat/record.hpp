@@ -61,7 +61,7 @@ class Record {
       stay.left = all_.size() - 1;
       stay.said_until = said_.size();
       stay.left_at = io_.now();
-    } else {
+    } else if (!text.starts_with("refused: ")) {
       const auto is = text.find(") is ");
       require(text.starts_with("renamed: ") && is != text.npos, "not a line of the log: " + line);
       add({Event::renamed, line.substr(9, is - 8), line.substr(is + 5)});

@@ -29,7 +29,7 @@ const std::vector<Kind>& kinds() {
       {"head", "GET / HTTP/1.1\r\n", "X", 4s, 11s},
       {"half a head", "GET / HTTP/1.1\r\nHost: loc", "", 4s, 11s},
       {"line", "begun", "x", 19s, 26s},
-      {"line too long", std::string(300, 'x'), "x", 19s, 26s},
+      {"line too long", "hi\n" + std::string(300, 'x'), "x", 19s, 26s},
       {"no pong", std::string(upgrade), "", 13s, 26s},
       // A frame of 125 bytes that never ends.
       {"frame", std::string(upgrade) + "\x81\xfd\x01\x01\x01\x01", "y", 13s, 26s},

@@ -157,6 +157,47 @@ class Lines(TestCase):
         greedy.reset()
 
 
+class FirstLine(TestCase):
+    """Who begins with something else than a line is hung up on, and nothing of it is heard."""
+
+    def test_what_is_no_line(self):
+        http = b" HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n/nick bad\nfrom a page\n"
+        with Server("chat", *POSITION) as server, LineClient(server) as a:
+            for first, why in ((b"FOO /" + b"a" * 9000 + http, "too long"),
+                               (b"FOO /" + b"a" * 100_000 + http, "too long"),
+                               (b"FOO /" + http, "an HTTP request"),
+                               (b"\x16\x03\x01\x02\0\x01" + b"\x99" * 32 + b"\nfrom tls\n",
+                                "no text"),
+                               (b"\x1b[2J\nfrom a terminal\n", "no text")):
+                with self.subTest(first=first[:9]), LineClient(server, ready=False) as stranger:
+                    stranger.send(first)
+                    while line := stranger.read_line():
+                        self.assertTrue(line.startswith(b"-- error: "), line)
+                    server.wait_log("refused: .*" + why)
+            a.send(b"marker\n")
+            self.assertEqual(a.read_line(), a.said(b"marker"))
+
+    def test_telnet(self):
+        opening = b"\xff\xfb\x1f\xff\xfd\x01\xff\xfa\x1f\0\x50\0\x18\xff\xf0"
+        with Server("chat", *POSITION, "--line-timeout", "200ms") as server, \
+                LineClient(server) as a, LineClient(server, ready=False) as listener, \
+                LineClient(server, ready=False) as talker:
+            listener.send(opening)
+            talker.send(opening + b"hello\r\n")
+            self.assertEqual(a.read_line(), talker.said(b"hello"))
+            self.assertEqual(talker.read_line(), talker.said(b"hello"))
+            server.wait_log("joined", 3)
+            talker.send(b"\xff\xf6")  # are you there, and no line has begun
+            with LineClient(server, ready=False) as late:
+                late.send(b"begun")
+                self.assertEqual(late.read_line(),
+                                 b"-- error: a line that has begun must end\n")
+            talker.send(b"still here\r\n")
+            self.assertEqual(a.read_line(), talker.said(b"still here"))
+            while (line := listener.read_line()) != talker.said(b"still here"):
+                self.assertEqual(line, talker.said(b"hello"))
+
+
 class Pressure(TestCase):
     """A client that talks fast is slowed down; no client that reads loses a line."""
 
@@ -224,6 +265,15 @@ class Options(TestCase):
             self.assertTrue(a.name.startswith("('::1', "))
             a.send(b"six\n")
             self.assertEqual(a.read_line(), a.said(b"six"))
+
+    def test_ipv4_on_an_ipv6_socket(self):
+        if not os.path.exists("/proc/net/if_inet6"):
+            self.skipTest("no IPv6 here")
+        with Server("chat", *POSITION, listen="[::]:0") as server:
+            server.host = "127.0.0.1"
+            with LineClient(server) as a:
+                a.send(b"four\n")
+                self.assertEqual(a.read_line(), a.said(b"four"))
 
 
 if __name__ == "__main__":

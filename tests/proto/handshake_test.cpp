@@ -158,6 +158,30 @@ TEST(Origin, OnlyThePageOfThisServerMayTalkToIt) {
   EXPECT_FALSE(origin_allowed("https://chat.example", "chat.example"));
 }
 
+// There the page has another port, another scheme, and the proxy's name for this server.
+TEST(Origin, BehindAProxyIsAnAllowedNameOnAnyPort) {
+  struct Case {
+    std::string_view origin, host;
+    bool allowed;
+  };
+  const Case cases[] = {
+      {"https://chat.example:8443", "chat.example", true},
+      {"https://chat.example", "chat.example:8080", true},
+      {"http://CHAT.example:81", "127.0.0.1:3999", true},
+      {"https://chat.example", "localhost:3999", true},
+      {"https://chat.example", "evil.example", false},
+      {"https://chat.example.evil.example", "chat.example", false},
+      {"https://evil.example", "chat.example", false},
+      {"https://evil.example", "127.0.0.1:3999", false},
+      {"https://localhost:8443", "localhost", false},
+      {"http://127.0.0.1:1", "chat.example", false},
+  };
+  const std::string allowed[] = {"chat.example"};
+  for (const auto& [origin, host, expected] : cases) {
+    EXPECT_EQ(origin_allowed(origin, host, allowed), expected) << origin << " to " << host;
+  }
+}
+
 TEST(Origin, OfARequestIsItsOneOrigin) {
   EXPECT_TRUE(origin_allowed(with("Origin", std::nullopt)));
   EXPECT_TRUE(origin_allowed(with("Origin", "http://localhost:8080")));

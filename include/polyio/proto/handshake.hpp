@@ -31,9 +31,10 @@ std::string refusal_response(const HttpError& error);
 
 // True if the page at `origin` (the Origin header's value, nothing if there is none) may talk to
 // the server it knows as `host` (the Host header's value). A missing Origin is allowed. Any other
-// must be http://HOST or https://HOST with the name and port of `host` (80 and 443 where none is
-// written; case of names is ignored), and `host` must pass host_allowed(). "null" and lists are
-// refused. Thread-safe.
+// must be an http:// or https:// one, and `host` must pass host_allowed(). The page's name must be
+// one of `allowed_names`, on any port: behind a proxy both differ from what the server sees. Or it
+// must have the name and port of `host` (80 and 443 where none is written). Case of names is
+// ignored. "null" and lists are refused. Thread-safe.
 bool origin_allowed(std::optional<std::string_view> origin, std::string_view host,
                     std::span<const std::string> allowed_names = {}) noexcept;
 // The same for a request: its one Origin and its one Host; two Origins, or no Host, are refused.
