@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "nickname_key.hpp"
 #include "sessions.hpp"
 
 namespace polyio::chat {
@@ -11,14 +12,6 @@ constexpr std::size_t clients_at_once = 32;  // that a message is given to
 // Until a room that waits for a client looks again whether it still reads.
 constexpr Nanoseconds retry_interval = Outbox::patience / 8;
 constexpr Nanoseconds shortest_pause = std::chrono::milliseconds(1);
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
 
 }  // namespace
 
@@ -91,8 +84,8 @@ void Chat::on_home(Io& io, std::move_only_function<void(Room&)> work) {
 }
 
 bool Chat::take_nickname(std::string_view before, std::string_view after) {
-  const std::string old_key = lower_case(before);
-  const std::string new_key = lower_case(after);
+  const std::string old_key = nickname_key(before);
+  const std::string new_key = nickname_key(after);
   if (old_key == new_key) return true;
   const std::lock_guard lock(nicknames_mutex_);
   if (!new_key.empty() && !nicknames_.insert(new_key).second) return false;

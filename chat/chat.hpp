@@ -94,7 +94,7 @@ class Chat {
   std::vector<std::unique_ptr<Home>> homes_;
   std::atomic<std::uint64_t> next_id_{1};
   std::mutex nicknames_mutex_;                 // not on the way of a message
-  std::unordered_set<std::string> nicknames_;  // in use, in lower case
+  std::unordered_set<std::string> nicknames_;  // in use, as nickname_key()
   std::mutex left_mutex_;
   ClientPtr left_;  // the first that leave_later() took, linked by Client::next_left
   std::atomic<bool> any_left_{false};

@@ -20,14 +20,15 @@ std::optional<Kind> refused(char32_t c) noexcept {
   return std::nullopt;
 }
 
-// White space other than U+0020, and code points that draw nothing (Unicode White_Space and the
-// common Default_Ignorable_Code_Points): in a name they would let one client pass for another.
+// White space other than U+0020, and code points that draw nothing (Unicode's White_Space and
+// Default_Ignorable_Code_Point, annotations and musical controls): in a name they would let one
+// client pass for another.
 bool invisible(char32_t c) noexcept {
   return c == 0xa0 || c == 0xad || c == 0x34f || in(c, 0x115f, 0x1160) || c == 0x1680 ||
          in(c, 0x17b4, 0x17b5) || in(c, 0x180b, 0x180f) || in(c, 0x2000, 0x200d) || c == 0x202f ||
          in(c, 0x205f, 0x206f) || c == 0x2800 || c == 0x3000 || c == 0x3164 ||
-         in(c, 0xfe00, 0xfe0f) || c == 0xfeff || c == 0xffa0 || in(c, 0xfff0, 0xfff8) ||
-         in(c, 0xe0000, 0xe0fff);
+         in(c, 0xfe00, 0xfe0f) || c == 0xfeff || c == 0xffa0 || in(c, 0xfff0, 0xfffb) ||
+         in(c, 0x1bca0, 0x1bca3) || in(c, 0x1d173, 0x1d17a) || in(c, 0xe0000, 0xe0fff);
 }
 
 const char* name_of(Kind kind) noexcept {

@@ -113,6 +113,8 @@ TEST(CheckNickname, SaysWhatToChange) {
       {"a\u00a0b", "choose a nickname without the invisible character U+00A0"},
       {"a\u200b", "choose a nickname without the invisible character U+200B"},
       {"\u3164", "choose a nickname without the invisible character U+3164"},
+      {"ad\ufff9min", "choose a nickname without the invisible character U+FFF9"},
+      {"admin\U0001d173", "choose a nickname without the invisible character U+1D173"},
       {"('127.0.0.1', 5000)", brackets},
   };
   for (const auto& [nickname, expected] : cases) {
