@@ -12,9 +12,12 @@
 #include <cstdlib>
 #include <new>
 
+#include "no_memory.hpp"
+
 namespace {
 std::atomic<std::int64_t> heap{0};
 }
+std::atomic<bool> polyio::chat_test::no_memory{false};
 
 #if !POLYIO_ASAN && !POLYIO_TSAN
 static std::int64_t size_of(void* block) {
@@ -22,7 +25,7 @@ static std::int64_t size_of(void* block) {
   return static_cast<std::int64_t>(malloc_usable_size(block) + header);
 }
 void* operator new(std::size_t size) {
-  void* const block = std::malloc(size);
+  void* const block = polyio::chat_test::no_memory ? nullptr : std::malloc(size);
   if (!block) throw std::bad_alloc();
   heap.fetch_add(size_of(block), std::memory_order_relaxed);
   return block;
