@@ -112,7 +112,7 @@ std::expected<void, std::string> Member::rename(std::string_view nickname) {
 void Member::has_space() { chat_.go_on(io_); }
 
 void Member::has_taken(const Outbox::Batch& batch) {
-  chat_.on_home(io_, [client = client_, history = batch.catching_up](Room& room) {
+  chat_.on_home(io_, [client = client_, history = batch.catching_up()](Room& room) {
     if (history) return room.go_on(client);
     room.send_people(client);
   });

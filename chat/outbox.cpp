@@ -4,15 +4,17 @@ namespace polyio::chat {
 
 bool Outbox::push_message(Piece piece, std::uint16_t count, Nanoseconds now) {
   const std::lock_guard lock(mutex_);
-  if (closed_ || writer_ended_) return true;
+  if (refuses_) return true;
   const bool full =
       messages_ > 0 &&  // a message larger than the bound passes when it is alone
       (messages_ + count > max_messages || message_bytes_ + piece->size() > max_message_bytes);
   // After a gap everything is skipped until the writer has reported the gap: order is kept.
   if (skipped_ > 0 || full) {
     if (skipped_ == 0) {
-      awaited_ = now >= distrusted_until_ && now - waiting_since_ < patience;
-      if (awaited_) return false;
+      if (now >= distrusted_until_ && now - waiting_since_ < patience) {
+        notes_ |= Note::awaited;
+        return false;
+      }
       distrusted_until_ = now + distrust;
       gap_at_ = pieces_.size();
     }
@@ -29,10 +31,11 @@ bool Outbox::push_message(Piece piece, std::uint16_t count, Nanoseconds now) {
 
 void Outbox::push_presence(Piece piece) {
   const std::lock_guard lock(mutex_);
-  if (closed_ || writer_ended_) return;
-  presence_lost_ =
-      presence_lost_ || skipped_ > 0 || message_bytes_ + piece->size() > max_message_bytes;
-  if (presence_lost_) return;
+  if (refuses_) return;
+  if (skipped_ > 0 || message_bytes_ + piece->size() > max_message_bytes) {
+    notes_ |= Note::presence_lost;
+  }
+  if (notes_ & Note::presence_lost) return;
   message_bytes_ += piece->size();
   pieces_.push_back(std::move(piece));
   wake(writer_.load(std::memory_order_relaxed));
@@ -44,10 +47,13 @@ void Outbox::push_gap(std::uint64_t count) {
   skipped_ += count;
 }
 
-void Outbox::set_catching_up(bool catching_up) {
+void Outbox::set_catching_up(bool more) {
   const std::lock_guard lock(mutex_);
-  catching_up_ = catching_up;
-  if (catching_up) return;
+  if (more) {
+    notes_ |= Note::catching_up;
+    return;
+  }
+  notes_ &= static_cast<std::uint8_t>(~Note::catching_up);
   history_due_ = false;
   wake(reader_);
 }
@@ -66,7 +72,7 @@ void Outbox::repay(std::uint32_t cost) {
 
 void Outbox::push_reply(std::string bytes) {
   const std::lock_guard lock(mutex_);
-  if (closed_) return;
+  if (notes_ & Note::closed) return;
   if (replies_due_ > 0) --replies_due_;
   reply_bytes_ += bytes.size();
   add(std::move(bytes));
@@ -85,7 +91,7 @@ void Outbox::expect_history() {
 
 void Outbox::push_pong(std::string bytes) {
   const std::lock_guard lock(mutex_);
-  if (closed_) return;
+  if (notes_ & Note::closed) return;
   Piece pong = std::make_shared<const std::string>(std::move(bytes));
   if (pong_first_) {
     pieces_.front() = std::move(pong);
@@ -99,8 +105,9 @@ void Outbox::push_pong(std::string bytes) {
 
 void Outbox::close(std::string last) {
   const std::lock_guard lock(mutex_);
-  if (!closed_ && !last.empty()) add(std::move(last));
-  closed_ = true;
+  if (!(notes_ & Note::closed) && !last.empty()) add(std::move(last));
+  notes_ |= Note::closed;
+  refuses_ = true;
   wake(writer_.load(std::memory_order_relaxed));
 }
 
@@ -110,11 +117,8 @@ Outbox::Batch Outbox::take() {
   batch.pieces = std::exchange(pieces_, {});
   batch.skipped = std::exchange(skipped_, 0);
   batch.gap_at = gap_at_;
-  batch.closed = closed_;
-  batch.awaited = awaited_;
-  batch.catching_up = catching_up_;
-  batch.presence_lost = presence_lost_;
-  awaited_ = presence_lost_ = false;
+  batch.notes = notes_;
+  notes_ &= Note::closed | Note::catching_up;
   messages_ = message_bytes_ = 0;
   pong_first_ = false;
   if (reply_bytes_ > 0) wake(reader_);
@@ -126,7 +130,7 @@ void Outbox::set_writer(Job* writer) {
   const std::lock_guard lock(mutex_);
   writer_.store(writer, std::memory_order_relaxed);
   if (writer) return;
-  writer_ended_ = true;
+  writer_ended_ = refuses_ = true;
   wake(reader_);
 }
 

@@ -49,12 +49,19 @@ class Outbox {
   // Messages that are asked for and too old to be had: reported as skipped, in this place.
   void push_gap(std::uint64_t count);
   // Whether the rest of the history is still to come: the writer then asks the room for more.
-  void set_catching_up(bool catching_up);
+  void set_catching_up(bool more);
   // A WebSocket pong. Replaces one that still waits, as RFC 6455 (5.5.3) allows.
   void push_pong(std::string bytes);
   // Accepts nothing more. What is here is still sent, and then `last`, such as a close frame.
   void close(std::string last = {});
 
+  // What a batch says besides, in one byte because every delivery looks at it.
+  enum Note : std::uint8_t {
+    closed = 1,
+    awaited = 2,       // the room waits for space here
+    catching_up = 4,   // there is more of the history
+    presence_lost = 8  // frames of push_presence were left out
+  };
   using Pieces = std::vector<Piece, FrameAllocator<Piece>>;
   // What the writer takes: the pieces in order, and how many messages were skipped. The gap is
   // before pieces[gap_at], which is a reply or a close frame.
@@ -62,10 +69,11 @@ class Outbox {
     Pieces pieces;
     std::uint64_t skipped = 0;
     std::size_t gap_at = 0;
-    bool closed = false;
-    bool awaited = false;        // the room waits for space here
-    bool catching_up = false;    // there is more of the history
-    bool presence_lost = false;  // frames of push_presence were left out
+    std::uint8_t notes = 0;
+    bool closed() const noexcept { return notes & Note::closed; }
+    bool awaited() const noexcept { return notes & Note::awaited; }
+    bool catching_up() const noexcept { return notes & Note::catching_up; }
+    bool presence_lost() const noexcept { return notes & Note::presence_lost; }
     bool empty() const noexcept { return pieces.empty() && skipped == 0; }
   };
   Batch take();
@@ -113,12 +121,10 @@ class Outbox {
   std::uint32_t owed_ = 0;  // charged and not repaid
   std::uint16_t messages_ = 0;
   std::uint8_t replies_due_ = 0;
+  std::uint8_t notes_ = 0;       // for the next batch
+  bool refuses_ = false;         // messages: it is closed, or its writer has ended
   bool pong_first_ : 1 = false;  // pieces_[0] is one
-  bool closed_ : 1 = false;
-  bool awaited_ : 1 = false;
-  bool catching_up_ : 1 = false;
   bool history_due_ : 1 = false;
-  bool presence_lost_ : 1 = false;
   bool writer_ended_ : 1 = false;
 };
 

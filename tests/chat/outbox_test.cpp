@@ -38,7 +38,7 @@ TEST(Outbox, GivesPiecesInOrderWhateverTheirKind) {
   const auto batch = outbox.take();
   EXPECT_EQ(texts(batch), (Texts{"a", "b", "c"}));
   EXPECT_EQ(batch.skipped, 0u);
-  EXPECT_FALSE(batch.closed);
+  EXPECT_FALSE(batch.closed());
   EXPECT_TRUE(outbox.take().empty());
 }
 
@@ -121,9 +121,9 @@ TEST(Outbox, HoldsUpItsRoomWhileItsClientMayStillRead) {
   const auto batch = outbox.take();
   EXPECT_EQ(batch.pieces.size(), Outbox::max_messages);
   EXPECT_EQ(batch.skipped, 0u);
-  EXPECT_TRUE(batch.awaited) << "the room wants to know";
+  EXPECT_TRUE(batch.awaited()) << "the room wants to know";
   EXPECT_TRUE(outbox.push_message(piece("x"), 1, soon));
-  EXPECT_FALSE(outbox.take().awaited);
+  EXPECT_FALSE(outbox.take().awaited());
 }
 
 // Or it would hold up everybody again and again.
@@ -166,10 +166,10 @@ TEST(Outbox, NotesThatPresenceWasLostAndCountsNoneOfIt) {
   const auto batch = outbox.take();
   EXPECT_EQ(*batch.pieces.back(), "join");
   EXPECT_EQ(batch.skipped, 1u);
-  EXPECT_TRUE(batch.presence_lost);
-  EXPECT_FALSE(outbox.take().presence_lost);
+  EXPECT_TRUE(batch.presence_lost());
+  EXPECT_FALSE(outbox.take().presence_lost());
   outbox.push_presence(piece(std::string(Outbox::max_message_bytes + 1, 'x')));
-  EXPECT_TRUE(outbox.take().presence_lost) << "it has a bound, too";
+  EXPECT_TRUE(outbox.take().presence_lost()) << "it has a bound, too";
 }
 
 TEST(Outbox, NeverSkipsReplies) {
@@ -239,9 +239,9 @@ TEST(Outbox, StillGivesWhatWasThereWhenClosed) {
   outbox.close();
   auto batch = outbox.take();
   EXPECT_EQ(texts(batch), Texts{"before"});
-  EXPECT_TRUE(batch.closed);
+  EXPECT_TRUE(batch.closed());
   batch = outbox.take();
-  EXPECT_TRUE(batch.empty() && batch.closed);
+  EXPECT_TRUE(batch.empty() && batch.closed());
 }
 
 TEST(Outbox, GivesNothingAfterItsLastPiece) {
@@ -254,7 +254,7 @@ TEST(Outbox, GivesNothingAfterItsLastPiece) {
   outbox.close("e");
   const auto batch = outbox.take();
   EXPECT_EQ(texts(batch), (Texts{"a", "last"}));
-  EXPECT_TRUE(batch.closed);
+  EXPECT_TRUE(batch.closed());
   EXPECT_TRUE(outbox.take().empty());
 }
 
@@ -266,7 +266,7 @@ TEST(Outbox, ReportsTheGapWhenClosed) {
   push_late(outbox, piece("m"));
   const auto batch = outbox.take();
   EXPECT_EQ(batch.skipped, 2u);
-  EXPECT_TRUE(batch.closed);
+  EXPECT_TRUE(batch.closed());
 }
 
 // Its room is given away with the batch, not kept for the next one.
@@ -296,7 +296,7 @@ Task<> take_all(Io& io, Outbox& outbox, std::vector<std::string>& got, std::uint
     const Outbox::Batch batch = outbox.take();
     for (const Piece& part : batch.pieces) got.push_back(*part);
     skipped += batch.skipped;
-    if (batch.empty() && batch.closed) break;
+    if (batch.empty() && batch.closed()) break;
     if (batch.empty()) (void)co_await io.park();
   }
   outbox.set_writer(nullptr);

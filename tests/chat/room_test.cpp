@@ -149,7 +149,7 @@ TEST(Room, SendsALongHistoryAsItIsTaken) {
   std::size_t got = 0;
   for (bool more = true; more;) {
     const auto batch = page->outbox.take();
-    more = batch.catching_up;
+    more = batch.catching_up();
     EXPECT_FALSE(page->outbox.reader_must_wait()) << "it may speak meanwhile";
     std::size_t bytes = 0;
     for (const Piece& part : batch.pieces) bytes += part->size();
@@ -198,7 +198,7 @@ TEST(Room, CountsWhatAPageThatLeavesHasNotTakenOfItsHistory) {
   EXPECT_EQ(*batch.pieces[1], "close");
   EXPECT_EQ(batch.gap_at, 1u);
   EXPECT_GT(batch.skipped, 90u);
-  EXPECT_TRUE(batch.closed);
+  EXPECT_TRUE(batch.closed());
 }
 
 // A client gets what is said from its coming on, though it begins to take it later.
