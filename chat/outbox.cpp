@@ -5,27 +5,30 @@ namespace polyio::chat {
 bool Outbox::push_message(Piece piece, std::uint16_t count, Nanoseconds now) {
   const std::lock_guard lock(mutex_);
   if (refuses_) return true;
-  const bool full =
-      messages_ > 0 &&  // a message larger than the bound passes when it is alone
-      (messages_ + count > max_messages || message_bytes_ + piece->size() > max_message_bytes);
-  // After a gap everything is skipped until the writer has reported the gap: order is kept.
-  if (skipped_ > 0 || full) {
-    if (skipped_ == 0) {
-      if (now >= distrusted_until_ && now - waiting_since_ < patience) {
-        notes_ |= Note::awaited;
-        return false;
-      }
-      distrusted_until_ = now + distrust;
-      gap_at_ = pieces_.size();
-    }
-    skipped_ += count;
-    return true;
+  if (messages_ == 0 && skipped_ == 0) {  // a message larger than the bound passes when alone
+    waiting_since_ = now;
+  } else if (skipped_ > 0 || messages_ + count > max_messages ||
+             message_bytes_ + piece->size() > max_message_bytes) {
+    return skip(count, now);
   }
-  if (messages_ == 0) waiting_since_ = now;
   messages_ = static_cast<std::uint16_t>(messages_ + count);
   message_bytes_ += piece->size();
   pieces_.push_back(std::move(piece));
   wake(writer_.load(std::memory_order_relaxed));
+  return true;
+}
+
+// After a gap everything is skipped until the writer has reported the gap: order is kept.
+bool Outbox::skip(std::uint16_t count, Nanoseconds now) {
+  if (skipped_ == 0) {
+    if (now >= distrusted_until_ && now - waiting_since_ < patience) {
+      notes_ |= Note::awaited;
+      return false;
+    }
+    distrusted_until_ = now + distrust;
+    gap_at_ = pieces_.size();
+  }
+  skipped_ += count;
   return true;
 }
 
@@ -93,12 +96,12 @@ void Outbox::push_pong(std::string bytes) {
   const std::lock_guard lock(mutex_);
   if (notes_ & Note::closed) return;
   Piece pong = std::make_shared<const std::string>(std::move(bytes));
-  if (pong_first_) {
+  if (notes_ & Note::pong_first) {
     pieces_.front() = std::move(pong);
   } else {  // at the front, because a close frame must stay last
     pieces_.insert(pieces_.begin(), std::move(pong));
     ++gap_at_;
-    pong_first_ = true;
+    notes_ |= Note::pong_first;
   }
   wake(writer_.load(std::memory_order_relaxed));
 }
@@ -120,7 +123,6 @@ Outbox::Batch Outbox::take() {
   batch.notes = notes_;
   notes_ &= Note::closed | Note::catching_up;
   messages_ = message_bytes_ = 0;
-  pong_first_ = false;
   if (reply_bytes_ > 0) wake(reader_);
   reply_bytes_ = 0;
   return batch;

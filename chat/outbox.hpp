@@ -58,9 +58,10 @@ class Outbox {
   // What a batch says besides, in one byte because every delivery looks at it.
   enum Note : std::uint8_t {
     closed = 1,
-    awaited = 2,       // the room waits for space here
-    catching_up = 4,   // there is more of the history
-    presence_lost = 8  // frames of push_presence were left out
+    awaited = 2,        // the room waits for space here
+    catching_up = 4,    // there is more of the history
+    presence_lost = 8,  // frames of push_presence were left out
+    pong_first = 16     // pieces[0] is one
   };
   using Pieces = std::vector<Piece, FrameAllocator<Piece>>;
   // What the writer takes: the pieces in order, and how many messages were skipped. The gap is
@@ -104,6 +105,7 @@ class Outbox {
     if (job) job->io.unpark(*job);
   }
 
+  bool skip(std::uint16_t count, Nanoseconds now);
   void add(std::string bytes) {
     pieces_.push_back(std::make_shared<const std::string>(std::move(bytes)));
   }
@@ -121,9 +123,8 @@ class Outbox {
   std::uint32_t owed_ = 0;  // charged and not repaid
   std::uint16_t messages_ = 0;
   std::uint8_t replies_due_ = 0;
-  std::uint8_t notes_ = 0;       // for the next batch
-  bool refuses_ = false;         // messages: it is closed, or its writer has ended
-  bool pong_first_ : 1 = false;  // pieces_[0] is one
+  std::uint8_t notes_ = 0;  // for the next batch
+  bool refuses_ = false;    // messages: it is closed, or its writer has ended
   bool history_due_ : 1 = false;
   bool writer_ended_ : 1 = false;
 };

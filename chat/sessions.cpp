@@ -17,8 +17,7 @@ enum class Sending : std::uint8_t { goes_on, finished, failed };
 // own, so that an idle client does not keep its frame (tests/chat/memory_test.cpp).
 Task<Sending> send_batch(Member& member, Stream& stream) {
   Outbox::Batch batch = member.outbox().take();
-  const unsigned notes = batch.notes;
-  if (notes & Outbox::Note::awaited) member.has_space();
+  if (batch.awaited()) member.has_space();
   auto& pieces = batch.pieces;
   if (batch.skipped) {
     pieces.insert(pieces.begin() + static_cast<std::ptrdiff_t>(batch.gap_at),
@@ -38,7 +37,7 @@ Task<Sending> send_batch(Member& member, Stream& stream) {
       if (!sent) co_return Sending::failed;
     }
   }
-  if (notes == 0) co_return Sending::goes_on;
+  if (batch.notes == 0) co_return Sending::goes_on;
   if (batch.catching_up() || batch.presence_lost()) member.has_taken(batch);
   co_return batch.closed() ? Sending::finished : Sending::goes_on;
 }
