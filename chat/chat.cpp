@@ -119,7 +119,7 @@ void Chat::tell_left() {
     release_nickname(*client);
     for (auto& home : homes_) {
       home->io->post([client, at = home.get()] {
-        if (client->home == at->io) at->room.remove(client);
+        at->room.remove_if_here(client);
         at->room.went(client->id);
         tell_presence_soon(*at);
       });

@@ -18,7 +18,6 @@ std::int64_t wall_clock_ms() {
 ClientPtr make_client(std::uint64_t id, const Stream& stream, Wire wire) {
   auto client = std::make_shared<Client>();
   client->id = id;
-  client->home = &stream.io().home();
   client->wire = wire;
   client->address = address_of(stream);
   return client;

@@ -71,6 +71,12 @@ void Room::remove(const ClientPtr& client) {
   in_order([this, client] { close(*client, {}); });
 }
 
+void Room::remove_if_here(const ClientPtr& client) {
+  if (std::ranges::find(clients(client->wire), client) != clients(client->wire).end()) {
+    remove(client);
+  }
+}
+
 // Sends old messages, a chunk at a time, until there are none: then the client gets the new ones
 // as they are said.
 void Room::catch_up(const ClientPtr& client, bool from_the_start) {

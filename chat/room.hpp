@@ -25,7 +25,6 @@ struct Client {
   static constexpr std::uint64_t unknown = UINT64_MAX;
 
   std::uint64_t id = 0;
-  const Io* home = nullptr;  // whose room it is in
   Wire wire = Wire::line;
   bool removed = false;               // from the room; this one and the next two are the room's
   std::uint32_t place = nowhere;      // its index there, once it has all that was said before
@@ -69,6 +68,8 @@ class Room {
   void add(const ClientPtr& client);
   // Takes the client out, if it is there, and closes its outbox.
   void remove(const ClientPtr& client);
+  // The same for a client that may be another room's.
+  void remove_if_here(const ClientPtr& client);
   void send_history(const ClientPtr& client, std::size_t count);
   // After the client has taken what was sent of the history: sends more.
   void go_on(const ClientPtr& client);
