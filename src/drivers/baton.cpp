@@ -37,13 +37,21 @@ void Baton::run_to_end(Job& job) {
   Sleeper sleeper;
   while (!io_.run_job(job)) {
     const std::coroutine_handle<> resume = job.resume;  // shares its place with `sleeper`
-    job.sleeper = &sleeper;
-    put_down();
-    sleeper.ready.acquire();
-    take_up(job);  // the thread that released the semaphore has let go of it: it had the baton
+    do {
+      job.sleeper = &sleeper;
+      put_down();
+      sleeper.ready.acquire();
+      take_up(job);  // the thread that released the semaphore has let go of it: it had the baton
+      woken_ = false;
+    } while (job.state == OpState::retry && !retry(job));
     job.resume = resume;
-    woken_ = false;
   }
+}
+
+// Pending from the beginning, for a deadline may pass inside its call.
+bool Baton::retry(Job& job) {
+  job.state = OpState::pending;
+  return io_.driver().retry(job);
 }
 
 Result<> Baton::launch(Job& job) {

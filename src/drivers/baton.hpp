@@ -53,6 +53,7 @@ class Baton final : public Scheduler {
   };
 
   void run_to_end(Job& job);
+  bool retry(Job& job);
   void serve_holding() noexcept;
   void serve_again() noexcept;
   void service_waits() noexcept;

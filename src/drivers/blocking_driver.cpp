@@ -79,13 +79,14 @@ Result<os::UniqueFd> BlockingDriver::release(Handle handle) {
 
 bool BlockingDriver::start(Op& op) {
   if (op.kind == OpKind::receive && op.leases) {
-    op.buffer = buffers_.take();
-    if (op.buffer == BufferPool::none) {
-      op.result = -ENOBUFS;
-      return true;
+    const LeasePool::Buffer buffer = buffers_.take(op.handle, io());
+    if (!buffer.data) {
+      buffers_.wait(op);
+      return false;
     }
-    op.data = buffers_.data(op.buffer);
-    op.size = BufferPool::buffer_size;
+    op.buffer = buffer.id;
+    op.data = buffer.data;
+    op.size = buffer.size;
   }
   const int fd = descriptor(op.handle);
   BlockedCall call{::pthread_self()};
@@ -143,7 +144,19 @@ std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call,
   return static_cast<std::int64_t>(op.moved);
 }
 
+// A receive that waited for a buffer. Not true: its result has to go through complete(), for a
+// deadline may have ended the call.
+bool BlockingDriver::retry(Op& op) {
+  if (op.cancel_requested) {
+    io().complete(op, -ECANCELED);
+  } else if (start(op)) {
+    io().complete(op, op.result);
+  }
+  return false;
+}
+
 void BlockingDriver::cancel(Op& op) {
+  if (op.kind == OpKind::receive && buffers_.forget(op)) return io().complete(op, -ECANCELED);
   auto& call = *static_cast<BlockedCall*>(op.sleeper);
   call.interrupted.store(true);
   call.signalled = true;

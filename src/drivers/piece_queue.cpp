@@ -6,11 +6,11 @@
 namespace polyio {
 
 void PieceQueue::push(List& list, std::byte* data, std::uint32_t size,
-                      std::uint16_t buffer) noexcept {
+                      std::uint32_t buffer) noexcept {
   pieces_[buffer] = {data, size, none};
   (list.empty() ? list.first : pieces_[list.last].next) = buffer;
   list.last = buffer;
-  list.bytes += size;
+  ++list.count;
 }
 
 std::int64_t PieceQueue::deliver(List& list, Op& op) noexcept {
@@ -27,14 +27,13 @@ std::int64_t PieceQueue::deliver(List& list, Op& op) noexcept {
   } else {
     piece.data += count;
     piece.size -= count;
-    list.bytes -= count;
   }
   return count;
 }
 
-std::uint16_t PieceQueue::pop(List& list) noexcept {
-  const std::uint16_t buffer = list.first;
-  list.bytes -= pieces_[buffer].size;
+std::uint32_t PieceQueue::pop(List& list) noexcept {
+  const std::uint32_t buffer = list.first;
+  --list.count;
   list.first = pieces_[buffer].next;
   return buffer;
 }

@@ -1,6 +1,6 @@
 // PieceQueue: what io_uring's multishot receives brought before a receive asked for it: a list per
-// connection of pieces, each in a buffer of the ring's, which it holds and by whose id it is named:
-// so there is room for every piece. Not thread-safe.
+// connection of pieces, each in a buffer that it holds and by whose id it is named. Not
+// thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -14,19 +14,23 @@ namespace polyio {
 
 class PieceQueue {
  public:
-  static constexpr std::uint16_t none = UINT16_MAX;
+  static constexpr std::uint32_t none = UINT32_MAX;
 
   // One connection's, empty at first.
   struct List {
-    std::uint16_t first = none, last = none;
-    std::uint32_t bytes = 0;
+    std::uint32_t first = none, last = none;
+    std::uint32_t count = 0;
     bool empty() const noexcept { return first == none; }
   };
 
-  explicit PieceQueue(UringBuffers& buffers) : buffers_(buffers) {}
+  PieceQueue(UringBuffers& buffers, std::uint32_t ids) : buffers_(buffers), pieces_(ids) {}
 
+  // Makes room for pieces in buffers with ids below `ids`. Throws std::bad_alloc.
+  void make_room(std::uint32_t ids) {
+    if (pieces_.size() < ids) pieces_.resize(2 * std::size_t{ids});
+  }
   // Appends `size` bytes at `data`, which lie in `buffer`.
-  void push(List& list, std::byte* data, std::uint32_t size, std::uint16_t buffer) noexcept;
+  void push(List& list, std::byte* data, std::uint32_t size, std::uint32_t buffer) noexcept;
   // Hands the first piece to a receive and returns how many bytes; copies where the caller brought
   // its own room, and keeps what does not fit. Not of an empty list.
   std::int64_t deliver(List& list, Op& op) noexcept;
@@ -37,13 +41,13 @@ class PieceQueue {
   struct Piece {
     std::byte* data = nullptr;
     std::uint32_t size = 0;
-    std::uint16_t next = none;
+    std::uint32_t next = none;
   };
   // Takes the first piece out and returns its buffer.
-  std::uint16_t pop(List& list) noexcept;
+  std::uint32_t pop(List& list) noexcept;
 
   UringBuffers& buffers_;
-  std::vector<Piece> pieces_{UringBuffers::limit};  // by their buffers' ids
+  std::vector<Piece> pieces_;  // by their buffers' ids
 };
 
 }  // namespace polyio

@@ -22,8 +22,6 @@ using namespace std::chrono_literals;
 // malloc, which ThreadSanitizer can't bear from a thread that it does not know; but if none is ever
 // idle, our thread starts them all.
 constexpr int idle_seconds = POLYIO_TSAN ? -1 : 1;
-// Buffers that leases hold at most: handlers that hold one each and wait for another can go on.
-constexpr std::size_t max_lent = aio::max_connections + 64;
 constexpr Nanoseconds look_interval = 1s;
 
 Result<int> type_of(int fd) {
@@ -35,8 +33,9 @@ Result<int> type_of(int fd) {
 
 }  // namespace
 
-PosixAioDriver::PosixAioDriver()
-    : ReadinessDriver(std::make_unique<PollSelector>(), os::Blocking::yes), mailbox_(wakeup()) {
+PosixAioDriver::PosixAioDriver(std::uint32_t leases)
+    : ReadinessDriver(std::make_unique<PollSelector>(), leases, os::Blocking::yes),
+      mailbox_(wakeup()) {
   if (!signal_.problem().empty()) {
     throw std::system_error(EBUSY, std::generic_category(), signal_.problem());
   }
@@ -170,25 +169,29 @@ bool PosixAioDriver::start_receive(Op& op) {
   POLYIO_ASSERT(!reader.op);
   reader.op = &op;
   if (reader.reading) return false;  // that of a receive that was cancelled
-  if (op.leases && lent_ >= max_lent) {
-    starved_.push_back(job_of(op));
-    return false;
-  }
-  const int error = submit(descriptor(op.handle), reader);
+  const int error = submit(op.handle, reader);
   if (error == 0) return false;
   reader.op = nullptr;
   return finish(op, error);
 }
 
-// Not thrown: completions call this too.
-int PosixAioDriver::submit(int fd, Reader& reader) noexcept {
+// Hands a read over, for the receive that waits; or that waits for a buffer first. Not thrown:
+// completions call this too.
+int PosixAioDriver::submit(Handle handle, Reader& reader) noexcept {
+  LeasePool::Buffer buffer;
   try {
-    reader.buffer = pool_.take();
+    buffer = buffers_.take(handle, io());
+    if (!buffer.data && !reader.op->leases) buffer = buffers_.take_own(handle);
   } catch (const std::bad_alloc&) {
     return -ENOMEM;
   }
+  if (!buffer.data) {
+    buffers_.wait(*reader.op);
+    return 0;
+  }
+  reader.buffer = buffer.id;
   const int error = connections_.request(reader.permit)
-                        .read(mailbox_, fd, pool_.data(reader.buffer), BufferPool::buffer_size);
+                        .read(mailbox_, descriptor(handle), buffer.data, buffer.size);
   if (error) {
     drop(reader);
     return error;
@@ -200,11 +203,10 @@ int PosixAioDriver::submit(int fd, Reader& reader) noexcept {
 
 // Hands what a read brought to a receive; copies where the caller brought its own room.
 std::int64_t PosixAioDriver::deliver(Reader& reader, Op& op) noexcept {
-  std::byte* const data = pool_.data(reader.buffer) + reader.at;
+  std::byte* const data = buffers_.at(reader.buffer).data + reader.at;
   if (op.leases) {
     op.data = data;
     op.buffer = std::exchange(reader.buffer, none);
-    ++lent_;
     return std::exchange(reader.size, 0);
   }
   const auto count = static_cast<std::uint32_t>(std::min<std::size_t>(op.size, reader.size));
@@ -217,19 +219,13 @@ std::int64_t PosixAioDriver::deliver(Reader& reader, Op& op) noexcept {
 
 void PosixAioDriver::drop(Reader& reader) noexcept {
   if (reader.reading || reader.buffer == none) return;
-  pool_.give_back(std::exchange(reader.buffer, none));
+  buffers_.give_back(std::exchange(reader.buffer, none));
   reader.size = 0;
-}
-
-void PosixAioDriver::give_back(std::uint32_t buffer) noexcept {
-  pool_.give_back(buffer);
-  --lent_;
-  if (Job* job = starved_.pop_front()) io().make_ready(*job);
 }
 
 void PosixAioDriver::cancel_receive(Op& op) {
   Reader& reader = *find(op.handle);
-  static_cast<ListNode<ReadyTag>&>(job_of(op)).unlink();  // from starved_
+  (void)buffers_.forget(op);
   if (reader.reading) {
     // Draining, the read is ended too: with what has arrived, if something has, which is delivered.
     if (io().drains(op)) return (void)os::shutdown(descriptor(op.handle), SHUT_RD);
@@ -282,10 +278,12 @@ void PosixAioDriver::completed(aio::Request& request) noexcept {
 
 void PosixAioDriver::on_read(int fd, Reader& reader, std::int64_t result) noexcept {
   if (result == -ECANCELED) {  // no helper had time for it (look_after): by hand
-    result = os::receive_now(fd, {pool_.data(reader.buffer), BufferPool::buffer_size});
+    const LeasePool::Buffer buffer = buffers_.at(reader.buffer);
+    result = os::receive_now(fd, {buffer.data, buffer.size});
     if (result == -EAGAIN) {
       drop(reader);
-      const int error = submit(fd, reader);
+      if (!reader.op) return;  // the next receive asks anew
+      const int error = submit(handle_of(fd), reader);
       if (!error) return;
       result = error;
     }

@@ -22,8 +22,9 @@ std::string probe_posix_aio();
 
 class PosixAioDriver final : public ReadinessDriver {
  public:
-  // Takes the signal. Throws std::system_error when it is in use or no descriptor is left.
-  PosixAioDriver();
+  // Takes the signal; `leases`: how many large buffers there are. Throws std::system_error when it
+  // is in use or no descriptor is left.
+  explicit PosixAioDriver(std::uint32_t leases);
   ~PosixAioDriver() override;
 
   std::string_view name() const noexcept override { return "posix-aio"; }
@@ -36,7 +37,6 @@ class PosixAioDriver final : public ReadinessDriver {
   bool retry(Op& op) override;
   void cancel(Op& op) override;
   void poll(Deadline deadline) override;
-  void give_back(std::uint32_t buffer) noexcept override;
   // The signal is blocked in the Io's thread, where it is read from a signalfd.
   void attach_thread() override;
   // Waits until what was closed has ended.
@@ -60,7 +60,7 @@ class PosixAioDriver final : public ReadinessDriver {
   Reader* find(Handle handle) noexcept;
   void forget(Reader& reader) noexcept;
   bool start_receive(Op& op);
-  int submit(int fd, Reader& reader) noexcept;
+  int submit(Handle handle, Reader& reader) noexcept;
   std::int64_t deliver(Reader& reader, Op& op) noexcept;
   void drop(Reader& reader) noexcept;
   void cancel_receive(Op& op);
@@ -76,9 +76,6 @@ class PosixAioDriver final : public ReadinessDriver {
   aio::Connections& connections_ = aio::Connections::instance();
   os::UniqueFd signals_;         // a signalfd
   std::vector<Reader> readers_;  // by descriptor
-  BufferPool pool_{none};        // bounded by connections and lent_
-  std::size_t lent_ = 0;         // buffers that leases hold
-  List<Job, ReadyTag> starved_;  // receives that wait for one
   std::size_t in_flight_ = 0, closing_ = 0;
   TimePoint next_look_ = TimePoint::min();
   sigset_t outside_{};  // the thread's signal mask before attach_thread()

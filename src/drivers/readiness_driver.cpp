@@ -28,8 +28,10 @@ bool exhausted(std::error_code error) noexcept {
 
 }  // namespace
 
-ReadinessDriver::ReadinessDriver(std::unique_ptr<Selector> selector, os::Blocking mode)
+ReadinessDriver::ReadinessDriver(std::unique_ptr<Selector> selector, std::uint32_t leases,
+                                 os::Blocking mode)
     : SocketDriver(mode),
+      buffers_({.limit = leases}),
       selector_(std::move(selector)),
       edge_(selector_->trigger() == Trigger::edge) {
   auto key = selector_->register_fd(wakeup_.fd(), event_read, wakeup_data);
@@ -192,13 +194,14 @@ bool ReadinessDriver::wait_for(Slot& slot, Op& op, Events direction) {
 
 bool ReadinessDriver::receive(Slot& slot, Op& op) {
   if (op.leases) {
-    op.buffer = buffers_.take();
-    if (op.buffer == BufferPool::none) {
-      starved_.push_back(job_of(op));
+    const LeasePool::Buffer buffer = buffers_.take(op.handle, io());
+    if (!buffer.data) {
+      buffers_.wait(op);
       return false;
     }
-    op.data = buffers_.data(op.buffer);
-    op.size = BufferPool::buffer_size;
+    op.buffer = buffer.id;
+    op.data = buffer.data;
+    op.size = buffer.size;
   }
   const std::int64_t count = os::receive_now(fd_of(op), {op.data, op.size});
   if (count > 0) {
@@ -282,13 +285,8 @@ void ReadinessDriver::cancel(Op& op) {
   Slot& slot = slot_of(op.handle);
   if (slot.reader == &op) slot.reader = nullptr;
   if (slot.writer == &op) slot.writer = nullptr;
-  static_cast<ListNode<ReadyTag>&>(job_of(op)).unlink();  // from starved_
+  (void)buffers_.forget(op);
   io().complete(op, -ECANCELED);
-}
-
-void ReadinessDriver::give_back(std::uint32_t buffer) noexcept {
-  buffers_.give_back(buffer);
-  if (Job* job = starved_.pop_front()) io().make_ready(*job);
 }
 
 void ReadinessDriver::on_event(const SelectorEvent& event) {

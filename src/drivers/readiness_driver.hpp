@@ -6,21 +6,21 @@
 #pragma once
 
 #include <array>
-#include <polyio/io/io.hpp>
+#include <polyio/io/lease_pool.hpp>
 #include <polyio/os/wakeup.hpp>
 #include <polyio/selectors/selector.hpp>
 #include <vector>
 
-#include "buffer_pool.hpp"
 #include "socket_driver.hpp"
 
 namespace polyio {
 
 class ReadinessDriver : public SocketDriver {
  public:
-  // `mode` is how its connections are. Throws std::system_error when no descriptor is left.
-  explicit ReadinessDriver(std::unique_ptr<Selector> selector,
-                           os::Blocking mode = os::Blocking::no);
+  // `mode` is how its connections are, `leases` how many large buffers there are. Throws
+  // std::system_error when no descriptor is left.
+  ReadinessDriver(std::unique_ptr<Selector> selector, std::uint32_t leases,
+                  os::Blocking mode = os::Blocking::no);
   ~ReadinessDriver() override;
 
   std::string_view name() const noexcept override { return selector_->name(); }
@@ -36,7 +36,8 @@ class ReadinessDriver : public SocketDriver {
   void cancel(Op& op) override;
   void poll(Deadline deadline) override;
   void wake() noexcept override { wakeup_.signal(); }
-  void give_back(std::uint32_t buffer) noexcept override;
+  void give_back(std::uint32_t buffer) noexcept override { buffers_.give_back(buffer); }
+  LeaseCounts leases() const noexcept override { return buffers_.counts(); }
 
  protected:
   // The slot of a descriptor, taken over as it is. Errors: EOVERFLOW, too large for the selector;
@@ -50,6 +51,8 @@ class ReadinessDriver : public SocketDriver {
   void add_wakeup(int fd);
   virtual void on_wakeup(int fd) noexcept;
   os::Wakeup& wakeup() noexcept { return wakeup_; }
+
+  LeasePool buffers_;
 
  private:
   // One per descriptor number: slot and descriptor are the same.
@@ -81,8 +84,6 @@ class ReadinessDriver : public SocketDriver {
   os::Wakeup wakeup_;
   std::array<SelectorEvent, 256> events_;  // of one wait
   std::vector<Slot> slots_;
-  BufferPool buffers_;
-  List<Job, ReadyTag> starved_;  // receives that wait for a buffer
 };
 
 }  // namespace polyio

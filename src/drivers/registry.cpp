@@ -44,21 +44,22 @@ constexpr std::array<Refusal, 1> posix_aio_refusals{
       "the helper threads that do its calls are shared by the whole process"}}};
 
 template <class D>
-std::unique_ptr<Driver> make(const DriverOptions&) {
-  return std::make_unique<D>();
+std::unique_ptr<Driver> make(const DriverOptions& options) {
+  return std::make_unique<D>(options.leases);
 }
 
 template <class S, auto... arguments>
-std::unique_ptr<Driver> over(const DriverOptions&) {
-  return std::make_unique<ReadinessDriver>(std::make_unique<S>(arguments...));
+std::unique_ptr<Driver> over(const DriverOptions& options) {
+  return std::make_unique<ReadinessDriver>(std::make_unique<S>(arguments...), options.leases);
 }
 
 std::unique_ptr<Driver> polling(const DriverOptions& options) {
-  return std::make_unique<ReadinessDriver>(std::make_unique<BusySelector>(options.poll_interval));
+  return std::make_unique<ReadinessDriver>(std::make_unique<BusySelector>(options.poll_interval),
+                                           options.leases);
 }
 
 std::unique_ptr<Driver> uring(const DriverOptions& options) {
-  return std::make_unique<UringDriver>(options.one_connection);
+  return std::make_unique<UringDriver>(options.leases, options.one_connection);
 }
 
 // A selector of another system is declared here, but not defined.

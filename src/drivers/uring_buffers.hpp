@@ -3,7 +3,13 @@
 // messages: consuming one bit by bit (IOU_PBUF_RING_INC) would cut a small message in two wherever
 // a buffer ends. The ring is used in turn, so it is kept as small as the load allows, or the
 // buffers would go cold: it grows when half are away at once. A buffer goes back to the ring when
-// no lease holds it. At most 1,024, 64 MiB if all have been full. Not thread-safe.
+// no lease holds it.
+//
+// When nearly all are held the ring is short: it gets 4 KiB buffers that are for transit only. What
+// comes in one is copied into memory of its size, which counts for a large buffer where one is free
+// and is else the connection's own (io/lease_pool.hpp has the rule), and the transit buffer is the
+// kernel's again at once. So the kernel always has some. The ring is short until a quarter of the
+// large ones is free. Not thread-safe.
 #pragma once
 
 #include <liburing.h>
@@ -11,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <polyio/io/lease_pool.hpp>
 #include <vector>
 
 namespace polyio {
@@ -18,9 +25,10 @@ namespace polyio {
 class UringBuffers {
  public:
   static constexpr std::uint16_t group = 0;
-  static constexpr unsigned limit = 1024;  // buffers in all: ids 0 … limit - 1
 
-  UringBuffers() = default;
+  // `limit` large ones. Ids: large ones, those for transit, then those that are copied to.
+  explicit UringBuffers(unsigned limit)
+      : limit_(limit), own_(limit + transit_count), large_and_transit_(limit + transit_count) {}
   ~UringBuffers();
   UringBuffers(const UringBuffers&) = delete;
   UringBuffers& operator=(const UringBuffers&) = delete;
@@ -28,31 +36,65 @@ class UringBuffers {
   // Registers the ring with the kernel. Returns 0 or a negated errno.
   int open(io_uring& ring);
   // The `count` bytes of one completion; the buffer is held then.
-  std::byte* taken(std::uint16_t id, std::uint32_t count);
-  // To be called when all completions of a turn have been looked at.
-  void replenish();
+  std::byte* taken(std::uint32_t id, std::uint32_t count);
+  bool for_transit(std::uint32_t id) const noexcept { return id >= limit_; }
+  // Copies what came in a transit buffer, whose id becomes that of the copy. Throws std::bad_alloc,
+  // and the transit buffer is still held.
+  std::byte* copy(std::uint32_t& id, std::uint32_t count, Handle connection);
+  // To be called when all completions of a turn have been looked at. True: the ring is short from
+  // now on.
+  bool replenish();
   // Ends the hold.
-  void give_back(std::uint16_t id) noexcept;
+  void give_back(std::uint32_t id) noexcept {
+    if (id >= limit_ || wanted_ == 0) [[unlikely]]
+      return give_back_rarely(id);
+    end_hold(id);
+  }
+  // All ids are below it.
+  std::uint32_t end_of_ids() const noexcept { return own_.end_of_ids(); }
   // Buffers that the kernel can pick from now.
   unsigned provided() const noexcept { return provided_; }
   // The kernel has none although there could be more: the next replenish() may get memory for them.
   bool lacking() const noexcept { return provided_ == 0 && !spare_.empty(); }
 
+  // While this is so a receive shall ask for one completion only, and first whether it may_lend().
+  bool short_of_buffers() const noexcept { return short_; }
+  // Ends the shortage, if enough have come back.
+  void relax() noexcept;
+  bool may_lend(Handle connection) const noexcept {
+    return large_free() > 0 || !own_.out(connection);
+  }
+  // The receives that may not.
+  OwnBuffers& own() noexcept { return own_; }
+  const OwnBuffers& own() const noexcept { return own_; }
+  std::size_t large_held() const noexcept;
+  // Copies that count for large ones.
+  std::size_t copies() const noexcept { return static_cast<std::size_t>(copies_); }
+
  private:
+  static constexpr unsigned transit_count = 256;
   struct Buffer {
     std::unique_ptr<std::byte[]> memory;
     bool held = false;  // by a lease or a queued piece
     bool in_ring = false;
   };
-  void provide(std::uint16_t id) noexcept;
+  void provide(std::uint32_t id) noexcept;
   void refill();
+  bool become_short() noexcept;
+  void end_hold(std::uint32_t id) noexcept;
+  void give_back_rarely(std::uint32_t id) noexcept;
+  long large_free() const noexcept { return static_cast<long>(spare_.size()) - copies_; }
 
+  const unsigned limit_;
   io_uring_buf* entries_ = nullptr;
   std::uint16_t tail_ = 0;
   unsigned provided_ = 0;
-  unsigned wanted_ = 0;  // buffers in the ring, when none is away
-  std::vector<Buffer> buffers_;
-  std::vector<std::uint16_t> spare_;  // ids without memory
+  unsigned wanted_ = 0;  // buffers in the ring, when none is away; 0 while it is short
+  bool short_ = false;
+  long copies_ = 0;  // that count for large buffers
+  OwnBuffers own_;
+  std::vector<Buffer> large_and_transit_;
+  std::vector<std::uint32_t> spare_;  // large ones without memory
 };
 
 }  // namespace polyio

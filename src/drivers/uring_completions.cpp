@@ -11,17 +11,18 @@ namespace polyio {
 
 namespace {
 
-constexpr std::size_t receive_limit = 256 * 1024;  // bytes queued for a handler that does not ask
-constexpr std::size_t accept_limit = 64;           // connections likewise
+constexpr std::size_t receive_limit = 4;  // pieces queued for a handler that does not ask
+constexpr std::size_t accept_limit = 64;  // connections likewise
 constexpr Nanoseconds lacking_rest = std::chrono::milliseconds(10);
 
 }  // namespace
 
 void UringDriver::poll(Deadline deadline) {
   if (!starved_.empty() && buffers_.lacking()) {  // no event says when there is memory again
-    buffers_.replenish();
+    (void)buffers_.replenish();
     if (buffers_.lacking()) deadline = std::min(deadline, monotonic_now() + lacking_rest);
   }
+  if (buffers_.short_of_buffers()) buffers_.relax();
   arm_starved();
   wait(deadline);
   reap();
@@ -53,7 +54,7 @@ void UringDriver::reap() {
     ++count;
   }
   io_uring_cq_advance(&ring_, count);
-  buffers_.replenish();
+  if (buffers_.replenish()) end_read_ahead();
 }
 
 void UringDriver::handle(const io_uring_cqe& cqe) {
@@ -95,17 +96,20 @@ void UringDriver::pause_if_flooded(std::uint32_t index, Slot& slot, std::size_t 
 void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe) {
   if (!(cqe.flags & IORING_CQE_F_MORE)) slot.armed = slot.cancelling = false;
   if (cqe.flags & IORING_CQE_F_BUFFER) {
-    const auto id = static_cast<std::uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
+    std::uint32_t id = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
     const auto count = static_cast<std::uint32_t>(std::max(cqe.res, 0));
     std::byte* data = buffers_.taken(id, count);
     if (count == 0 || slot.closing) {
       buffers_.give_back(id);
-    } else if (slot.reader && slot.reader->leases) {
-      Op& reader = *std::exchange(slot.reader, nullptr);
-      reader.data = data;
-      reader.buffer = id;
-      return io().complete(reader, count);
     } else {
+      if (buffers_.for_transit(id)) [[unlikely]]
+        data = copy_from_transit(index, id, data, count);
+      if (slot.reader && slot.reader->leases) {
+        Op& reader = *std::exchange(slot.reader, nullptr);
+        reader.data = data;
+        reader.buffer = id;
+        return io().complete(reader, count);
+      }
       pieces_.push(slot.pieces, data, count, id);
     }
   }
@@ -116,7 +120,7 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
     slot.error = -cqe.res;
   }
   Op* const reader = slot.reader;
-  if (!reader) return pause_if_flooded(index, slot, slot.pieces.bytes, receive_limit);
+  if (!reader) return pause_if_flooded(index, slot, slot.pieces.count, receive_limit);
   if (!slot.pieces.empty()) {
     slot.reader = nullptr;
     io().complete(*reader, pieces_.deliver(slot.pieces, *reader));
@@ -126,8 +130,20 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
   } else if (!slot.armed && cqe.res == -ENOBUFS) {
     if (!std::exchange(slot.starved, true)) starved_.push_back(index);
   } else if (!slot.armed) {
-    arm(index);
+    receive_more(index, slot);
   }
+}
+
+// Without memory for the copy the transit buffer is held like any other.
+std::byte* UringDriver::copy_from_transit(std::uint32_t index, std::uint32_t& buffer,
+                                          std::byte* data, std::uint32_t count) noexcept try {
+  const std::size_t before = buffers_.copies();
+  pieces_.make_room(buffers_.end_of_ids() + 1);
+  data = buffers_.copy(buffer, count, {index, slots_.generation_of(index)});
+  if (buffers_.copies() == before) io().lease_shortage();
+  return data;
+} catch (const std::bad_alloc&) {
+  return data;
 }
 
 void UringDriver::on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe) {

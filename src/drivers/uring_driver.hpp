@@ -2,8 +2,9 @@
 // collected. Per turn of the loop there is one io_uring_enter(2), which submits all that was
 // started and reaps. Receives and accepts are multishot: one request serves a connection for as
 // long as its handler asks. Bytes that no receive has asked for are queued up to a limit; past it
-// the request is cancelled until the next receive. The rule: a slot's descriptor is closed only
-// after its last request's terminal completion.
+// the request is cancelled until the next receive. While buffers are short, a request is for one
+// receive. The rule: a slot's descriptor is closed only after its last request's terminal
+// completion.
 #pragma once
 
 #include <liburing.h>
@@ -25,9 +26,9 @@ std::string probe_io_uring();
 
 class UringDriver final : public SocketDriver {
  public:
-  // Opens the ring, for whichever thread attaches. `small`: for one connection.
-  // Throws std::system_error when none can be had.
-  explicit UringDriver(bool small = false);
+  // Opens the ring, for whichever thread attaches. `leases`: how many large buffers there are;
+  // `small`: for one connection. Throws std::system_error when none can be had.
+  explicit UringDriver(std::uint32_t leases, bool small = false);
   ~UringDriver() override;
 
   std::string_view name() const noexcept override { return "io_uring"; }
@@ -40,10 +41,14 @@ class UringDriver final : public SocketDriver {
   bool quiet(Handle handle) override;
   int descriptor(Handle handle) const noexcept override { return slot_of(handle).fd; }
   bool start(Op& op) override;
+  bool retry(Op& op) override { return start_receive(slot_of(op.handle), op); }
   void cancel(Op& op) override;
   void poll(Deadline deadline) override;
   void wake() noexcept override { wakeup_.signal(); }
-  void give_back(std::uint32_t buffer) noexcept override;
+  void give_back(std::uint32_t buffer) noexcept override { buffers_.give_back(buffer); }
+  LeaseCounts leases() const noexcept override {
+    return {buffers_.large_held(), buffers_.own().lent() - buffers_.copies()};
+  }
   // Sets the ring up in the thread that runs the Io (IORING_SETUP_SINGLE_ISSUER). Throws
   // std::system_error when the kernel refuses.
   void attach_thread() override;
@@ -65,7 +70,7 @@ class UringDriver final : public SocketDriver {
     bool cancelling = false;  // and shall end
     bool ended = false;       // the peer has finished
     bool closing = false;
-    bool starved = false;  // waits for buffers, is in starved_
+    bool starved = false;  // the kernel had no buffer for it; is in starved_
   };
   enum class Tag : std::uint8_t {
     wakeup,
@@ -87,7 +92,9 @@ class UringDriver final : public SocketDriver {
   void request_cancel(std::uint32_t index, Tag tag) noexcept;
   void request_wakeup() noexcept;
   void arm(std::uint32_t index) noexcept;
+  void receive_more(std::uint32_t index, Slot& slot) noexcept;
   void arm_starved() noexcept;
+  void end_read_ahead() noexcept;
   void submit_send(Slot& slot, Op& op) noexcept;
   bool start_receive(Slot& slot, Op& op) noexcept;
   bool start_accept(Slot& slot, Op& op) noexcept;
@@ -97,6 +104,8 @@ class UringDriver final : public SocketDriver {
   std::size_t queue_accepted(std::uint32_t listener, os::UniqueFd socket) noexcept;
   void handle(const io_uring_cqe& cqe);
   void on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
+  std::byte* copy_from_transit(std::uint32_t index, std::uint32_t& buffer, std::byte* data,
+                               std::uint32_t count) noexcept;
   void on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
   void on_send(Slot& slot, int result);
   void on_message(Slot& slot, Op*& place, int result);
@@ -112,7 +121,7 @@ class UringDriver final : public SocketDriver {
   bool ready_ = false;  // a thread has attached
   os::Wakeup wakeup_;
   UringBuffers buffers_;
-  PieceQueue pieces_{buffers_};
+  PieceQueue pieces_;
   Slots<Slot, 24> slots_;  // user_data has room for 24 bits of a generation
   std::vector<std::uint32_t> starved_;
   std::vector<std::pair<std::uint32_t, std::deque<int>>> accepted_;  // by listener's slot

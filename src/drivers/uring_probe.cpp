@@ -17,7 +17,7 @@ std::string problem(const char* what, int error) {
 
 // A multishot receive into a provided buffer: what the driver stands on.
 std::string probe_receive(io_uring& ring) {
-  UringBuffers buffers;
+  UringBuffers buffers(lease_limit);
   if (int error = buffers.open(ring)) return problem("provided buffers", -error);
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {

@@ -2,8 +2,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include <polyio/io/pieces.hpp>
 
@@ -49,7 +51,11 @@ void UringDriver::arm(std::uint32_t index) noexcept {
   } else if (slot.listens) {
     io_uring_prep_multishot_accept(sqe, slot.fd, nullptr, nullptr, SOCK_CLOEXEC);
   } else {
-    io_uring_prep_recv_multishot(sqe, slot.fd, nullptr, 0, 0);
+    if (buffers_.short_of_buffers()) {
+      io_uring_prep_recv(sqe, slot.fd, nullptr, 0, 0);
+    } else {
+      io_uring_prep_recv_multishot(sqe, slot.fd, nullptr, 0, 0);
+    }
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = UringBuffers::group;
   }
@@ -58,14 +64,38 @@ void UringDriver::arm(std::uint32_t index) noexcept {
   ++slot.in_flight;
 }
 
-void UringDriver::arm_starved() noexcept {
-  if (starved_.empty() || buffers_.provided() == 0) return;
-  for (const std::uint32_t index : starved_) {
-    Slot& slot = slots_[index];
-    slot.starved = false;
-    if (slots_.taken(index) && !slot.closing && slot.reader && !slot.armed) arm(index);
+// For the receive that waits and has no request. Where buffers are short the connection may have to
+// give one back first.
+void UringDriver::receive_more(std::uint32_t index, Slot& slot) noexcept {
+  const bool leases = slot.reader->leases;
+  if (leases && buffers_.short_of_buffers() && !buffers_.may_lend(slot.reader->handle)) {
+    io().lease_shortage();
+    return buffers_.own().wait(*std::exchange(slot.reader, nullptr));
   }
-  starved_.clear();  // and keeps its memory: what starves next must find room
+  arm(index);
+}
+
+// No more than there are buffers for: the rest would come here again.
+void UringDriver::arm_starved() noexcept {
+  const auto count = std::min<std::size_t>(starved_.size(), buffers_.provided());
+  if (count == 0) return;
+  const auto end = starved_.begin() + static_cast<std::ptrdiff_t>(count);
+  for (auto it = starved_.begin(); it != end; ++it) {
+    Slot& slot = slots_[*it];
+    slot.starved = false;
+    if (slots_.taken(*it) && !slot.closing && slot.reader && !slot.armed) receive_more(*it, slot);
+  }
+  starved_.erase(starved_.begin(), end);  // keeps its memory: what starves next must find room
+}
+
+// Buffers are short: what reads ahead stops, and a receive that waits asks for one completion.
+void UringDriver::end_read_ahead() noexcept {
+  for (std::uint32_t index = 0; index < slots_.size(); ++index) {
+    Slot& slot = slots_[index];
+    if (!slots_.taken(index) || !slot.armed || slot.listens || slot.cancelling) continue;
+    slot.cancelling = true;
+    request_cancel(index, Tag::receive);
+  }
 }
 
 void UringDriver::submit_send(Slot& slot, Op& op) noexcept {
@@ -156,7 +186,7 @@ bool UringDriver::start_receive(Slot& slot, Op& op) noexcept {
   }
   POLYIO_ASSERT(!slot.reader);
   slot.reader = &op;
-  if (!slot.armed) arm(op.handle.slot);
+  if (!slot.armed) receive_more(op.handle.slot, slot);
   return false;
 }
 
@@ -191,12 +221,11 @@ bool UringDriver::accept_what_waits(std::uint32_t index) noexcept {
   return true;
 }
 
-void UringDriver::give_back(std::uint32_t buffer) noexcept {
-  buffers_.give_back(static_cast<std::uint16_t>(buffer));
-}
-
 void UringDriver::cancel(Op& op) {
   Slot& slot = slot_of(op.handle);
+  if (op.kind == OpKind::receive && buffers_.own().forget(op)) {
+    return io().complete(op, -ECANCELED);
+  }
   POLYIO_ASSERT(slot.reader == &op || slot.writer == &op);
   switch (op.kind) {
     case OpKind::receive:  // the kernel fills our buffers, not the op's: it may go at once

@@ -136,8 +136,8 @@ const std::string& Server::architecture() const noexcept { return impl_->archite
 ServerStatistics Server::statistics() const noexcept {
   const ServerShared& shared = impl_->shared_;
   const Counters& c = shared.counters();
-  return {c.accepted, shared.active(), c.failed,         c.refused, c.accept_errors,
-          c.cut,      c.turned_away,   shared.waiting(), c.workers, c.workers_crashed};
+  return {c.accepted,    shared.active(),  c.failed,  c.refused,         c.accept_errors,  c.cut,
+          c.turned_away, shared.waiting(), c.workers, c.workers_crashed, c.lease_shortages};
 }
 
 std::vector<Io*> Server::homes() const { return impl_->host_->homes(); }

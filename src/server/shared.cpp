@@ -66,6 +66,24 @@ std::unique_ptr<Driver> ServerShared::new_driver(bool one_connection) const {
 void ServerShared::set_up(Io& io) const {
   if (options.idle_timeout > Nanoseconds::zero()) io.set_idle_timeout(options.idle_timeout);
   io.set_spin(options.spin);
+  io.on_lease_shortage([this, &driver = io.driver()] { lease_shortage(driver); });
+}
+
+void ServerShared::lease_shortage(const Driver& driver) const noexcept {
+  counters().lease_shortages.fetch_add(1, std::memory_order_relaxed);
+  const std::int64_t now = monotonic_now().time_since_epoch() / std::chrono::seconds(1) + 1;
+  std::int64_t last = counters().shortage_logged.load(std::memory_order_relaxed);
+  if (last != 0 && now - last < 60) return;
+  if (!counters().shortage_logged.compare_exchange_strong(last, now)) return;
+  const LeaseCounts held = driver.leases();
+  try {
+    log(
+        fmt::format("all receive buffers of a loop are held, {} large and {} small ones: handlers "
+                    "hold leases while they wait, perhaps for clients that do not read",
+                    held.large, held.own));
+  } catch (const std::bad_alloc&) {
+    log("all receive buffers of a loop are held");
+  }
 }
 
 std::optional<Stream> ServerShared::adopt(Io& io, os::UniqueFd socket) {

@@ -18,8 +18,10 @@ namespace polyio {
 struct Counters {
   using Count = std::atomic<std::uint64_t>;
   Count accepted, failed, refused, turned_away, accept_errors, cut, workers_crashed, workers;
-  std::atomic<bool> refusal_logged;  // and none was admitted since
-  std::atomic<unsigned> stops;       // calls of Server::stop() and signals
+  Count lease_shortages;
+  std::atomic<std::int64_t> shortage_logged;  // when, in seconds of the monotonic clock; 0: never
+  std::atomic<bool> refusal_logged;           // and none was admitted since
+  std::atomic<unsigned> stops;                // calls of Server::stop() and signals
 };
 
 // Connections of one process. On a cache line of its own: several processes count at once.
@@ -58,6 +60,8 @@ struct ServerShared {
   void handler_threw(const std::exception_ptr& exception) noexcept;
   // One line; what goes wrong in logging goes no further.
   void log(std::string_view line) const noexcept;
+  // Counts a receive that found no large buffer, and logs it once a minute.
+  void lease_shortage(const Driver& driver) const noexcept;
   // A connection that was accepted and can't be served is sent the refusal text, or reset, and
   // counted as refused; the reason is logged once until another is adopted.
   void refuse(os::UniqueFd socket, std::string_view why) noexcept;

@@ -39,10 +39,12 @@ void SimDriver::cancel(Op& op) {
   POLYIO_ASSERT(wait.op == &op);
   const auto& options = s.world.options;
   s.world.note(SimNote::cancel, op.handle.slot, State::direction_of(op.kind));
+  (void)s.buffers.forget(op);
   if (s.world.draw(options.success_wins) && s.network.ready(op.handle, op.kind) &&
       s.attempt(wait)) {
     return io().complete(op, op.result);
   }
+  (void)s.buffers.forget(op);  // the attempt may have begun to wait again
   if (s.world.draw(options.late_cancel)) {
     wait.cancelling = true;
     return s.push(SimEventKind::cancel, wait, s.world.now + s.world.latency());
@@ -53,16 +55,8 @@ void SimDriver::cancel(Op& op) {
 
 // --- buffers ---
 
-void SimDriver::give_back(std::uint32_t buffer) noexcept {
-  State& s = *state_;
-  POLYIO_ASSERT(buffer < s.buffers.size() && s.buffers[buffer].lent);
-  const bool starved = s.lent == s.world.options.lease_limit;
-  s.buffers[buffer].bytes.reset();
-  s.buffers[buffer].lent = false;
-  s.free_buffers.push_back(buffer);
-  --s.lent;
-  if (starved) s.wake_starved();
-}
+void SimDriver::give_back(std::uint32_t buffer) noexcept { state_->buffers.give_back(buffer); }
+LeaseCounts SimDriver::leases() const noexcept { return state_->buffers.counts(); }
 
 // --- time ---
 
@@ -123,7 +117,6 @@ Result<os::Address> SimDriver::peer_address(Handle handle) {
 
 const SimOptions& SimDriver::options() const noexcept { return state_->world.options; }
 std::size_t SimDriver::open_handles() const noexcept { return state_->network.open_sockets(); }
-std::size_t SimDriver::lent_buffers() const noexcept { return state_->lent; }
 std::size_t SimDriver::ops_in_flight() const noexcept { return state_->in_flight; }
 bool SimDriver::was_reset(const os::Address& client) const noexcept {
   return state_->network.was_reset(client);

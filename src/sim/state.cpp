@@ -48,16 +48,19 @@ bool SimDriver::State::receive(Wait& wait) {
     const auto count = network.receive(op.handle, {op.data, op.size});
     return count != -EAGAIN && end(wait, count);
   }
-  if (!network.ready(op.handle, op.kind) || out_of_buffers()) return false;
-  const std::uint32_t buffer = take_buffer(world.options.lease_size);
-  const auto count =
-      network.receive(op.handle, {buffers[buffer].bytes.get(), world.options.lease_size});
+  if (!network.ready(op.handle, op.kind) || starved()) return false;
+  const LeasePool::Buffer buffer = buffers.take(op.handle, driver.io());
+  if (!buffer.data) {
+    if (!wait.cancelling) buffers.wait(op);
+    return false;
+  }
+  const auto count = network.receive(op.handle, {buffer.data, buffer.size});
   if (count <= 0) {
-    driver.give_back(buffer);
+    buffers.give_back(buffer.id);
     return end(wait, count);
   }
-  op.buffer = buffer;
-  op.data = buffers[buffer].bytes.get();
+  op.buffer = buffer.id;
+  op.data = buffer.data;
   return end(wait, count);
 }
 
@@ -83,43 +86,19 @@ void SimDriver::State::push(SimEventKind kind, const Wait& wait, TimePoint at) {
 void SimDriver::State::schedule(Wait& wait) {
   if (wait.scheduled) return;
   const Op& op = *wait.op;
-  if (!network.ready(op.handle, op.kind)) return;
+  if (!network.ready(op.handle, op.kind) || buffers.waits(op)) return;
   TimePoint at = world.now + world.latency();
-  if (op.kind == OpKind::receive && op.leases) {
-    if (lent >= world.options.lease_limit) return;  // give_back() comes here again
-    at = std::max(at, buffers_back);
-  }
+  if (op.kind == OpKind::receive && op.leases) at = std::max(at, buffers_back);
   wait.scheduled = true;
   push(SimEventKind::attempt, wait, at);
 }
 
-bool SimDriver::State::out_of_buffers() {
-  if (lent >= world.options.lease_limit) return true;
+bool SimDriver::State::starved() {
   if (world.now < buffers_back) return true;
   if (!world.draw(world.options.starvation)) return false;
   buffers_back = world.now + world.span(Nanoseconds(1), std::chrono::milliseconds(20));
   world.note(SimNote::starve, 0, 0, (buffers_back - world.now).count());
   return true;
-}
-
-std::uint32_t SimDriver::State::take_buffer(std::size_t size) {
-  if (free_buffers.empty()) {
-    free_buffers.push_back(static_cast<std::uint32_t>(buffers.size()));
-    buffers.emplace_back();
-  }
-  const std::uint32_t id = free_buffers.back();
-  free_buffers.pop_back();
-  buffers[id].bytes.reset(new std::byte[size]);
-  buffers[id].lent = true;
-  ++lent;
-  return id;
-}
-
-void SimDriver::State::wake_starved() {
-  for (auto& both : waits) {
-    Wait& wait = both[sim_in];
-    if (wait.op && wait.op->kind == OpKind::receive && wait.op->leases) schedule(wait);
-  }
 }
 
 // Looks again at the operations whose turn may have come.
@@ -173,7 +152,9 @@ void SimDriver::State::startle() {
   for (const auto& both : waits) {
     for (const Wait& wait : both) {
       const bool waiting = wait.op && wait.op->state == OpState::pending;
-      if (waiting && !wait.scheduled && !wait.cancelling) candidates.push_back(wait.op);
+      if (waiting && !wait.scheduled && !wait.cancelling && !buffers.waits(*wait.op)) {
+        candidates.push_back(wait.op);
+      }
     }
   }
   if (!candidates.empty()) {
@@ -210,10 +191,10 @@ std::string SimDriver::State::report(std::string_view why) {
   for (std::size_t slot = 0; slot < waits.size(); ++slot) {
     for (const Wait& wait : waits[slot]) {
       if (!wait.op) continue;
-      text += fmt::format(
-          "\n  a job waits for {}{} on {}", kinds[static_cast<std::size_t>(wait.op->kind)],
-          wait.op->leases && lent >= world.options.lease_limit ? " and a buffer" : "",
-          network.describe(static_cast<std::uint32_t>(slot)));
+      text += fmt::format("\n  a job waits for {}{} on {}",
+                          kinds[static_cast<std::size_t>(wait.op->kind)],
+                          buffers.waits(*wait.op) ? " and a buffer" : "",
+                          network.describe(static_cast<std::uint32_t>(slot)));
     }
   }
   const std::size_t others = driver.io().jobs() - std::min(in_flight, driver.io().jobs());

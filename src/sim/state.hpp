@@ -6,7 +6,7 @@
 
 #include <array>
 #include <memory>
-#include <polyio/io/io.hpp>
+#include <polyio/io/lease_pool.hpp>
 #include <string>
 #include <vector>
 
@@ -22,12 +22,15 @@ struct SimDriver::State {
     bool scheduled = false;   // an attempt is on its way
     bool cancelling = false;  // a late cancel is
   };
-  struct Buffer {
-    std::unique_ptr<std::byte[]> bytes;  // of a size of its own, for the address sanitizer to check
-    bool lent = false;
-  };
 
-  State(SimDriver& owner, const SimOptions& options) : driver(owner), world(options) {}
+  // No buffer is kept: each is made for its lease, for the address sanitizer to check.
+  State(SimDriver& owner, const SimOptions& options)
+      : driver(owner),
+        world(options),
+        buffers({.large = options.lease_size,
+                 .own = (options.lease_size + 15) / 16,
+                 .limit = options.lease_limit,
+                 .keep = 0}) {}
 
   static SimDirection direction_of(OpKind kind) noexcept {
     return kind == OpKind::send || kind == OpKind::connect ? sim_out : sim_in;
@@ -52,9 +55,7 @@ struct SimDriver::State {
   void handle(const SimEvent& event);
   void finish_ripe();
   void startle();
-  bool out_of_buffers();
-  void wake_starved();
-  std::uint32_t take_buffer(std::size_t size);
+  bool starved();
   bool wait_for_event(Deadline deadline);
   void stuck(std::string_view why);
   std::string report(std::string_view why);
@@ -64,10 +65,9 @@ struct SimDriver::State {
   SimNetwork network{world};
   std::vector<std::array<Wait, 2>> waits;
   std::vector<SimEvent> ripe;  // attempts whose time has come
-  std::vector<Buffer> buffers;
-  std::vector<std::uint32_t> free_buffers;
+  LeasePool buffers;
   TimePoint buffers_back{};
-  std::size_t lent = 0, in_flight = 0;
+  std::size_t in_flight = 0;
   std::uint64_t serial = 0, turns = 0;
   bool woken = false;
   std::move_only_function<void(const std::string&)> on_deadlock;

@@ -65,7 +65,11 @@ class ContractTest : public testing::TestWithParam<const char*> {
   void SetUp() override;
   void TearDown() override;
 
-  static std::unique_ptr<Io> make_io() { return std::make_unique<Io>(*make_driver(GetParam())); }
+  // What the driver of io() is made with.
+  virtual DriverOptions options() const { return {}; }
+  std::unique_ptr<Io> make_io() const {
+    return std::make_unique<Io>(*make_driver(GetParam(), options()));
+  }
   static std::string model() { return GetParam(); }
   Io& io() { return *io_; }
   // Runs `body(TaskGroup&) -> Task<>` on io() and checks that nothing is left.

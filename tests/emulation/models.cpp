@@ -9,8 +9,8 @@ namespace polyio {
 namespace {
 
 template <class S>
-std::unique_ptr<Driver> over(const DriverOptions&) {
-  return std::make_unique<ReadinessDriver>(std::make_unique<S>());
+std::unique_ptr<Driver> over(const DriverOptions& options) {
+  return std::make_unique<ReadinessDriver>(std::make_unique<S>(), options.leases);
 }
 
 [[maybe_unused]] const bool emulated = [] {

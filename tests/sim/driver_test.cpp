@@ -1,61 +1,11 @@
 // What the sim driver itself promises, one case each, mostly without faults.
-#include <polyio/io/stream.hpp>
-#include <polyio/io/task_group.hpp>
-
-#include "explore.hpp"
+#include "pair.hpp"
 
 namespace polyio::sim_test {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-os::Address address(const char* text) { return *os::Address::parse(text); }
-
-SimOptions without_faults(std::uint64_t seed) {
-  SimOptions options;
-  options.seed = seed;
-  return options;
-}
-
-struct Pair {
-  Stream client, server;
-};
-
-Task<> connect_into(Io& io, os::Address to, Stream& into) {
-  auto stream = co_await io.connect(to);
-  require(stream.has_value(), "no connection");
-  into = std::move(*stream);
-}
-
-// Both ends of a new connection to `listener`.
-Task<Pair> make_pair(Io& io, Listener& listener) {
-  Pair pair;
-  auto both = [&](TaskGroup& group) -> Task<> {
-    (void)group.spawn(connect_into(io, *listener.local_address(), pair.client));
-    auto accepted = co_await listener.accept();
-    require(accepted.has_value(), "not accepted");
-    pair.server = std::move(*accepted);
-  };
-  co_await with_task_group(io, both);
-  co_return std::move(pair);
-}
-
-using PairTest = std::function<Task<>(Io&, SimDriver&, Pair&)>;
-
-// Runs `test` on a fresh connection, for each of 100 seeds.
-void for_pair(const PairTest& test, SimOptions options = {}) {
-  const auto scenario = [&test](Io& io, SimDriver& sim, Random&) -> Task<> {
-    auto listener = io.listen(address("10.0.0.1:80"), 16);
-    require(listener.has_value(), "cannot listen");
-    Pair pair = co_await make_pair(io, *listener);
-    co_await test(io, sim, pair);
-  };
-  explore("pair", scenario, 1, 100, [&options](std::uint64_t seed) {
-    options.seed = seed;
-    return options;
-  });
-}
 
 Task<Result<std::string>> receive_all(Stream& stream) {
   std::string all;
@@ -171,42 +121,6 @@ TEST(SimDriver, ClosingWithUnreadBytesResets) {
     EXPECT_EQ(answer.error(), errno_code(ECONNRESET));
     EXPECT_FALSE(sim.was_reset(*pair.client.local_address()));  // no fault of the network's
   });
-}
-
-TEST(SimDriver, AReceiveWaitsForABuffer) {
-  SimOptions options;
-  options.lease_limit = 1;
-  for_pair(
-      [](Io& io, SimDriver&, Pair& pair) -> Task<> {
-        auto to_server = co_await pair.client.send_all("a");
-        auto to_client = co_await pair.server.send_all("b");
-        require(to_server && to_client, "not sent");
-        auto held = co_await pair.server.receive();
-        require(held.has_value(), "nothing came");
-        CancelScope moment(io, seconds(1));
-        auto starved = co_await pair.client.receive();
-        EXPECT_TRUE(!starved && moment.timed_out());
-        moment.set_deadline(never);
-      },
-      options);
-  for_pair(
-      [](Io& io, SimDriver&, Pair& pair) -> Task<> {
-        auto to_server = co_await pair.client.send_all("a");
-        auto to_client = co_await pair.server.send_all("b");
-        require(to_server && to_client, "not sent");
-        auto hold = [](Io& on, Stream& stream) -> Task<> {
-          auto held = co_await stream.receive();
-          (void)co_await on.sleep(seconds(1));
-        };
-        auto both = [&](TaskGroup& group) -> Task<> {
-          (void)group.spawn(hold(io, pair.server));
-          (void)co_await io.sleep(milliseconds(100));
-          auto chunk = co_await pair.client.receive();
-          EXPECT_TRUE(chunk && chunk->text() == "b");
-        };
-        co_await with_task_group(io, both);
-      },
-      options);
 }
 
 TEST(SimDriver, TheIdleTimeoutSparesASendThatMovesOn) {

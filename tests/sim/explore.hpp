@@ -80,7 +80,7 @@ inline void check_nothing_left(Io& io, SimDriver& sim, std::string& failure) {
   expect_none(io.timers(), "timers");
   expect_none(sim.ops_in_flight(), "operations");
   expect_none(sim.open_handles(), "handles");
-  expect_none(sim.lent_buffers(), "leases");
+  expect_none(sim.leases().large + sim.leases().own, "leases");
 }
 
 }  // namespace detail

@@ -22,6 +22,8 @@ struct DriverOptions {
   Nanoseconds poll_interval{};
   // One connection at a time: io_uring takes a small ring, for there may be one for each.
   bool one_connection = false;
+  // Large receive buffers at most, of 64 KiB each (io/lease_pool.hpp): for tests.
+  std::uint32_t leases = lease_limit;
 };
 
 // One row of the table. Texts are parts of a sentence, for help, logs and refusals.

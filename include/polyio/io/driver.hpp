@@ -18,6 +18,16 @@ namespace polyio {
 class Io;
 class Scheduler;
 
+// Large receive buffers of one driver: io/lease_pool.hpp says what happens past them.
+inline constexpr std::uint32_t lease_limit = 1024;
+
+// Receive buffers that are out: held by leases or, under models that read ahead, by what no receive
+// has asked for.
+struct LeaseCounts {
+  std::size_t large = 0;
+  std::size_t own = 0;  // small ones, a connection's own, after the large ones had run out
+};
+
 class Driver {
  public:
   virtual ~Driver() = default;
@@ -87,6 +97,7 @@ class Driver {
   virtual TimePoint now() noexcept { return monotonic_now(); }
   // Takes back the buffer of a lease.
   virtual void give_back(std::uint32_t buffer) noexcept = 0;
+  virtual LeaseCounts leases() const noexcept = 0;
 
   // --- the thread that runs the Io ---
   // That thread calls these first and last in Io::run: for what belongs to a single thread, and to

@@ -111,6 +111,11 @@ class Io {
   bool drains(const Op& op) const noexcept {
     return draining_ && op.kind == OpKind::receive && !op.handle.kept_in_drain;
   }
+  // Calls `note` each time that a receive finds no large buffer for its lease: handlers hold them
+  // all (io/lease_pool.hpp). It must not throw; it is called on the thread that runs the job.
+  void on_lease_shortage(std::move_only_function<void()> note) {
+    on_lease_shortage_ = std::move(note);
+  }
   // Cancels everything that runs here.
   void cancel_all() { root_.cancel(); }
   // Jobs alive and timers armed, for tests and statistics.
@@ -133,6 +138,9 @@ class Io {
   void complete(Op& op, std::int64_t result) noexcept;
   // A pending op's descriptor is ready: it will be retried when its turn comes.
   void make_ready(Op& op) noexcept;
+  void lease_shortage() noexcept {
+    if (on_lease_shortage_) on_lease_shortage_();
+  }
   void arm(Timer& timer, Deadline deadline);
   void disarm(Timer& timer) noexcept { timers_.disarm(timer); }
   // Makes and starts a job; what TaskGroup::spawn is made of.
@@ -199,6 +207,7 @@ class Io {
   IdleSweep idle_sweep_;
   std::exception_ptr main_exception_;
   std::function<void(const std::exception_ptr&)> work_failed_;
+  std::move_only_function<void()> on_lease_shortage_;
 
   // What other threads hand in. On a cache line of its own: their posts would slow down the rest.
   alignas(64) std::mutex inbox_mutex_;

@@ -25,6 +25,10 @@ struct Handle {
   std::uint32_t slot = 0;
   std::uint32_t generation : 31 = 0;
   std::uint32_t kept_in_drain : 1 = 0;  // a drain ends no receive: Stream::keep_in_drain
+  // The same owner of the same slot.
+  friend bool operator==(Handle a, Handle b) noexcept {
+    return a.slot == b.slot && a.generation == b.generation;
+  }
 };
 
 // A part of what is sent: bytes of the caller's. Not initialised, because drivers keep an array of

@@ -75,6 +75,8 @@ struct ServerStatistics {
   std::uint64_t waiting = 0;          // accepted, and wait for a place now
   std::uint64_t workers = 0;          // processes that serve now; 0: this process serves itself
   std::uint64_t workers_crashed = 0;  // processes that ended without being asked, or by an error
+  // Receives that found all large buffers of their loop held by leases (io/lease_pool.hpp).
+  std::uint64_t lease_shortages = 0;
 };
 
 class Server {

@@ -51,7 +51,7 @@ struct SimOptions {
                 window_max = 65'536;  // bytes under way and unread, per direction
   std::uint32_t segment_max = 8'192;
   std::uint32_t lease_size = 4'096;
-  std::uint32_t lease_limit = 1'024;
+  std::uint32_t lease_limit = 1'024;    // past it a connection gets a sixteenth of lease_size
   std::uint64_t max_turns = 1'000'000;  // polls after which the run counts as endless
 
   // A profile (calm, bursty or hostile) and its numbers, drawn from `seed`.
@@ -77,8 +77,6 @@ class SimDriver final : public Driver {
   // Listeners and streams that are open, accepted ones that were not adopted included; 0 at the
   // end.
   std::size_t open_handles() const noexcept;
-  // Buffers lent and not given back.
-  std::size_t lent_buffers() const noexcept;
   // Operations started and not ended.
   std::size_t ops_in_flight() const noexcept;
   // True when the network, by a fault or by reset_connection(), reset the connection that has `end`
@@ -118,6 +116,7 @@ class SimDriver final : public Driver {
   // The virtual clock. It begins at one hour.
   TimePoint now() noexcept override;
   void give_back(std::uint32_t buffer) noexcept override;
+  LeaseCounts leases() const noexcept override;
 
  private:
   struct State;
