@@ -6,8 +6,12 @@
 namespace polyio {
 namespace {
 
-// After this many operations in a row that ended at once a job lets the others run.
-constexpr unsigned inline_limit = 64;
+// What a job may do in one turn with operations that end at once, before it lets the others run: an
+// operation costs `op_cost`, and each byte that it moved 1. How long the turn has lasted is looked
+// at after every inline_step, so that an echo's one send per turn does not read the clock.
+constexpr std::int64_t op_cost = 1024;
+constexpr std::int64_t inline_limit = 64 * op_cost;
+constexpr Nanoseconds inline_time = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -34,7 +38,7 @@ Io* Io::of_this_thread() noexcept { return io_of_this_thread; }
 
 void Io::enter_thread(Job* job) noexcept {
   current_ = job;
-  inline_ops_ = 0;
+  begin_inline();
   io_of_this_thread = this;
 }
 
@@ -131,9 +135,16 @@ bool Io::begin(Op& op) {
   }
   op.result = result_of(op, op.result);
   op.state = OpState::done;
-  if (++inline_ops_ < inline_limit) return true;
+  inline_cost_ += op.kind >= OpKind::receive ? op_cost + op.result : op_cost;
+  if (inline_cost_ < inline_look_ || may_go_on()) return true;
   ready_.push(job_of(op));
   return false;
+}
+
+// Whether the job that has spent so much has a part of its turn left.
+bool Io::may_go_on() noexcept {
+  inline_look_ = inline_cost_ + inline_step;
+  return inline_cost_ < inline_limit && driver_->now() - turn_began_ < inline_time;
 }
 
 // Memory that can't be had is an error like any other of the operation.

@@ -1,4 +1,4 @@
-// Leases over the sim driver: who waits for a buffer.
+// Leases and turns over the sim driver: who waits for a buffer, and for how much a job goes on.
 #include "pair.hpp"
 
 namespace polyio::sim_test {
@@ -102,6 +102,43 @@ TEST(SimLeases, HoldersOfLeasesDoNotStarveOthers) {
     co_await with_task_group(io, all);
   };
   explore("hoarders", scenario, 1, 60, without_loss);
+}
+
+// The receiver's operations all end at once. What it gets between two turns of another job:
+TEST(SimTurns, AFloodTakesNoMoreThanItsTurn) {
+  SimOptions options;
+  options.inline_completion = 1000;
+  options.readiness = options.short_count = 0;
+  options.window_min = options.window_max = options.segment_max = 1 << 20;
+  for (const std::uint32_t size : {65'536u, 40'000u, 100u}) {
+    options.lease_size = size;
+    for_pair(
+        [size](Io& io, SimDriver&, Pair& pair) -> Task<> {
+          const std::string text(std::size_t{size} * (size > 1'000 ? 6 : 200), 'x');
+          auto sent = co_await pair.client.send_all(text);
+          require(sent.has_value(), "not sent");
+          (void)co_await io.sleep(seconds(1));
+          std::size_t received = 0, between = 0, most = 0;
+          auto receiver = [&]() -> Task<> {
+            while (received < text.size()) {
+              auto chunk = co_await pair.server.receive();
+              require(chunk && !chunk->empty(), "nothing came");
+              received += chunk->size();
+              most = std::max(most, between += chunk->size());
+            }
+          };
+          auto both = [&](TaskGroup& group) -> Task<> {
+            (void)group.spawn(receiver());
+            while (received < text.size()) {
+              between = 0;
+              (void)co_await io.yield();
+            }
+          };
+          co_await with_task_group(io, both);
+          EXPECT_LE(most, std::min<std::size_t>(128 * 1024, 65 * std::size_t{size}));
+        },
+        options);
+  }
 }
 
 }  // namespace

@@ -182,8 +182,14 @@ class Io {
     Nanoseconds span{0};
   };
 
+  static constexpr std::int64_t inline_step = 8 * 1024;
   static constinit thread_local Io* io_of_this_thread;
   bool start(Op& op);
+  bool may_go_on() noexcept;
+  void begin_inline() noexcept {
+    inline_cost_ = 0;
+    inline_look_ = inline_step;
+  }
   std::int64_t result_of(const Op& op, std::int64_t result) const noexcept;
   void cancel_op(Job& job, int reason);
   void give_permit(Job& job) noexcept;
@@ -199,7 +205,9 @@ class Io {
   TimePoint turn_began_;
   Io* home_ = this;
   Job* current_ = nullptr;
-  unsigned inline_ops_ = 0;  // operations in a row that ended at once, since the job was resumed
+  // What the job has spent on operations that ended at once since it was resumed, and at which sum
+  // its turn is looked at.
+  std::int64_t inline_cost_ = 0, inline_look_ = 0;
   std::size_t jobs_ = 0;
   ReadyQueue ready_;
   TimerHeap timers_;
@@ -220,7 +228,7 @@ class Io {
 
 inline bool Io::run_job(Job& job) {
   current_ = &job;
-  inline_ops_ = 0;
+  begin_inline();
   job.resume.resume();
   const bool ended = job.task.done();
   if (ended) job_ended(job);
