@@ -78,11 +78,11 @@ void ServerShared::lease_shortage(const Driver& driver) const noexcept {
   const LeaseCounts held = driver.leases();
   try {
     log(
-        fmt::format("all receive buffers of a loop are held, {} large and {} small ones: handlers "
-                    "hold leases while they wait, perhaps for clients that do not read",
+        fmt::format("all receive buffers of a loop are in use, {} large, {} small: clients "
+                    "do not read what is sent to them, or handlers hold leases while they wait",
                     held.large, held.own));
   } catch (const std::bad_alloc&) {
-    log("all receive buffers of a loop are held");
+    log("all receive buffers of a loop are in use");
   }
 }
 

@@ -54,6 +54,43 @@ TEST_P(Iterative, ASecondTaskIsRefusedWhereItWouldNeedAThread) {
   EXPECT_EQ(error, blocking ? make_error_code(Errc::concurrency_unavailable) : std::error_code());
 }
 
+// Answers each byte and keeps its lease.
+Task<> hoard(Io&, Stream stream) {
+  std::vector<Lease> held;
+  for (;;) {
+    auto chunk = co_await stream.receive();
+    if (!chunk || chunk->empty()) co_return;
+    held.push_back(std::move(*chunk));
+    auto sent = co_await stream.send_all("x");
+    if (!sent) co_return;
+  }
+}
+
+TEST(ServerLeases, AShortageIsCountedAndLoggedOnce) {
+  for (const Position& dials : all_dials(false)) {
+    const bool either = dials.model == "io_uring" || dials.model == "epoll";  // one of each way
+    if (dials.architecture != "loop" || !either) continue;
+    SCOPED_TRACE(dials.model);
+    ServerOptions options{.model = dials.model, .architecture = "loop"};
+    options.signals = false;
+    Running running(options, hoard);
+    running.start();
+    Peer hoarder = running.connect(), other = running.connect();
+    for (std::uint32_t i = 0; i < lease_limit + 1; ++i) {
+      if (i == lease_limit / 2) EXPECT_EQ(running.statistics().lease_shortages, 0u);
+      hoarder.expect_echo("x");
+    }
+    hoarder.send("x");  // is not received any more
+    other.expect_echo("x");
+    EXPECT_GE(running.statistics().lease_shortages, 2u);
+    EXPECT_FALSE(hoarder.anything_there());
+    running.finish();
+    const std::string log = running.log.text(), line = "all receive buffers of a loop are in use";
+    EXPECT_NE(log.find(line), std::string::npos) << log;
+    EXPECT_EQ(log.find(line), log.rfind(line)) << log;
+  }
+}
+
 // Every way in which loops get their connections serves and stops alike.
 TEST(ServerLoops, AcceptInThreeWays) {
   for (const Position& dials : all_dials(false)) {
