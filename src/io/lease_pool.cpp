@@ -26,10 +26,11 @@ std::uint32_t OwnBuffers::take_entry(std::size_t size) {
 
 std::uint32_t OwnBuffers::take(Handle connection, std::size_t size) {
   if (connections_.size() <= connection.slot) connections_.resize(connection.slot + 1);
+  const bool first = !out(connection);
   const std::uint32_t index = take_entry(size);
   buffers_[index].holder = connection;
   buffers_[index].for_large = false;
-  connections_[connection.slot].buffer = index;
+  if (first) connections_[connection.slot].buffer = index;
   return first_id_ + index;
 }
 
@@ -48,7 +49,7 @@ bool OwnBuffers::give_back(std::uint32_t id) noexcept {
   --lent_;
   if (buffer.for_large) return true;
   Connection& connection = connections_[buffer.holder.slot];
-  if (connection.buffer != index) return false;  // it has another by now, or has ended
+  if (connection.buffer != index) return false;  // it has another, or has ended
   connection.buffer = none;
   if (connection.waiting) wake(*connection.waiting);
   return false;

@@ -135,6 +135,15 @@ TEST_P(ShortageTest, MemoryOfOnesOwnNeedsNoLease) {
     }
     EXPECT_TRUE(got == text);
     EXPECT_EQ(chunk->text(), "lent");
+    raw.send("more");
+    {
+      CancelScope moment(io(), 2ms);
+      auto none = co_await stream.receive();
+      EXPECT_TRUE(timed_out(none));
+    }
+    chunk = Lease();
+    auto more = co_await stream.receive();
+    EXPECT_TRUE(more && more->text() == "more");
     let_go();
   };
   run(body);

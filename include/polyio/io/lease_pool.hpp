@@ -23,7 +23,9 @@ class OwnBuffers {
 
   // The connection's own buffer is out: lent, or filled ahead of a receive.
   bool out(Handle connection) const noexcept;
-  // A buffer of `size` bytes: the connection's own. Throws std::bad_alloc and has changed nothing.
+  // A buffer of `size` bytes: the connection's own; or, where that is out, one more, which only
+  // what comes ahead of a receive may take, or what no lease will hold. Throws std::bad_alloc and
+  // has changed nothing then.
   std::uint32_t take(Handle connection, std::size_t size);
   // The same, but no connection's: it counts for a large one.
   std::uint32_t take_for_large(std::size_t size);
@@ -55,7 +57,7 @@ class OwnBuffers {
     std::uint32_t next_free = none;
   };
   struct Connection {
-    std::uint32_t buffer = none;  // the latest it got
+    std::uint32_t buffer = none;  // its own
     Job* waiting = nullptr;
   };
   std::uint32_t take_entry(std::size_t size);
