@@ -13,9 +13,7 @@
 
 namespace polyio {
 UringDriver::UringDriver(std::uint32_t leases, bool small)
-    : SocketDriver(os::Blocking::yes),
-      buffers_(leases),
-      pieces_(buffers_, buffers_.end_of_ids()) {
+    : SocketDriver(os::Blocking::yes), buffers_(leases), pieces_(buffers_, buffers_.end_of_ids()) {
   const auto open = [&] { return uring::open(ring_, small); };
   if (const int error = uring::once_memory_is_back(open)) {
     throw std::system_error(-error, std::generic_category(), "io_uring");
