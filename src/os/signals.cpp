@@ -159,6 +159,11 @@ SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nul
 
 void ignore_sigpipe() noexcept { std::signal(SIGPIPE, SIG_IGN); }
 
+void ignore_sigpipe_by_default() noexcept {
+  struct sigaction now{};
+  if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ignore_sigpipe();
+}
+
 void name_thread(const char* name) noexcept { ::pthread_setname_np(::pthread_self(), name); }
 
 bool is_ignored(int signal) noexcept {

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <polyio/base/sanitizers.hpp>
+#include <polyio/os/descriptor.hpp>
 #include <polyio/os/socket.hpp>
 #include <polyio/os/source_address.hpp>
 
@@ -179,11 +180,19 @@ Result<> start_connect(int fd, const Address& address) {
 }
 
 std::int64_t receive_now(int fd, std::span<std::byte> into) noexcept {
-  return restarted([&] { return direct_recv(fd, into.data(), into.size(), MSG_DONTWAIT); });
+  const std::int64_t count =
+      restarted([&] { return direct_recv(fd, into.data(), into.size(), MSG_DONTWAIT); });
+  if (count != -ENOTSOCK) [[likely]]
+    return count;
+  return restarted([&] { return read_some(fd, into, false); });
 }
 
 std::int64_t send_now(int fd, std::span<const iovec> from) noexcept {
-  return restarted([&] { return send_parts(fd, from, MSG_DONTWAIT | MSG_NOSIGNAL); });
+  const std::int64_t count =
+      restarted([&] { return send_parts(fd, from, MSG_DONTWAIT | MSG_NOSIGNAL); });
+  if (count != -ENOTSOCK) [[likely]]
+    return count;
+  return restarted([&] { return write_some(fd, from, false); });
 }
 
 std::int64_t receive_message_now(int fd, msghdr& message) noexcept {

@@ -33,6 +33,11 @@ class Address {
   void set_port(std::uint16_t port) noexcept;
   // "127.0.0.1:8080", "[::1]:8080", "unix:/path".
   std::string text() const;
+  // 0.0.0.0 or [::], whatever the port.
+  bool is_any() const noexcept;
+  friend bool operator==(const Address& a, const Address& b) noexcept {
+    return a.size_ == b.size_ && std::memcmp(&a.storage_, &b.storage_, a.size_) == 0;
+  }
 
   const sockaddr* data() const noexcept { return reinterpret_cast<const sockaddr*>(&storage_); }
   socklen_t size() const noexcept { return size_; }

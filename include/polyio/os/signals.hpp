@@ -45,6 +45,8 @@ bool has_terminal() noexcept;
 
 // Makes a write to a closed pipe or socket an error (EPIPE) instead of the end of the process.
 void ignore_sigpipe() noexcept;
+// The same unless the program handles it.
+void ignore_sigpipe_by_default() noexcept;
 // Names the calling thread, as ps(1) and the chat's console show it; at most 15 bytes.
 void name_thread(const char* name) noexcept;
 
