@@ -9,4 +9,10 @@ void assertion_failed(const char* expression, const char* file, int line) noexce
   std::abort();
 }
 
+void misused(const char* rule, const std::source_location& where) noexcept {
+  std::fprintf(stderr, "polyio: misuse: %s (%s:%u)\n", rule, where.file_name(),
+               static_cast<unsigned>(where.line()));
+  std::abort();
+}
+
 }  // namespace polyio

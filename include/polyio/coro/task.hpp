@@ -9,6 +9,7 @@
 #include <memory>
 #include <polyio/base/assert.hpp>
 #include <polyio/coro/frame_pool.hpp>
+#include <type_traits>
 #include <utility>
 
 namespace polyio {
@@ -18,6 +19,13 @@ class [[nodiscard]] Task;
 
 namespace detail {
 
+// What a Task may await: another Task, and what says `using PolyioAwaitable = void;`, for whoever
+// awaits it is resumed by its Io. Other libraries' awaitables resume it on threads of their own, or
+// never.
+template <class A>
+inline constexpr bool awaited_by_tasks =
+    requires { typename std::remove_cvref_t<A>::PolyioAwaitable; };
+
 // What the promises of Task<T> and Task<void> share: the frame's memory and the continuation.
 class TaskPromiseBase {
  public:
@@ -25,6 +33,14 @@ class TaskPromiseBase {
   static void operator delete(void* frame, std::size_t size) noexcept { frame_free(frame, size); }
 
   std::suspend_always initial_suspend() noexcept { return {}; }
+
+  template <class A>
+  A&& await_transform(A&& awaitable) noexcept {
+    static_assert(awaited_by_tasks<A>,
+                  "a Task awaits Tasks and operations of polyio only: after another library's "
+                  "awaitable its Io would not know that it goes on (docs/handlers.md)");
+    return static_cast<A&&>(awaitable);
+  }
 
   struct FinalAwaiter {
     bool await_ready() noexcept { return false; }
@@ -96,6 +112,7 @@ class [[nodiscard]] Task {
  public:
   using promise_type = detail::TaskPromise<T>;
   using Handle = std::coroutine_handle<promise_type>;
+  using PolyioAwaitable = void;
 
   Task() = default;
   explicit Task(Handle handle) noexcept : handle_(handle) {}
@@ -125,8 +142,11 @@ class [[nodiscard]] Task {
     }
     T await_resume() { return task.promise().take(); }
   };
-  Awaiter operator co_await() const& noexcept { return Awaiter{handle_}; }
-  Awaiter operator co_await() const&& noexcept { return Awaiter{handle_}; }
+  Awaiter operator co_await() const noexcept {
+    POLYIO_RULE(handle_ && !handle_.done(), "a Task is awaited once, and not when it is empty",
+                std::source_location());
+    return Awaiter{handle_};
+  }
 
  private:
   Handle handle_;
