@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <polyio/io/pieces.hpp>
-#include <polyio/os/socket.hpp>
+#include <polyio/os/descriptor.hpp>
 
 #include "iovec.hpp"
 
@@ -29,6 +29,23 @@ std::int64_t wait_until_ready(int fd, short events, const BlockedCall& blocked) 
     pollfd entry{fd, events, 0};
     return static_cast<std::int64_t>(::poll(&entry, 1, -1));
   });
+}
+
+ssize_t receive_some(int fd, const Op& op, bool wait) noexcept {
+  const ssize_t count = ::recv(fd, op.data, op.size, wait ? 0 : MSG_DONTWAIT);
+  if (count >= 0 || errno != ENOTSOCK) [[likely]]
+    return count;
+  return os::read_some(fd, {op.data, op.size}, wait);
+}
+
+ssize_t send_some(int fd, std::span<const iovec> parts) noexcept {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(parts.data());
+  message.msg_iovlen = parts.size();
+  const ssize_t count = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+  if (count >= 0 || errno != ENOTSOCK) [[likely]]
+    return count;
+  return os::write_some(fd, parts, true);
 }
 
 // connect(2) goes on when a signal interrupts it, so the rest is waited for with poll(2).
@@ -56,6 +73,12 @@ Result<Handle> BlockingDriver::adopt(int socket) {
   os::UniqueFd fd(socket);
   if (auto set = os::set_nonblocking(socket, false); !set) return fail(set.error());
   return open_slot(std::move(fd));
+}
+
+Result<Handle> BlockingDriver::adopt_descriptor(int fd) {
+  auto own = os::in_mode(os::UniqueFd(fd), os::Blocking::yes);
+  if (!own) return fail(own.error());
+  return open_slot(std::move(*own));
 }
 
 Result<Handle> BlockingDriver::watch(int fd) {
@@ -106,10 +129,10 @@ std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call,
                                      bool draining) noexcept {
   switch (op.kind) {
     case OpKind::receive: {
-      const int flags = draining ? MSG_DONTWAIT : 0;  // then what would wait is the end
-      auto count = until_ended(call, [&] { return ::recv(fd, op.data, op.size, flags); });
+      // Draining, what would wait is the end.
+      auto count = until_ended(call, [&] { return receive_some(fd, op, !draining); });
       if (count == -ECANCELED) {  // asked to end before it began; what has arrived is not lost
-        const auto there = ::recv(fd, op.data, op.size, MSG_DONTWAIT);
+        const auto there = receive_some(fd, op, false);
         if (there > 0) count = there;
       }
       return draining && count == -EAGAIN ? 0 : count;
@@ -130,13 +153,8 @@ std::int64_t BlockingDriver::perform(Op& op, int fd, const BlockedCall& call,
   const std::size_t total = total_of(op);
   std::array<Part, 64> room;
   while (op.moved < total) {
-    const std::int64_t count = until_ended(call, [&] {
-      msghdr message{};
-      const std::span<const iovec> rest = as_iovec(rest_of(op, room));
-      message.msg_iov = const_cast<iovec*>(rest.data());
-      message.msg_iovlen = rest.size();
-      return ::sendmsg(fd, &message, MSG_NOSIGNAL);
-    });
+    const std::int64_t count =
+        until_ended(call, [&] { return send_some(fd, as_iovec(rest_of(op, room))); });
     if (count < 0) return count;
     op.moved += static_cast<std::size_t>(count);
     if (op.moved < total) op.progressed(monotonic_now());

@@ -23,6 +23,7 @@ class BlockingDriver final : public SocketDriver {
   std::string_view name() const noexcept override { return "blocking"; }
   std::unique_ptr<Scheduler> make_scheduler() override;
   Result<Handle> adopt(int socket) override;
+  Result<Handle> adopt_descriptor(int fd) override;
   Result<Handle> watch(int fd) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override { (void)release(handle); }

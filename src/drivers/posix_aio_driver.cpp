@@ -133,8 +133,10 @@ bool PosixAioDriver::quiet(Handle handle) {
 
 // --- operations ---
 
+// Of what is no socket ReadinessDriver does all: a read that a helper is in could not be ended, for
+// there is no shutdown(2) of it.
 bool PosixAioDriver::start(Op& op) {
-  if (op.kind == OpKind::receive) return start_receive(op);
+  if (reads(op)) return start_receive(op);
   if (op.kind == OpKind::connect) {
     const auto set = os::set_nonblocking(descriptor(op.handle), true);
     if (!set) return finish(op, -set.error().value());
@@ -143,7 +145,7 @@ bool PosixAioDriver::start(Op& op) {
 }
 
 bool PosixAioDriver::retry(Op& op) {
-  if (op.kind != OpKind::receive) return settle(op, ReadinessDriver::retry(op));
+  if (!reads(op)) return settle(op, ReadinessDriver::retry(op));
   find(op.handle)->op = nullptr;
   return start_receive(op);
 }
@@ -156,7 +158,7 @@ bool PosixAioDriver::settle(Op& op, bool ended) noexcept {
 }
 
 void PosixAioDriver::cancel(Op& op) {
-  if (op.kind == OpKind::receive) return cancel_receive(op);
+  if (reads(op)) return cancel_receive(op);
   ReadinessDriver::cancel(op);
 }
 

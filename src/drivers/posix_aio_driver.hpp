@@ -59,6 +59,7 @@ class PosixAioDriver final : public ReadinessDriver {
 
   Reader* find(Handle handle) noexcept;
   void forget(Reader& reader) noexcept;
+  bool reads(const Op& op) noexcept { return op.kind == OpKind::receive && find(op.handle); }
   bool start_receive(Op& op);
   int submit(Handle handle, Reader& reader) noexcept;
   std::int64_t deliver(Reader& reader, Op& op) noexcept;

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <polyio/os/descriptor.hpp>
 #include <polyio/os/socket.hpp>
 #include <system_error>
 #include <thread>
@@ -83,6 +84,12 @@ Result<Handle> ReadinessDriver::watch(int fd) {
 }
 
 Result<Handle> ReadinessDriver::adopt(int socket) { return open_slot(os::UniqueFd(socket)); }
+
+Result<Handle> ReadinessDriver::adopt_descriptor(int fd) {
+  auto own = os::in_mode(os::UniqueFd(fd), os::Blocking::no);
+  if (!own) return fail(own.error());
+  return open_slot(std::move(*own));
+}
 
 Result<Handle> ReadinessDriver::open_slot(os::UniqueFd fd) {
   // What the selector can't take is refused here, not in the middle of a handler.

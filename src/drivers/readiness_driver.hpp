@@ -26,6 +26,7 @@ class ReadinessDriver : public SocketDriver {
   std::string_view name() const noexcept override { return selector_->name(); }
   Result<Handle> adopt(int socket) override;
   Result<Handle> adopt_listener(int socket, bool shared) override;
+  Result<Handle> adopt_descriptor(int fd) override;
   Result<Handle> watch(int fd) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;

@@ -59,7 +59,9 @@ std::unique_ptr<Driver> polling(const DriverOptions& options) {
 }
 
 std::unique_ptr<Driver> uring(const DriverOptions& options) {
-  return std::make_unique<UringDriver>(options.leases, options.one_connection);
+  // The ring of buffers is locked memory, too.
+  const std::uint32_t most = options.one_connection ? 64 : lease_limit;
+  return std::make_unique<UringDriver>(std::min(options.leases, most), options.one_connection);
 }
 
 // A selector of another system is declared here, but not defined.

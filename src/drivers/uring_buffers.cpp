@@ -14,13 +14,10 @@
 namespace polyio {
 namespace {
 
-constexpr unsigned ring_entries = 2048;          // more than there are buffers
-constexpr std::uint32_t large_size = 64 * 1024;  // of which only pages that are written to count
 constexpr std::uint32_t transit_size = 4 * 1024;
 // Or small messages, all at their buffers' beginnings, would share a few sets of the caches.
 constexpr std::size_t stagger = 48;
 constexpr unsigned wanted_first = 16;
-constexpr std::size_t ring_bytes = ring_entries * sizeof(io_uring_buf);
 
 // The tail lies in the first entry's last two bytes (struct io_uring_buf_ring, whose flexible array
 // starts at the wrong offset in C++).
@@ -29,10 +26,10 @@ std::uint16_t* tail_of(io_uring_buf* entries) noexcept {
                                           offsetof(io_uring_buf, resv));
 }
 
-int register_ring(io_uring& ring, void* memory) {
+int register_ring(io_uring& ring, void* memory, unsigned entries) {
   io_uring_buf_reg registration{};
   registration.ring_addr = reinterpret_cast<std::uint64_t>(memory);
-  registration.ring_entries = ring_entries;
+  registration.ring_entries = entries;
   registration.bgid = UringBuffers::group;
   return io_uring_register_buf_ring(&ring, &registration, 0);
 }
@@ -40,16 +37,16 @@ int register_ring(io_uring& ring, void* memory) {
 }  // namespace
 
 UringBuffers::~UringBuffers() {
-  if (entries_) ::munmap(entries_, ring_bytes);
+  if (entries_) ::munmap(entries_, ring_bytes());
 }
 
 int UringBuffers::open(io_uring& ring) {
-  POLYIO_ASSERT(limit_ > 0 && limit_ + transit_count <= ring_entries);
+  POLYIO_ASSERT(limit_ > 0 && ring_entries_ <= 32768);
   void* memory =
-      ::mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      ::mmap(nullptr, ring_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return -errno;
   entries_ = static_cast<io_uring_buf*>(memory);
-  const auto try_it = [&] { return register_ring(ring, memory); };
+  const auto try_it = [&] { return register_ring(ring, memory, ring_entries_); };
   if (const int error = uring::once_memory_is_back(try_it)) return error;
   wanted_ = std::min(wanted_first, limit_);
   spare_.reserve(limit_);
@@ -61,7 +58,7 @@ int UringBuffers::open(io_uring& ring) {
 void UringBuffers::provide(std::uint32_t id) noexcept {
   Buffer& buffer = large_and_transit_[id];
   buffer.in_ring = true;
-  io_uring_buf& entry = entries_[tail_ & (ring_entries - 1)];
+  io_uring_buf& entry = entries_[tail_ & (ring_entries_ - 1)];
   entry.addr = reinterpret_cast<std::uint64_t>(buffer.memory.get());
   entry.len = for_transit(id) ? transit_size : large_size;
   entry.bid = static_cast<std::uint16_t>(id);
@@ -109,7 +106,7 @@ bool UringBuffers::replenish() {
 }
 
 bool UringBuffers::become_short() noexcept {
-  for (std::uint32_t id = limit_; id < limit_ + transit_count; ++id) {
+  for (std::uint32_t id = limit_; id < limit_ + transit_; ++id) {
     Buffer& buffer = large_and_transit_[id];
     if (buffer.in_ring || buffer.held) continue;
     buffer.memory.reset(new (std::nothrow) std::byte[transit_size]);
@@ -139,7 +136,7 @@ void UringBuffers::end_hold(std::uint32_t id) noexcept {
 }
 
 void UringBuffers::give_back_rarely(std::uint32_t id) noexcept {
-  if (id >= limit_ + transit_count) {
+  if (id >= limit_ + transit_) {
     if (!own_.give_back(id)) return;
     --copies_;
   } else if (for_transit(id)) {

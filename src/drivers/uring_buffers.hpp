@@ -14,6 +14,8 @@
 
 #include <liburing.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,10 +27,16 @@ namespace polyio {
 class UringBuffers {
  public:
   static constexpr std::uint16_t group = 0;
+  static constexpr std::uint32_t large_size =
+      64 * 1024;  // of which pages that are written to count
 
   // `limit` large ones. Ids: large ones, those for transit, then those that are copied to.
   explicit UringBuffers(unsigned limit)
-      : limit_(limit), own_(limit + transit_count), large_and_transit_(limit + transit_count) {}
+      : limit_(limit),
+        transit_(std::clamp(limit / 4, 16u, 256u)),
+        ring_entries_(std::bit_ceil(limit + transit_)),
+        own_(limit + transit_),
+        large_and_transit_(limit + transit_) {}
   ~UringBuffers();
   UringBuffers(const UringBuffers&) = delete;
   UringBuffers& operator=(const UringBuffers&) = delete;
@@ -72,7 +80,7 @@ class UringBuffers {
   std::size_t copies() const noexcept { return static_cast<std::size_t>(copies_); }
 
  private:
-  static constexpr unsigned transit_count = 256;
+  std::size_t ring_bytes() const noexcept { return ring_entries_ * sizeof(io_uring_buf); }
   struct Buffer {
     std::unique_ptr<std::byte[]> memory;
     bool held = false;  // by a lease or a queued piece
@@ -85,7 +93,9 @@ class UringBuffers {
   void give_back_rarely(std::uint32_t id) noexcept;
   long large_free() const noexcept { return static_cast<long>(spare_.size()) - copies_; }
 
-  const unsigned limit_;
+  const unsigned limit_;         // large ones
+  const unsigned transit_;       // those for transit
+  const unsigned ring_entries_;  // a place for each
   io_uring_buf* entries_ = nullptr;
   std::uint16_t tail_ = 0;
   unsigned provided_ = 0;

@@ -80,6 +80,7 @@ void UringDriver::handle(const io_uring_cqe& cqe) {
     case Tag::datagram_in: on_message(slot, slot.reader, cqe.res); break;
     case Tag::datagram_out: on_message(slot, slot.writer, cqe.res); break;
     case Tag::ready: on_ready(slot, cqe.res); break;
+    case Tag::readable: on_readable(index, slot, cqe); break;
     default:
       if (slot.writer) io().complete(*std::exchange(slot.writer, nullptr), cqe.res);
   }
@@ -88,9 +89,7 @@ void UringDriver::handle(const io_uring_cqe& cqe) {
 
 void UringDriver::pause_if_flooded(std::uint32_t index, Slot& slot, std::size_t queued,
                                    std::size_t limit) noexcept {
-  if (queued < limit || !slot.armed || slot.cancelling) return;
-  slot.cancelling = true;
-  request_cancel(index, slot.listens ? Tag::accept : Tag::receive);
+  if (queued >= limit && slot.armed && !slot.cancelling) end_armed(index);
 }
 
 void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe) {
@@ -114,7 +113,7 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
     }
   }
   if (slot.closing) return;
-  if (cqe.res == 0) {
+  if (cqe.res == 0 || (cqe.res == -EIO && !slot.is_socket)) {  // EIO: a terminal that is closed
     slot.ended = true;
   } else if (cqe.res < 0 && cqe.res != -ENOBUFS && cqe.res != -ECANCELED && cqe.res != -EINTR) {
     slot.error = -cqe.res;
@@ -210,6 +209,18 @@ void UringDriver::on_ready(Slot& slot, int result) {
   }
   slot.reader = nullptr;
   io().complete(op, std::min(result, 0));  // the events that poll(2) would give are no result
+}
+
+// The read that follows ends at once, and where another reader was quicker waits in the kernel.
+void UringDriver::on_readable(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe) {
+  slot.polled = false;
+  if (cqe.res < 0 || slot.closing) return on_receive(index, slot, cqe);
+  io_uring_sqe* sqe = request(index, Tag::receive);
+  io_uring_prep_read(sqe, slot.fd, nullptr, UringBuffers::large_size, static_cast<__u64>(-1));
+  sqe->flags |= IOSQE_BUFFER_SELECT;
+  sqe->buf_group = UringBuffers::group;
+  ++slot.in_flight;
+  if (slot.cancelling) request_cancel(index, Tag::receive);
 }
 
 }  // namespace polyio

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <polyio/os/descriptor.hpp>
 #include <polyio/os/socket.hpp>
 #include <system_error>
 
@@ -87,10 +88,7 @@ Result<Handle> UringDriver::adopt_listener(int socket, bool shared) {
 bool UringDriver::stop_accepting(Handle handle) noexcept {
   Slot& slot = slot_of(handle);
   slot.retired = true;
-  if (slot.armed && !slot.cancelling) {
-    slot.cancelling = true;
-    request_cancel(handle.slot, Tag::accept);
-  }
+  if (slot.armed && !slot.cancelling) end_armed(handle.slot);
   return true;
 }
 
@@ -98,6 +96,15 @@ Result<Handle> UringDriver::adopt(int socket) {
   os::UniqueFd owned(socket);
   if (auto set = os::set_nonblocking(socket, false); !set) return fail(set.error());
   return open_slot(std::move(owned));
+}
+
+// Blocking, or the kernel would answer EAGAIN instead of waiting.
+Result<Handle> UringDriver::adopt_descriptor(int fd) {
+  auto own = os::in_mode(os::UniqueFd(fd), os::Blocking::yes);
+  if (!own) return fail(own.error());
+  const Handle handle = open_slot(std::move(*own));
+  slots_[handle.slot].is_socket = false;
+  return handle;
 }
 
 Result<Handle> UringDriver::watch(int fd) {
@@ -130,10 +137,7 @@ void UringDriver::close(Handle handle) noexcept {
   pieces_.drop(slot.pieces);
   slot.closing = true;
   if (slot.in_flight == 0) return finish_close(handle.slot);
-  if (slot.armed && !slot.cancelling) {
-    slot.cancelling = true;
-    request_cancel(handle.slot, slot.listens ? Tag::accept : Tag::receive);
-  }
+  if (slot.armed && !slot.cancelling) end_armed(handle.slot);
 }
 
 void UringDriver::finish_close(std::uint32_t index) noexcept {

@@ -34,6 +34,7 @@ class UringDriver final : public SocketDriver {
   std::string_view name() const noexcept override { return "io_uring"; }
   Result<Handle> adopt(int socket) override;
   Result<Handle> adopt_listener(int socket, bool shared) override;
+  Result<Handle> adopt_descriptor(int fd) override;
   Result<Handle> watch(int fd) override;
   bool stop_accepting(Handle handle) noexcept override;
   Result<os::UniqueFd> release(Handle handle) override;
@@ -64,9 +65,11 @@ class UringDriver final : public SocketDriver {
     int error = 0;               // what receiving ended with
     std::uint8_t in_flight = 0;  // requests the kernel has
     bool listens = false;
+    bool is_socket = true;    // else it is polled, then read: nothing reads ahead
     bool one_by_one = false;  // accepts, because others accept on the same socket
     bool retired = false;     // stop_accepting(): not armed again
-    bool armed = false;       // a multishot request is out
+    bool armed = false;       // a request to accept or receive is out
+    bool polled = false;      // and is still the poll before a read
     bool cancelling = false;  // and shall end
     bool ended = false;       // the peer has finished
     bool closing = false;
@@ -81,6 +84,7 @@ class UringDriver final : public SocketDriver {
     datagram_in,
     datagram_out,
     ready,
+    readable,  // before a read of what is no socket
     cancel
   };
 
@@ -91,6 +95,7 @@ class UringDriver final : public SocketDriver {
   io_uring_sqe* request(std::uint32_t index, Tag tag) noexcept;
   void request_cancel(std::uint32_t index, Tag tag) noexcept;
   void request_wakeup() noexcept;
+  static Tag tag_of_armed(const Slot& slot) noexcept;
   void arm(std::uint32_t index) noexcept;
   void receive_more(std::uint32_t index, Slot& slot) noexcept;
   void arm_starved() noexcept;
@@ -110,6 +115,8 @@ class UringDriver final : public SocketDriver {
   void on_send(Slot& slot, int result);
   void on_message(Slot& slot, Op*& place, int result);
   void on_ready(Slot& slot, int result);
+  void on_readable(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
+  void end_armed(std::uint32_t index) noexcept;
   void pause_if_flooded(std::uint32_t index, Slot& slot, std::size_t queued,
                         std::size_t limit) noexcept;
   bool any_closing() const noexcept;

@@ -43,10 +43,25 @@ void UringDriver::request_cancel(std::uint32_t index, Tag tag) noexcept {
   io_uring_prep_cancel64(sqe, target, 0);
 }
 
+UringDriver::Tag UringDriver::tag_of_armed(const Slot& slot) noexcept {
+  if (slot.listens) return Tag::accept;
+  return slot.polled ? Tag::readable : Tag::receive;
+}
+
+// Asks for the end of what arm() has begun.
+void UringDriver::end_armed(std::uint32_t index) noexcept {
+  Slot& slot = slots_[index];
+  slot.cancelling = true;
+  request_cancel(index, tag_of_armed(slot));
+}
+
 void UringDriver::arm(std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
-  io_uring_sqe* sqe = request(index, slot.listens ? Tag::accept : Tag::receive);
-  if (slot.listens && slot.one_by_one) {
+  slot.polled = !slot.is_socket;
+  io_uring_sqe* sqe = request(index, tag_of_armed(slot));
+  if (slot.polled) {
+    io_uring_prep_poll_add(sqe, slot.fd, POLLIN);
+  } else if (slot.listens && slot.one_by_one) {
     io_uring_prep_accept(sqe, slot.fd, nullptr, nullptr, SOCK_CLOEXEC);
   } else if (slot.listens) {
     io_uring_prep_multishot_accept(sqe, slot.fd, nullptr, nullptr, SOCK_CLOEXEC);
@@ -92,9 +107,8 @@ void UringDriver::arm_starved() noexcept {
 void UringDriver::end_read_ahead() noexcept {
   for (std::uint32_t index = 0; index < slots_.size(); ++index) {
     Slot& slot = slots_[index];
-    if (!slots_.taken(index) || !slot.armed || slot.listens || slot.cancelling) continue;
-    slot.cancelling = true;
-    request_cancel(index, Tag::receive);
+    const bool reads_ahead = slot.armed && slot.is_socket && !slot.listens && !slot.cancelling;
+    if (slots_.taken(index) && reads_ahead) end_armed(index);
   }
 }
 
@@ -102,7 +116,10 @@ void UringDriver::submit_send(Slot& slot, Op& op) noexcept {
   io_uring_sqe* sqe = request(op.handle.slot, Tag::send);
   std::array<Part, 64> room;
   const std::span<const Part> rest = rest_of(op, room);
-  if (op.moved == 0 && rest.size() > 1) {
+  if (!slot.is_socket) {
+    const auto size = static_cast<unsigned>(std::min<std::size_t>(rest[0].size, 1 << 30));
+    io_uring_prep_write(sqe, slot.fd, rest[0].data, size, static_cast<__u64>(-1));
+  } else if (op.moved == 0 && rest.size() > 1) {
     msghdr& message = messages_[static_cast<std::size_t>(sqe - ring_.sq.sqes)];
     message = {};
     message.msg_iov = const_cast<iovec*>(as_iovec({op.parts, op.size}).data());
@@ -216,8 +233,7 @@ bool UringDriver::accept_what_waits(std::uint32_t index) noexcept {
   pollfd listener{slot.fd, POLLIN, 0};
   if (!slot.one_by_one || ::poll(&listener, 1, 0) != 1) return false;
   arm(index);
-  slot.cancelling = true;
-  request_cancel(index, Tag::accept);
+  end_armed(index);
   return true;
 }
 

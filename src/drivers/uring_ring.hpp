@@ -63,8 +63,8 @@ inline int open(io_uring& ring, bool small = false) {
   struct Size {
     unsigned submissions, completions;
   };
-  // 1 MiB, 64 KiB, 16 KiB; a completion that does not fit costs the kernel an allocation.
-  constexpr Size sizes[] = {{512, 65536}, {512, 4096}, {128, 1024}};
+  // 1 MiB, 64 KiB, 4 KiB; a completion that does not fit costs the kernel an allocation.
+  constexpr Size sizes[] = {{512, 65536}, {512, 4096}, {32, 256}};
   int error = -ENOMEM;
   for (const Size& size : std::span(sizes).subspan(small ? 2 : 0)) {
     io_uring_params parameters{};

@@ -55,8 +55,33 @@ void Io::run(Task<> main) {
   auto job = std::make_unique<Job>(*this, std::move(main));
   driver_->attach_thread();
   scheduler_->run(*job.release());
+  drop_kept();
   driver_->detach_thread();
   if (main_exception_) std::rethrow_exception(std::exchange(main_exception_, nullptr));
+}
+
+void* Io::kept(std::uint64_t id) const noexcept {
+  for (const auto& [its_id, object] : kept_) {
+    if (its_id == id) return object.get();
+  }
+  return nullptr;
+}
+
+void Io::keep(std::uint64_t id, std::shared_ptr<void> object) {
+  kept_.emplace_back(id, std::move(object));
+}
+
+std::uint64_t Io::new_kept_id() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+// The last first: it may use those that were there when it was made.
+void Io::drop_kept() noexcept {
+  while (!kept_.empty()) {
+    const auto last = std::move(kept_.back());
+    kept_.pop_back();
+  }
 }
 
 void Io::begin_main(Job& job) {

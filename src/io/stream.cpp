@@ -1,7 +1,8 @@
 #include <polyio/io/cancel_scope.hpp>
 #include <polyio/io/datagram.hpp>
 #include <polyio/io/stream.hpp>
-#include <polyio/os/socket.hpp>
+#include <polyio/os/descriptor.hpp>
+#include <polyio/os/signals.hpp>
 
 namespace polyio {
 namespace {
@@ -38,6 +39,16 @@ Result<Listener> Io::adopt_listener(os::UniqueFd socket, bool shared) {
 
 Result<Stream> Io::adopt(os::UniqueFd socket) {
   auto handle = driver_->adopt(socket.release());
+  if (!handle) return fail(handle.error());
+  Stream stream(*this, *handle);
+  stream.keep_in_drain();
+  return stream;
+}
+
+Result<Stream> Io::adopt_descriptor(os::UniqueFd fd) {
+  if (os::is_socket(fd.get())) return adopt(std::move(fd));
+  os::ignore_sigpipe_by_default();
+  auto handle = driver_->adopt_descriptor(fd.release());
   if (!handle) return fail(handle.error());
   Stream stream(*this, *handle);
   stream.keep_in_drain();

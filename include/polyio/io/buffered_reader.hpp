@@ -76,6 +76,7 @@ class BufferedReader {
 template <class View>
 class [[nodiscard]] BufferedReader::Awaiter {
  public:
+  using PolyioAwaitable = void;
   Awaiter(BufferedReader& reader, const Unit& unit) noexcept : reader_(reader), unit_(unit) {}
   bool await_ready() {
     reader_.begin();

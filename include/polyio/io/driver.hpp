@@ -63,6 +63,9 @@ class Driver {
   virtual Result<Handle> bind(const os::Address&) { return fail(EOPNOTSUPP); }
   // Takes over a connected socket: what accept's result holds. On error the socket is closed.
   virtual Result<Handle> adopt(int socket) = 0;
+  // Takes over a descriptor of another kind, for receives and sends. On error it is closed. Errors:
+  // EPERM, a file or directory, which is never waited for; EOPNOTSUPP, a simulated network.
+  virtual Result<Handle> adopt_descriptor(int fd);
   // A handle to wait with, by OpKind::ready, until `fd` is readable, as poll(2) means it: what
   // arrives, the peer's end and errors all count. Any kind of descriptor, pidfds too. It stays the
   // caller's and its flags as they are: the handle has a duplicate. One operation at a time; for

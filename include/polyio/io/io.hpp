@@ -74,6 +74,13 @@ class Io {
   Task<Result<Stream>> connect(os::Address address);
   // Makes a connected socket this Io's; on error it is closed.
   Result<Stream> adopt(os::UniqueFd socket);
+  // The same with a descriptor of any kind that can be waited for: a pipe, a FIFO, a terminal, a
+  // character device, a socket. Its stream receives and sends what is read and written; what is of
+  // sockets only fails (ENOTSOCK). From then on SIGPIPE is ignored in this process, if it had no
+  // handler: a write to a pipe without a reader is EPIPE. A shared file description that can't be
+  // opened anew may change its O_NONBLOCK. Errors: EPERM, a file or directory: read those by
+  // offload(); EOPNOTSUPP in a simulated network.
+  Result<Stream> adopt_descriptor(os::UniqueFd fd);
   // A datagram socket (UDP, or Unix) bound to `address`; port 0: any free one.
   Result<Datagram> bind(const os::Address& address);
 
@@ -118,6 +125,11 @@ class Io {
   }
   // Cancels everything that runs here.
   void cancel_all() { root_.cancel(); }
+  // Objects that live until the end of this run(), by an id that new_kept_id() gave; what PerIo is
+  // made of. nullptr: there is none.
+  void* kept(std::uint64_t id) const noexcept;
+  void keep(std::uint64_t id, std::shared_ptr<void> object);
+  static std::uint64_t new_kept_id() noexcept;  // thread-safe
   // Jobs alive and timers armed, for tests and statistics.
   std::size_t jobs() const noexcept { return jobs_; }
   std::size_t timers() const noexcept { return timers_.size(); }
@@ -173,6 +185,7 @@ class Io {
   void drop_works();
 
  private:
+  void drop_kept() noexcept;
   void report_failed_work(const std::exception_ptr& exception) noexcept;
   friend class CancelScope;
   struct IdleSweep : Timer {
@@ -213,6 +226,7 @@ class Io {
   TimerHeap timers_;
   CancelScope root_;
   IdleSweep idle_sweep_;
+  std::vector<std::pair<std::uint64_t, std::shared_ptr<void>>> kept_;  // few
   std::exception_ptr main_exception_;
   std::function<void(const std::exception_ptr&)> work_failed_;
   std::move_only_function<void()> on_lease_shortage_;
@@ -239,6 +253,7 @@ inline bool Io::run_job(Job& job) {
 // What an awaiter of an operation has in common: it suspends unless the operation ended at once.
 class OpAwaiter {
  public:
+  using PolyioAwaitable = void;
   void await_suspend(std::coroutine_handle<> caller) noexcept { io_->current().resume = caller; }
 
  protected:

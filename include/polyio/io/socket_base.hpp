@@ -3,6 +3,7 @@
 #pragma once
 
 #include <polyio/io/io.hpp>
+#include <polyio/os/socket_option.hpp>
 #include <utility>
 
 namespace polyio {
@@ -31,6 +32,12 @@ class SocketBase {
   // Ours and the peer's address (getsockname(2), getpeername(2)).
   Result<os::Address> local_address() const { return io_->driver().local_address(handle_); }
   Result<os::Address> peer_address() const { return io_->driver().peer_address(handle_); }
+  // `stream.set_option(os::SocketOption::user_timeout, 10'000)`. Errors: setsockopt(2)'s; EBADF in
+  // a simulated network.
+  Result<> set_option(os::SocketOption option, int value) {
+    return os::set_option(descriptor(), option, value);
+  }
+  Result<int> option(os::SocketOption option) const { return os::get_option(descriptor(), option); }
 
  protected:
   Io* io_ = nullptr;

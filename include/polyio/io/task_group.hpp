@@ -5,6 +5,7 @@
 #pragma once
 
 #include <exception>
+#include <memory>
 #include <polyio/base/result.hpp>
 #include <polyio/coro/task.hpp>
 #include <polyio/io/cancel_scope.hpp>
@@ -27,8 +28,20 @@ class TaskGroup {
   void supervise(Supervisor& supervisor) noexcept { supervisor_ = &supervisor; }
   // Starts `task` beside the caller. Errors: Errc::concurrency_unavailable where the model and the
   // architecture have no second thread to lend; the task is then destroyed unrun. `serves`: the
-  // descriptor of the connection it is for, in a watchdog's report [its spawner's].
+  // descriptor of the connection it is for, in a watchdog's report [its spawner's]. The task of a
+  // lambda refers to the lambda, which must live as long: better spawn the lambda itself.
   Result<> spawn(Task<> task, int serves = -1);
+  // Starts the task that `function()` gives, and keeps the function until that task has ended:
+  // `group.spawn([&io, name]() -> Task<> { ... })`. It is called at once.
+  template <class Function>
+    requires std::is_invocable_r_v<Task<>, Function&>
+  Result<> spawn(Function function) {
+    if constexpr (std::is_empty_v<Function> || std::is_pointer_v<Function>)
+      return spawn(function());
+    auto kept = std::make_unique<Function>(std::move(function));
+    Task<> task = (*kept)();
+    return spawn(run_beside(std::move(kept), std::move(task)));
+  }
   // Cancels the body and every task of the group.
   void cancel() { scope_.cancel(); }
   bool cancelled() const noexcept { return scope_.cancelled(); }
@@ -40,6 +53,12 @@ class TaskGroup {
   friend Task<> with_task_group(Io& io, Body body);
   friend class Io;
 
+  // The task goes before the function that it refers to: parameters are destroyed in reverse.
+  template <class Function>
+  static Task<> run_beside([[maybe_unused]] std::unique_ptr<Function> kept, Task<> task) {
+    co_await task;
+  }
+
   explicit TaskGroup(Io& io) : io_(io), scope_(io) {}
   ~TaskGroup() { POLYIO_ASSERT(running_ == 0); }
 
@@ -48,6 +67,7 @@ class TaskGroup {
 
   // Waits for all tasks; a cancel does not cut it short, it reaches the tasks themselves.
   struct JoinAwaiter {
+    using PolyioAwaitable = void;
     TaskGroup& group;
     bool await_ready() const;
     void await_suspend(std::coroutine_handle<> caller) const noexcept;

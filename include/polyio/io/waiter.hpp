@@ -70,6 +70,7 @@ using WaiterList = List<Waiter, WaiterTag>;
 template <class Request>
 class [[nodiscard]] WaitAwaiter final : private Request {
  public:
+  using PolyioAwaitable = void;
   template <class... Arguments>
   explicit WaitAwaiter(Io& io, Arguments&&... arguments)
       : Request(std::forward<Arguments>(arguments)...), io_(io) {}
