@@ -126,6 +126,8 @@ class QueueCore {
     const std::uint64_t head = state_->head.load();
     return Position::messages(head, state_->tail.load());
   }
+  // Where the next message lies: what take() is going to move.
+  std::uint64_t head() const noexcept { return state_->head.load(); }
   const QueueShape& shape() const noexcept { return shape_; }
 
   // Counts the calling process as a producer, `handles` times. Errors: ENOSPC, no room for more.
