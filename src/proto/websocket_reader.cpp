@@ -81,23 +81,23 @@ struct WebSocketReader::State {
   std::uint64_t unread = 0;  // bytes given to wslay and not yet seen in a frame
   std::uint64_t frame_left = 0;
   bool in_frame = false;    // some payload of the current frame is still to come
-  bool in_message = false;  // a text message has begun and not ended
+  bool in_message = false;  // a message has begun and not ended,
+  bool binary = false;      // which is this
   std::string message;      // what has come of it
   std::string control;      // what has come of the current control frame
 
-  std::optional<Event> begin_frame(const wslay_frame_iocb& frame, Role role,
-                                   std::size_t max_message) const;
+  std::optional<Event> begin_frame(const wslay_frame_iocb& frame, const WebSocketReader& reader);
   std::optional<Event> add(const wslay_frame_iocb& frame);
   std::optional<Event> end_control(const wslay_frame_iocb& frame, std::string_view payload) const;
 };
 
 // What is wrong with a frame by its header, section 5.
-std::optional<Event> WebSocketReader::State::begin_frame(const wslay_frame_iocb& frame, Role role,
-                                                         std::size_t max_message) const {
+std::optional<Event> WebSocketReader::State::begin_frame(const wslay_frame_iocb& frame,
+                                                         const WebSocketReader& reader) {
   const auto broken = [](std::string_view why) { return refuse(close_code::protocol_error, why); };
   if (frame.rsv != 0) return broken("reserved bits are set");
-  if (role == Role::server && !frame.mask) return broken("frame is not masked");
-  if (role == Role::client && frame.mask) return broken("frame is masked");
+  if (reader.role_ == Role::server && !frame.mask) return broken("frame is not masked");
+  if (reader.role_ == Role::client && frame.mask) return broken("frame is masked");
   if (is_control(frame.opcode)) {
     const bool known = frame.opcode <= WSLAY_PONG;
     return known ? std::nullopt : std::optional(broken("unknown opcode"));
@@ -107,10 +107,11 @@ std::optional<Event> WebSocketReader::State::begin_frame(const wslay_frame_iocb&
   if (frame.opcode != WSLAY_CONTINUATION_FRAME && in_message) {
     return broken("new message inside a fragmented one");
   }
-  if (frame.opcode == WSLAY_BINARY_FRAME) {
+  if (frame.opcode != WSLAY_CONTINUATION_FRAME) binary = frame.opcode == WSLAY_BINARY_FRAME;
+  if (binary && reader.messages_ == Messages::text) {
     return refuse(close_code::unsupported_data, "binary messages are not accepted");
   }
-  if (frame.payload_length > max_message - message.size()) {
+  if (frame.payload_length > reader.max_message_ - message.size()) {
     return refuse(close_code::too_big, "message is too big");
   }
   return std::nullopt;
@@ -140,12 +141,13 @@ std::optional<Event> WebSocketReader::State::add(const wslay_frame_iocb& frame) 
   if (!lent) message.append(piece);
   if (in_message) return std::nullopt;
   const std::string_view text = lent ? piece : std::string_view(message);
+  if (binary) return Event{.kind = Kind::message, .payload = text, .binary = true};
   if (!valid_utf8(text)) return refuse(close_code::invalid_text, "message is not UTF-8");
   return Event{Kind::message, text};
 }
 
-WebSocketReader::WebSocketReader(Role role, std::size_t max_message) noexcept
-    : max_message_(max_message), role_(role) {}
+WebSocketReader::WebSocketReader(Role role, std::size_t max_message, Messages messages) noexcept
+    : max_message_(max_message), role_(role), messages_(messages) {}
 WebSocketReader::~WebSocketReader() = default;
 WebSocketReader::WebSocketReader(WebSocketReader&&) noexcept = default;
 WebSocketReader& WebSocketReader::operator=(WebSocketReader&&) noexcept = default;
@@ -184,7 +186,7 @@ std::optional<WebSocketEvent> WebSocketReader::read() {
     if (count == WSLAY_ERR_WANT_READ) return std::nullopt;
     if (count < 0) return refuse(close_code::protocol_error, "malformed frame header");
     if (!state.in_frame) {
-      if (const auto error = state.begin_frame(frame, role_, max_message_)) return error;
+      if (const auto error = state.begin_frame(frame, *this)) return error;
       state.unread -= header_length(frame);
       state.frame_left = frame.payload_length;
     }

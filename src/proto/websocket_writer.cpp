@@ -43,6 +43,11 @@ std::string encode_text(std::string_view text, std::optional<MaskKey> mask) {
   return encode_frame(Opcode::text, text, {.mask = mask});
 }
 
+std::string encode_binary(std::span<const std::byte> bytes, std::optional<MaskKey> mask) {
+  const std::string_view payload(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return encode_frame(Opcode::binary, payload, {.mask = mask});
+}
+
 std::string encode_ping(std::string_view payload, std::optional<MaskKey> mask) {
   POLYIO_ASSERT(payload.size() <= max_control_payload);
   return encode_frame(Opcode::ping, payload, {.mask = mask});

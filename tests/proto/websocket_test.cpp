@@ -106,6 +106,33 @@ TEST(WebSocketReader, RefusesWhatTheRfcForbids) {
   for (const Case& c : cases) check(c);
 }
 
+TEST(WebSocketReader, ReadsBinaryMessagesWhereTheyAreAskedFor) {
+  using Reader = WebSocketReader;
+  const std::string bytes("\xff\0\xc3", 3);
+  const std::string stream = frame(Opcode::binary, bytes) + part(Opcode::binary, bytes) +
+                             frame(Opcode::continuation, "\xfe") + text("t") +
+                             frame(Opcode::binary, "") + text("\xff");
+  for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
+    Reader reader(Reader::Role::server, Reader::default_max_message,
+                  Reader::Messages::text_and_binary);
+    std::vector<std::string> seen;
+    for (std::size_t at = 0; at < stream.size(); at += piece) {
+      reader.feed(
+          std::as_bytes(std::span(stream).subspan(at, std::min(piece, stream.size() - at))));
+      while (const auto event = reader.next()) {
+        seen.push_back((event->binary ? "binary " : "text ") + std::string(event->payload));
+      }
+    }
+    EXPECT_EQ(seen, (std::vector<std::string>{"binary " + bytes, "binary " + bytes + "\xfe",
+                                              "text t", "binary ", "text message is not UTF-8"}));
+  }
+}
+
+TEST(WebSocketWriter, WritesBinaryMessages) {
+  const std::string bytes("\xff\0", 2);
+  EXPECT_EQ(encode_binary(std::as_bytes(std::span(bytes))), std::string("\x82\x02") + bytes);
+}
+
 TEST(WebSocketReader, CloseCodesAreThoseThatMayBeSent) {
   for (unsigned code = 0; code <= 65535; ++code) {
     const std::string payload = {static_cast<char>(code >> 8), static_cast<char>(code & 255)};

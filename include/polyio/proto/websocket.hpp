@@ -36,24 +36,28 @@ bool may_be_sent(std::uint16_t code) noexcept;
 struct WebSocketEvent {
   enum class Kind : std::uint8_t { message, ping, pong, close, error };
   Kind kind;
-  // message: the text, valid UTF-8. ping and pong: the application data, at most 125 bytes. close:
-  // the peer's reason, valid UTF-8. error: why, for close_code's reason; static storage.
+  // message: the text, valid UTF-8; or bytes of any kind where it is binary. ping and pong: the
+  // application data, at most 125 bytes. close: the peer's reason, valid UTF-8. error: why, for
+  // close_code's reason; static storage.
   std::string_view payload;
   // close: the peer's code, or close_code::none. error: the code to close with. 0 otherwise.
   std::uint16_t code = 0;
+  bool binary = false;  // message: not text
 };
 
-// Reads one endpoint's incoming frames. Text only: no extension is ever agreed to, binary is
-// refused. Use: feed(chunk), then next() until it answers nothing. Not thread-safe.
+// Reads one endpoint's incoming frames. No extension is ever agreed to; binary messages are refused
+// unless they are asked for. Use: feed(chunk), then next() until it answers nothing. Not
+// thread-safe.
 class WebSocketReader {
  public:
   // Which end reads: a server takes masked frames only, a client unmasked ones only (section 5.1).
   enum class Role : std::uint8_t { server, client };
+  enum class Messages : std::uint8_t { text, text_and_binary };
   static constexpr std::size_t default_max_message = 8192;
 
   // `max_message`: bytes of a message's payload, over all its fragments.
-  explicit WebSocketReader(Role role = Role::server,
-                           std::size_t max_message = default_max_message) noexcept;
+  explicit WebSocketReader(Role role = Role::server, std::size_t max_message = default_max_message,
+                           Messages messages = Messages::text) noexcept;
   ~WebSocketReader();
   WebSocketReader(WebSocketReader&&) noexcept;
   WebSocketReader& operator=(WebSocketReader&&) noexcept;
@@ -82,6 +86,7 @@ class WebSocketReader {
   std::string_view input_;
   std::size_t max_message_;
   Role role_;
+  Messages messages_;
   bool finished_ = false;
 };
 
@@ -107,6 +112,8 @@ std::string encode_frame(Opcode opcode, std::string_view payload, FrameOptions o
 // Frames of a server, the same bytes for every receiver; `mask` makes them a client's.
 // `text` must be valid UTF-8: a peer may fail the connection otherwise. Not checked here.
 std::string encode_text(std::string_view text, std::optional<MaskKey> mask = std::nullopt);
+std::string encode_binary(std::span<const std::byte> bytes,
+                          std::optional<MaskKey> mask = std::nullopt);
 // `payload`: at most 125 bytes (asserted); a pong carries its ping's (section 5.5.3).
 std::string encode_ping(std::string_view payload, std::optional<MaskKey> mask = std::nullopt);
 std::string encode_pong(std::string_view payload, std::optional<MaskKey> mask = std::nullopt);
