@@ -20,7 +20,6 @@ class Acceptor {
 
   // Takes over the listening socket. Throws std::system_error when the Io can't have it.
   void listen(os::UniqueFd socket, bool shared);
-  bool listens() const noexcept { return static_cast<bool>(listener_); }
   // The next connection that has a place. Errors: operation_canceled, it retires and none is
   // left.
   Task<Result<os::UniqueFd>> next();

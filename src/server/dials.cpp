@@ -90,6 +90,24 @@ void check_loop_options(const ServerOptions& options, const Dials& dials) {
   }
 }
 
+void check_background(const ServerOptions& options, const Dials& dials) {
+  if (options.background.empty()) return;
+  const Architecture how = dials.architecture;
+  const bool one_by_one = how == iterative || how == prefork;  // where there is no loop
+  if (how == process_per_connection || (one_by_one && !traits_of(dials.model).has_loop)) {
+    refuse(
+        "background tasks need a loop, or threads, beside the connections: {} with model {} has "
+        "none",
+        name_of(how), dials.model);
+  }
+}
+
+void check_listening(const ServerOptions& options, const Dials& dials) {
+  if (options.also.empty() || dials.architecture != iterative) return;
+  refuse(
+      "architecture iterative waits for one thing at a time: it can't listen on several addresses");
+}
+
 unsigned settle_workers(const ServerOptions& options, const Dials& dials) {
   const Architecture how = dials.architecture;
   if (options.workers > 1024) refuse("at most 1024 workers");
@@ -129,7 +147,11 @@ Accepting settle_accepting(const ServerOptions& options, const Dials& dials) {
            name_of(dials.architecture));
   }
   const auto how = static_cast<Accepting>(found - accepting_names.begin());
-  if (how == Accepting::reuseport && options.listen.starts_with("unix:")) {
+  const bool one_queue = options.listen.starts_with("unix:") ||
+                         std::ranges::any_of(options.also, [](const AlsoListen& also) {
+                           return also.listen.starts_with("unix:");
+                         });
+  if (how == Accepting::reuseport && one_queue) {
     refuse("a Unix socket has one queue only: use --accepting shared or hand-over");
   }
   const std::string_view unshared = traits_of(dials.model).unshared_listener;
@@ -195,6 +217,8 @@ Dials settle_dials(const ServerOptions& options) {
   dials.model = settle_model(options);
   dials.architecture = settle_architecture(options, usable_model(dials.model));
   check_loop_options(options, dials);
+  check_background(options, dials);
+  check_listening(options, dials);
   dials.workers = settle_workers(options, dials);
   dials.max_waiting = settle_waiting(options, dials);
   dials.accepting = settle_accepting(options, dials);

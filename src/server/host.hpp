@@ -25,11 +25,11 @@ class Host {
   virtual std::vector<Io*> homes() { return {}; }
 };
 
-// Each throws what Server's constructor may throw. `listeners`: one socket, or one for each loop
-// that accepts. `counts`: where the connections are counted.
-std::unique_ptr<Host> make_loops(ServerShared& shared, std::vector<os::UniqueFd> listeners,
+// Each throws what Server's constructor may throw. `listeners`: for each loop that accepts; that of
+// the others is one. `counts`: where the connections are counted.
+std::unique_ptr<Host> make_loops(ServerShared& shared, std::vector<Listeners> listeners,
                                  ProcessCounts& counts);
-std::unique_ptr<Host> make_prefork(ServerShared& shared, os::UniqueFd listener);
-std::unique_ptr<Host> make_process_per_connection(ServerShared& shared, os::UniqueFd listener);
+std::unique_ptr<Host> make_prefork(ServerShared& shared, Listeners listeners);
+std::unique_ptr<Host> make_process_per_connection(ServerShared& shared, Listeners listeners);
 
 }  // namespace polyio

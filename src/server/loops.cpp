@@ -13,8 +13,13 @@
 namespace polyio {
 namespace {
 
+// This process's place among the worker processes; without any 0.
+unsigned place_of(const ServerShared& shared, const ProcessCounts& counts) {
+  return static_cast<unsigned>(&counts - shared.processes().data()) % shared.dials.workers;
+}
+
 // The places of this process: the whole server's, or its share of them where it is one of several.
-WaitingRoom::Limits limits_of(const ServerShared& shared, const ProcessCounts& counts) {
+WaitingRoom::Limits limits_of(const ServerShared& shared, unsigned process) {
   const Dials& dials = shared.dials;
   const std::size_t ceiling = shared.options.max_connections;
   WaitingRoom::Limits limits{.waiting = dials.max_waiting};
@@ -24,9 +29,8 @@ WaitingRoom::Limits limits_of(const ServerShared& shared, const ProcessCounts& c
     limits.places = ceiling;
   }
   if (!forks(dials.architecture) || ceiling == 0) return limits;
-  const auto index = static_cast<std::size_t>(&counts - shared.processes().data()) % dials.workers;
   const auto share = [&](std::size_t whole) {
-    return whole / dials.workers + (index < whole % dials.workers ? 1 : 0);
+    return whole / dials.workers + (process < whole % dials.workers ? 1 : 0);
   };
   limits.places = share(ceiling);
   if (limits.waiting) limits.waiting = share(*limits.waiting);
@@ -45,7 +49,7 @@ WaitingRoom::Limits limits_of(const ServerShared& shared, const ProcessCounts& c
 // is for many short ones. On a shared listener the loop that is awake takes nearly all.
 class Loops final : public Host {
  public:
-  Loops(ServerShared& shared, std::vector<os::UniqueFd> listeners, ProcessCounts& counts);
+  Loops(ServerShared& shared, std::vector<Listeners> listeners, ProcessCounts& counts);
   void run(const std::function<void()>& ready) override;
   void stop(Ending::Step how) override {
     for (auto& worker : workers_) worker->stop(how);
@@ -70,12 +74,15 @@ class Loops final : public Host {
   std::mutex error_mutex_;
 };
 
-Loops::Loops(ServerShared& shared, std::vector<os::UniqueFd> listeners, ProcessCounts& counts)
-    : room_(shared, limits_of(shared, counts), counts),
+Loops::Loops(ServerShared& shared, std::vector<Listeners> listeners, ProcessCounts& counts)
+    : room_(shared, limits_of(shared, place_of(shared, counts)), counts),
       hand_over_(shared.dials.accepting == Accepting::hand_over) {
   const Dials& dials = shared.dials;
   const unsigned count = dials.architecture == Architecture::loops ? dials.workers : 1;
-  for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_unique<Worker>(shared, room_));
+  const unsigned first = place_of(shared, counts);
+  for (unsigned i = 0; i < count; ++i) {
+    workers_.push_back(std::make_unique<Worker>(shared, room_, first + i));
+  }
   // No connection is accepted ahead that another worker, or this one later, could serve sooner.
   const bool one_by_one = forks(dials.architecture) || dials.accepting == Accepting::shared ||
                           dials.architecture == Architecture::iterative;
@@ -156,7 +163,7 @@ void Loops::dispatch(Worker& acceptor, os::UniqueFd socket) {
 
 }  // namespace
 
-std::unique_ptr<Host> make_loops(ServerShared& shared, std::vector<os::UniqueFd> listeners,
+std::unique_ptr<Host> make_loops(ServerShared& shared, std::vector<Listeners> listeners,
                                  ProcessCounts& counts) {
   return std::make_unique<Loops>(shared, std::move(listeners), counts);
 }

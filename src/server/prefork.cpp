@@ -21,8 +21,8 @@ constexpr char connection_message = 'c', ready_message = 'r', served_message = '
 
 class Prefork final : public Supervisor {
  public:
-  Prefork(ServerShared& shared, os::UniqueFd listener)
-      : Supervisor(shared, std::move(listener), workers_are_places(shared.dials),
+  Prefork(ServerShared& shared, Listeners listeners)
+      : Supervisor(shared, std::move(listeners), workers_are_places(shared.dials),
                    {.places = 0, .waiting = shared.dials.max_waiting}),
         hands_over_(workers_are_places(shared.dials)) {
     if (shared.options.model == "auto") try_drivers();
@@ -108,8 +108,8 @@ int Prefork::run_worker(std::size_t counts, os::UniqueFd channel) {
 }
 
 int Prefork::run_loop(std::size_t counts, os::UniqueFd channel) {
-  std::vector<os::UniqueFd> listeners;  // no copy stays: the port closes with the last one
-  listeners.push_back(take_listener());
+  std::vector<Listeners> listeners;  // no copy stays: the port closes with the last one
+  listeners.push_back(take_listeners());
   const auto loop = make_loops(shared_, std::move(listeners), shared_.processes()[counts]);
   const auto signals = watch_worker_signals([&](Ending::Step step) { loop->stop(step); });
   loop->run([&] { (void)os::send_message(channel.get(), ready_message); });
@@ -218,8 +218,8 @@ void Prefork::reload() {
 
 }  // namespace
 
-std::unique_ptr<Host> make_prefork(ServerShared& shared, os::UniqueFd listener) {
-  return std::make_unique<Prefork>(shared, std::move(listener));
+std::unique_ptr<Host> make_prefork(ServerShared& shared, Listeners listeners) {
+  return std::make_unique<Prefork>(shared, std::move(listeners));
 }
 
 }  // namespace polyio

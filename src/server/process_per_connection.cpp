@@ -8,8 +8,8 @@ namespace {
 
 class ProcessPerConnection final : public Supervisor {
  public:
-  ProcessPerConnection(ServerShared& shared, os::UniqueFd listener)
-      : Supervisor(shared, std::move(listener), true,
+  ProcessPerConnection(ServerShared& shared, Listeners listeners)
+      : Supervisor(shared, std::move(listeners), true,
                    {.places = shared.options.max_connections ? shared.options.max_connections
                                                              : WaitingRoom::no_ceiling,
                     .waiting = shared.dials.max_waiting}) {}
@@ -53,8 +53,8 @@ class ProcessPerConnection final : public Supervisor {
 
 }  // namespace
 
-std::unique_ptr<Host> make_process_per_connection(ServerShared& shared, os::UniqueFd listener) {
-  return std::make_unique<ProcessPerConnection>(shared, std::move(listener));
+std::unique_ptr<Host> make_process_per_connection(ServerShared& shared, Listeners listeners) {
+  return std::make_unique<ProcessPerConnection>(shared, std::move(listeners));
 }
 
 }  // namespace polyio

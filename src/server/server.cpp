@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <polyio/os/file.hpp>
+#include <polyio/os/inherited_socket.hpp>
 #include <polyio/os/line_log.hpp>
 #include <polyio/os/signals.hpp>
 #include <polyio/os/socket.hpp>
@@ -14,30 +15,58 @@
 namespace polyio {
 namespace {
 
-os::UniqueFd listen(const ServerOptions& options, const os::Address& address, bool reuse_port) {
-  const os::ListenOptions how{.reuse_port = reuse_port, .unix_mode = options.unix_mode};
-  auto socket = os::listen_stream(address, options.backlog, os::Blocking::no, how);
-  if (!socket) throw std::system_error(socket.error(), "can't listen on " + options.listen);
+constexpr std::string_view inherited = "fd:";
+
+int find_inherited(std::string_view listen) {
+  const auto fd = os::find_inherited_listener(listen.substr(inherited.size()));
+  if (!fd) throw std::invalid_argument(fmt::format("can't listen on '{}': {}", listen, fd.error()));
+  return *fd;
+}
+
+os::UniqueFd duplicate(int fd) {
+  auto copy = os::duplicate(fd);
+  if (!copy) throw std::system_error(copy.error(), "dup");
+  return std::move(*copy);
+}
+
+// A copy: the original is closed once the server is made.
+os::UniqueFd take_inherited(const Endpoint& endpoint, const Dials& dials) {
+  const int number = find_inherited(endpoint.listen);
+  if (dials.accepting == Accepting::reuseport) {
+    throw std::invalid_argument(
+        fmt::format("{} is one socket: use --accepting shared or hand-over", endpoint.listen));
+  }
+  os::UniqueFd socket = duplicate(number);
+  if (auto set = os::set_nonblocking(socket.get(), true); !set) {
+    throw std::system_error(set.error(), "can't listen on " + endpoint.listen);
+  }
+  return socket;
+}
+
+os::UniqueFd listen(const ServerShared& shared, const Endpoint& endpoint) {
+  if (endpoint.listen.starts_with(inherited)) return take_inherited(endpoint, shared.dials);
+  const os::ListenOptions how{.reuse_port = shared.dials.accepting == Accepting::reuseport,
+                              .unix_mode = endpoint.unix_mode};
+  auto socket = os::listen_stream(endpoint.address, shared.options.backlog, os::Blocking::no, how);
+  if (!socket) throw std::system_error(socket.error(), "can't listen on " + endpoint.listen);
   return std::move(*socket);
 }
 
-// One for each loop that accepts. `address` becomes the one that was given.
-std::vector<os::UniqueFd> listen_for_all(const ServerOptions& options, const Dials& dials,
-                                         os::Address& address) {
-  const bool own = dials.accepting == Accepting::reuseport;
-  std::vector<os::UniqueFd> listeners;
-  listeners.push_back(listen(options, address, own));
-  const auto bound = os::local_address(listeners[0].get());
-  if (!bound) throw std::system_error(bound.error(), "can't tell where it listens");
-  address = *bound;
-  while (dials.accepting != Accepting::hand_over && listeners.size() < dials.workers) {
-    if (own) {
-      listeners.push_back(listen(options, address, own));
-      continue;
+// For each loop that accepts. The endpoints' addresses become those that were given.
+std::vector<Listeners> listen_for_all(ServerShared& shared) {
+  const Accepting how = shared.dials.accepting;
+  std::vector<Listeners> listeners(how == Accepting::hand_over ? 1 : shared.dials.workers);
+  for (Endpoint& endpoint : shared.endpoints) {
+    if (!endpoint.listen.starts_with(inherited)) endpoint.address = parse_listen(endpoint.listen);
+    os::UniqueFd first = listen(shared, endpoint);
+    const auto bound = os::local_address(first.get());
+    if (!bound) throw std::system_error(bound.error(), "can't tell where it listens");
+    endpoint.address = *bound;
+    for (std::size_t i = 1; i < listeners.size(); ++i) {
+      listeners[i].push_back(how == Accepting::reuseport ? listen(shared, endpoint)
+                                                         : duplicate(first.get()));
     }
-    auto copy = os::duplicate(listeners[0].get());
-    if (!copy) throw std::system_error(copy.error(), "dup");
-    listeners.push_back(std::move(*copy));
+    listeners[0].push_back(std::move(first));
   }
   return listeners;
 }
@@ -51,7 +80,7 @@ ServerOptions with_log(ServerOptions options) {
   return options;
 }
 
-std::unique_ptr<Host> make_host(ServerShared& shared, std::vector<os::UniqueFd> listeners) {
+std::unique_ptr<Host> make_host(ServerShared& shared, std::vector<Listeners> listeners) {
   switch (shared.dials.architecture) {
     case Architecture::prefork: return make_prefork(shared, std::move(listeners[0]));
     case Architecture::process_per_connection:
@@ -67,16 +96,23 @@ class Server::Impl {
   // `options` has a log. Throws NoDriver.
   Impl(const ServerOptions& options, Handler handler)
       : shared_(options, settle_dials(options), std::move(handler)),
-        architecture_(name_of(shared_.dials.architecture)),
-        address_(parse_listen(options.listen)) {
-    host_ = make_host(shared_, listen_for_all(options, shared_.dials, address_));
+        architecture_(name_of(shared_.dials.architecture)) {
+    host_ = make_host(shared_, listen_for_all(shared_));
   }
+  // Files of Unix sockets go, but those of inherited ones, which are somebody else's.
+  ~Impl() {
+    host_.reset();
+    for (const Endpoint& endpoint : shared_.endpoints) {
+      if (!endpoint.listen.starts_with(inherited)) (void)os::remove_stale_socket(endpoint.address);
+    }
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
   void run(const Server& server);
   void stop();
 
   ServerShared shared_;
   std::string architecture_;  // its name
-  os::Address address_;
   std::unique_ptr<Host> host_;
 
  private:
@@ -120,16 +156,25 @@ Server::Server(ServerOptions options, Handler handler) {
     options.model = next.model;
     impl_ = std::make_unique<Impl>(std::move(options), std::move(handler));
   }
+  // What was inherited is the server's now, which closes it when it stops.
+  for (const Endpoint& endpoint : impl_->shared_.endpoints) {
+    if (!endpoint.listen.starts_with(inherited)) continue;
+    os::UniqueFd(find_inherited(endpoint.listen)).reset();
+  }
 }
-Server::~Server() {
-  const os::Address address = impl_->address_;
-  impl_.reset();
-  (void)os::remove_stale_socket(address);  // a Unix socket's file
-}
+
+Server::~Server() = default;
 
 void Server::run() { impl_->run(*this); }
 void Server::stop() { impl_->stop(); }
-const os::Address& Server::address() const noexcept { return impl_->address_; }
+const os::Address& Server::address() const noexcept {
+  return impl_->shared_.endpoints.front().address;
+}
+std::vector<os::Address> Server::addresses() const {
+  std::vector<os::Address> all;
+  for (const Endpoint& endpoint : impl_->shared_.endpoints) all.push_back(endpoint.address);
+  return all;
+}
 const std::string& Server::model() const noexcept { return impl_->shared_.dials.model; }
 const std::string& Server::architecture() const noexcept { return impl_->architecture_; }
 
@@ -143,7 +188,11 @@ ServerStatistics Server::statistics() const noexcept {
 std::vector<Io*> Server::homes() const { return impl_->host_->homes(); }
 
 std::string Server::ready_line() const {
-  return fmt::format("listening on {} ({}, {})", address().text(), model(), architecture());
+  std::string all;
+  for (const Endpoint& endpoint : impl_->shared_.endpoints) {
+    all += (all.empty() ? "" : ", ") + endpoint.address.text();
+  }
+  return fmt::format("listening on {} ({}, {})", all, model(), architecture());
 }
 
 int serve(ServerOptions options, Handler handler) {

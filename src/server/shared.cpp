@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <polyio/base/text.hpp>
 #include <polyio/drivers/registry.hpp>
@@ -22,15 +23,41 @@ std::size_t process_count(const Dials& dials) {
 
 }  // namespace
 
+std::vector<Endpoint> endpoints_of(const ServerOptions& options, Handler first) {
+  std::vector<Endpoint> all;
+  all.push_back({options.listen, options.unix_mode, std::move(first), {}});
+  for (const AlsoListen& also : options.also) {
+    all.push_back({also.listen, also.unix_mode, also.handler, {}});
+  }
+  return all;
+}
+
+// Whether the socket that listens on `address` takes what comes to `at`, of any of the machine's
+// addresses.
+bool takes_any(const os::Address& address, const os::Address& at) noexcept {
+  return address.is_any() && address.family() == at.family() && address.port() == at.port();
+}
+
 // Zero is what an atomic counter begins with, so the fresh pages hold them already.
 ServerShared::ServerShared(ServerOptions chosen, Dials settled, Handler serving)
     : options(std::move(chosen)),
       dials(std::move(settled)),
-      handler(std::move(serving)),
+      endpoints(endpoints_of(options, std::move(serving))),
       memory_(counters_size + process_count(dials) * sizeof(ProcessCounts)),
       processes_(
           reinterpret_cast<ProcessCounts*>(static_cast<std::byte*>(memory_.data()) + counters_size),
           process_count(dials)) {}
+
+const Handler& ServerShared::handler_of(int connection) const noexcept {
+  if (endpoints.size() == 1) return endpoints.front().handler;
+  const auto at = os::local_address(connection);
+  if (!at) return endpoints.front().handler;  // the connection is gone already
+  const auto exact = std::ranges::find(endpoints, *at, &Endpoint::address);
+  if (exact != endpoints.end()) return exact->handler;
+  const auto any = std::ranges::find_if(
+      endpoints, [&](const Endpoint& one) { return takes_any(one.address, *at); });
+  return any == endpoints.end() ? endpoints.front().handler : any->handler;
+}
 
 std::uint64_t ServerShared::active() const noexcept {
   std::uint64_t sum = 0;
@@ -99,20 +126,24 @@ std::optional<Stream> ServerShared::adopt(Io& io, os::UniqueFd socket) {
   return std::move(*stream);
 }
 
-void ServerShared::handler_threw(const std::exception_ptr& exception) noexcept {
+void ServerShared::count_failure(std::string_view what,
+                                 const std::exception_ptr& exception) noexcept {
   counters().failed.fetch_add(1, std::memory_order_relaxed);
   try {
-    std::rethrow_exception(exception);
-  } catch (const std::bad_alloc&) {
-    log("a handler threw: out of memory");
-  } catch (const std::exception& error) {
+    fmt::memory_buffer line;  // takes 500 bytes without memory of the heap
+    const auto at_end = fmt::appender(line);
     try {
-      log(fmt::format("a handler threw: {}", escape_for_log(error.what(), 1024)));
+      std::rethrow_exception(exception);
+    } catch (const std::bad_alloc&) {
+      fmt::format_to(at_end, "{} threw: out of memory", what);
+    } catch (const std::exception& error) {
+      fmt::format_to(at_end, "{} threw: {}", what, escape_for_log(error.what(), 1024));
     } catch (...) {
-      log("a handler threw, and there is no memory to say what");
+      fmt::format_to(at_end, "{} threw what is not a std::exception", what);
     }
+    log({line.data(), line.size()});
   } catch (...) {
-    log("a handler threw what is not a std::exception");
+    log("something threw, and there is no memory to say what");
   }
 }
 
@@ -144,7 +175,8 @@ Task<> serve_connection(ServerShared& shared, Io& io, os::UniqueFd socket) {
   auto stream = shared.adopt(io, std::move(socket));
   if (!stream) co_return;
   try {
-    co_await shared.handler(io, std::move(*stream));
+    const Handler& handler = shared.handler_of(stream->descriptor());
+    co_await handler(io, std::move(*stream));
   } catch (...) {  // the handler's own, or no memory for its frame
     shared.handler_threw(std::current_exception());
   }

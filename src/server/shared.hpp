@@ -34,11 +34,25 @@ struct NoDriver : std::system_error {
   using std::system_error::system_error;
 };
 
+// One of the server's listening sockets.
+struct Endpoint {
+  std::string listen;  // as the user gave it
+  unsigned unix_mode = 0;
+  Handler handler;
+  os::Address address;  // once it listens
+};
+
+// One socket for each endpoint, in their order.
+using Listeners = std::vector<os::UniqueFd>;
+
 struct ServerShared {
   ServerShared(ServerOptions chosen, Dials settled, Handler serving);
   const ServerOptions options;  // as the user gave them, but with a log
   const Dials dials;
-  const Handler handler;
+  std::vector<Endpoint> endpoints;
+
+  // The handler of a connection, by the address at which it came in.
+  const Handler& handler_of(int connection) const noexcept;
 
   Counters& counters() const noexcept { return *static_cast<Counters*>(memory_.data()); }
   // Of each process that may serve at the same time.
@@ -56,8 +70,11 @@ struct ServerShared {
   void set_up(Io& io) const;
   // Makes an accepted connection that Io's. None: it can't be, and has been refused.
   std::optional<Stream> adopt(Io& io, os::UniqueFd socket);
-  // Counts and logs what a handler threw.
-  void handler_threw(const std::exception_ptr& exception) noexcept;
+  // Counts and logs what a handler, or another part that `what` names, threw.
+  void count_failure(std::string_view what, const std::exception_ptr& exception) noexcept;
+  void handler_threw(const std::exception_ptr& exception) noexcept {
+    count_failure("a handler", exception);
+  }
   // One line; what goes wrong in logging goes no further.
   void log(std::string_view line) const noexcept;
   // Counts a receive that found no large buffer, and logs it once a minute.

@@ -32,11 +32,11 @@ os::SignalWatcher watch_worker_signals(std::function<void(Ending::Step)> stop) {
           }};
 }
 
-Supervisor::Supervisor(ServerShared& shared, os::UniqueFd listener, bool accepts,
+Supervisor::Supervisor(ServerShared& shared, Listeners listeners, bool accepts,
                        WaitingRoom::Limits limits)
     : shared_(shared),
       room_(shared, limits, shared.processes()[0]),
-      listener_(std::move(listener)),
+      listeners_(std::move(listeners)),
       accepts_(accepts),
       outcomes_(shared) {}
 
@@ -89,7 +89,7 @@ void Supervisor::watch(int fd, std::uint64_t data) {
 }
 
 void Supervisor::wait_once() {
-  watch_listener();
+  watch_listeners();
   Deadline until = workers_.next_deadline();
   if (!stopping_) until = std::min(until, next_deadline());
   if (accepts_ && !watched_ && rests_until_ > monotonic_now()) {
@@ -114,9 +114,11 @@ void Supervisor::on_event(const SelectorEvent& event) {
   switch (event.key.data) {
     case stop_data: wakeup_.drain(); return apply_stops();
     case signals_data: return take_signals();
-    case listener_data: return accept_some();
-    default: (void)workers_.handle(event); return count_workers();
+    default: break;
   }
+  if (event.key.data < first_worker) return accept_some(event.key.fd);
+  (void)workers_.handle(event);
+  count_workers();
 }
 
 void Supervisor::take_signals() {
@@ -134,8 +136,8 @@ void Supervisor::apply_stops() {
   const unsigned stops = shared_.counters().stops.load();
   if (stops > 0 && !stopping_) {
     stopping_ = true;
-    watch_listener();
-    listener_.reset();
+    watch_listeners();
+    listeners_.clear();
     room_.close();
     const Deadline drained = deadline_after(monotonic_now(), shared_.options.drain_timeout);
     workers_.ask_all_to_end(SIGTERM, drained == never ? never : drained + patience);
@@ -148,22 +150,29 @@ void Supervisor::apply_stops() {
 
 // --- accepting ---
 
-void Supervisor::watch_listener() {
+void Supervisor::watch_listeners() {
   const bool wanted =
       accepts_ && !stopping_ && begun() && rests_until_ <= monotonic_now() && room_.may_accept();
   if (wanted == watched_) return;
-  if (!wanted) {
-    (void)selector_.unregister(listener_.get());
-  } else if (auto key = selector_.register_fd(listener_.get(), event_read, listener_data); !key) {
+  if (!wanted) return unwatch_listeners();
+  watched_ = true;
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    auto key = selector_.register_fd(listeners_[i].get(), event_read, first_listener + i);
+    if (key) continue;
+    unwatch_listeners();
     return accept_failed(key.error());
   }
-  watched_ = wanted;
+}
+
+void Supervisor::unwatch_listeners() {
+  for (const os::UniqueFd& listener : listeners_) (void)selector_.unregister(listener.get());
+  watched_ = false;
 }
 
 // Not all at once: workers that end and signals get their turn.
-void Supervisor::accept_some() {
+void Supervisor::accept_some(int listener) {
   for (int i = 0; i < 16 && !stopping_ && room_.may_accept(); ++i) {
-    auto socket = os::accept(listener_.get(), os::Blocking::no);
+    auto socket = os::accept(listener, os::Blocking::no);
     if (!socket) return accept_failed(socket.error());  // EAGAIN: that was all
     outcomes_.succeeded();
     if (enter(*socket)) serve(std::move(*socket));
@@ -191,7 +200,7 @@ Result<Supervisor::Worker*> Supervisor::fork(const process::WorkerSet::Body& bod
   // Of connections that wait and of the listener, the child must hold no copy.
   const auto in_child = [&](os::UniqueFd channel) {
     room_.forget();
-    if (accepts_) listener_.reset();
+    if (accepts_) listeners_.clear();
     return body(std::move(channel));
   };
   auto worker = workers_.fork(in_child, with_channel);

@@ -26,7 +26,7 @@ class Supervisor : public Host, private process::WorkerSet::Owner {
   using Worker = process::WorkerSet::Worker;
 
   // Accepts itself when `accepts`; else the listener is for the workers.
-  Supervisor(ServerShared& shared, os::UniqueFd listener, bool accepts, WaitingRoom::Limits limits);
+  Supervisor(ServerShared& shared, Listeners listeners, bool accepts, WaitingRoom::Limits limits);
   ~Supervisor() override = default;
 
   // --- what the architectures fill in ---
@@ -49,7 +49,7 @@ class Supervisor : public Host, private process::WorkerSet::Owner {
   Result<Worker*> fork(const process::WorkerSet::Body& body, bool with_channel);
   process::WorkerSet& workers() noexcept { return workers_; }
   bool stopping() const noexcept { return stopping_; }
-  os::UniqueFd take_listener() noexcept { return std::move(listener_); }  // in a worker
+  Listeners take_listeners() noexcept { return std::move(listeners_); }  // in a worker
 
   // Asks a worker to retire, and its time for that: as long as it would take to its last step
   // (Ending), and the patience that a stop has, too.
@@ -59,7 +59,9 @@ class Supervisor : public Host, private process::WorkerSet::Owner {
   WaitingRoom room_;
 
  private:
-  enum : std::uint64_t { stop_data, signals_data, listener_data, first_worker };
+  // What the selector's keys carry; a listener's number from `first_listener` on, a worker's id
+  // from `first_worker` on.
+  enum : std::uint64_t { stop_data, signals_data, first_listener, first_worker = 1 << 16 };
 
   void supervise(const std::function<void()>& ready);
   void watch(int fd, std::uint64_t data);
@@ -67,17 +69,18 @@ class Supervisor : public Host, private process::WorkerSet::Owner {
   void on_event(const SelectorEvent& event);
   void take_signals();
   void apply_stops();
-  void watch_listener();
-  void accept_some();
+  void watch_listeners();
+  void unwatch_listeners();
+  void accept_some(int listener);
   bool enter(os::UniqueFd& socket);
   void accept_failed(std::error_code error);
   void on_message(Worker& worker, char message) final { received(worker, message); }
   void on_end(Worker& worker, const os::ExitStatus& status, bool crashed) final;
   void count_workers() noexcept;
 
-  os::UniqueFd listener_;
+  Listeners listeners_;
   const bool accepts_;
-  bool watched_ = false;  // the listener
+  bool watched_ = false;  // the listeners
   AcceptOutcomes outcomes_;
   Deadline rests_until_ = TimePoint::min();
   PollSelector selector_;

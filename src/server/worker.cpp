@@ -21,16 +21,19 @@ struct Cleared {
 
 }  // namespace
 
-Worker::Worker(ServerShared& shared, WaitingRoom& room)
+Worker::Worker(ServerShared& shared, WaitingRoom& room, unsigned index)
     : shared_(shared),
       room_(room),
       one_at_a_time_(shared.dials.architecture == Architecture::iterative),
       ending_(io_, shared.options.drain_timeout, [this](Step step) { take_step(step); }),
-      io_(shared.new_driver(serves_in_threads(shared.dials.architecture) || one_at_a_time_)) {
+      io_(shared.new_driver(serves_in_threads(shared.dials.architecture) || one_at_a_time_)),
+      beside_(io_, stopping_, index) {
   // A handler can't have a second task where connections are served one after the other.
   if (one_at_a_time_) io_.lend_no_threads();
   shared.set_up(io_);
-  io_.set_work_failed([this](const std::exception_ptr& error) { shared_.handler_threw(error); });
+  io_.set_work_failed([this](const std::exception_ptr& error) {
+    shared_.count_failure("what was posted to a loop", error);
+  });
   const Dials& dials = shared.dials;
   if (!serves_in_threads(dials.architecture)) return;
   const bool pool = dials.architecture == Architecture::thread_pool;
@@ -55,7 +58,8 @@ Task<> Worker::main(const Dispatch& dispatch) {
   main_job_ = &io_.current();
   const Cleared main_job(main_job_);
   const Ending::Run run(ending_);
-  auto serving = [&](TaskGroup& connections) { return serve_all(connections, dispatch); };
+  const Cleared background(background_);
+  auto serving = [&](TaskGroup& group) { return serve_beside(group, dispatch); };
   co_await with_task_group(io_, serving);
   while (!ending_.finish_if([this] { return load() == 0; })) {
     auto parked = co_await io_.park();
@@ -63,11 +67,42 @@ Task<> Worker::main(const Dispatch& dispatch) {
   }
 }
 
+Task<> Worker::serve_beside(TaskGroup& background, const Dispatch& dispatch) {
+  background_ = &background;
+  background.supervise(background_end_);
+  for (const BackgroundTask& task : shared_.options.background) start_beside(background, task);
+  while (not_begun_ > 0) {
+    auto parked = co_await io_.park();
+    (void)parked;
+  }
+  auto serving = [&](TaskGroup& connections) { return serve_all(connections, dispatch); };
+  co_await with_task_group(io_, serving);
+  stopping_.set();
+  if (ending_.reached(Step::cut)) cut_background();
+}
+
+void Worker::start_beside(TaskGroup& background, const BackgroundTask& task) {
+  Task<> made;
+  try {
+    made = task(beside_);
+  } catch (...) {  // it is no coroutine, or there is no memory for its frame
+    return background_end_.task_ended(std::current_exception());
+  }
+  ++not_begun_;
+  auto started = background.spawn(run_beside(std::move(made)));
+  if (!started) throw std::system_error(started.error(), "a background task can't be started");
+}
+
+Task<> Worker::run_beside(Task<> task) {
+  if (--not_begun_ == 0) wake_main();
+  co_await task;
+}
+
 Task<> Worker::serve_all(TaskGroup& connections, const Dispatch& dispatch) {
   connections_ = &connections;
   const Cleared cleared(connections_);
   connections.supervise(*this);
-  if (acceptor_.listens()) co_await accept_all(dispatch);
+  if (!acceptors_.empty()) co_await accept_all(dispatch);
   while (!ending_.reached(Step::retire)) {
     auto parked = co_await io_.park();
     if (!parked) break;
@@ -92,8 +127,20 @@ Task<> Worker::serve_all(TaskGroup& connections, const Dispatch& dispatch) {
 }
 
 Task<> Worker::accept_all(const Dispatch& dispatch) {
+  if (acceptors_.size() == 1) co_return co_await accept_from(acceptors_.front(), dispatch);
+  auto side_by_side = [&](TaskGroup& group) -> Task<> {
+    for (Acceptor& acceptor : acceptors_) {
+      auto started = group.spawn(accept_from(acceptor, dispatch));
+      if (!started) throw std::system_error(started.error(), "can't accept on all addresses");
+    }
+    co_return;
+  };
+  co_await with_task_group(io_, side_by_side);
+}
+
+Task<> Worker::accept_from(Acceptor& acceptor, const Dispatch& dispatch) {
   for (;;) {
-    auto socket = co_await acceptor_.next();
+    auto socket = co_await acceptor.next();
     if (!socket) co_return;
     if (!one_at_a_time_) {
       dispatch(std::move(*socket));
@@ -138,7 +185,7 @@ bool Worker::start_one(os::UniqueFd socket) {
   if (!stream) return false;
   try {
     const int fd = stream->descriptor();
-    if (connections_->spawn(shared_.handler(io_, std::move(*stream)), fd)) return true;
+    if (connections_->spawn(shared_.handler_of(fd)(io_, std::move(*stream)), fd)) return true;
     shared_.refuse({}, "no task can be had");
   } catch (...) {  // the handler is no coroutine, or there is no memory for its frame
     shared_.handler_threw(std::current_exception());
@@ -168,7 +215,9 @@ void Worker::connection_left() noexcept {
 }
 
 void Worker::look_again() {
-  ending_.post([this] { acceptor_.look_again(); });
+  ending_.post([this] {
+    for (Acceptor& acceptor : acceptors_) acceptor.look_again();
+  });
 }
 
 // --- its end ---
@@ -177,11 +226,14 @@ void Worker::look_again() {
 // itself it may sit in a handler now.
 void Worker::take_step(Step step) {
   if (step == Step::retire) {
-    acceptor_.interrupt();
-    if (one_at_a_time_ && !acceptor_.waits()) acceptor_.close();
+    for (Acceptor& acceptor : acceptors_) {
+      acceptor.interrupt();
+      if (one_at_a_time_ && !acceptor.waits()) acceptor.close();
+    }
   } else if (one_at_a_time_) {
     step == Step::drain ? drain() : cut();
   }
+  if (step == Step::cut && stopping_.is_set()) cut_background();
   if (!one_at_a_time_) wake_main();
 }
 
@@ -195,6 +247,13 @@ void Worker::cut() {
   if (crew_) return crew_->stop(Step::cut);
   shared_.counters().cut.fetch_add(load(), std::memory_order_relaxed);
   if (connections_) retry_for_memory([this] { connections_->cancel(); });
+}
+
+// Those that have not ended once the last handler has.
+void Worker::cut_background() {
+  if (!background_) return;
+  shared_.counters().cut.fetch_add(background_->running(), std::memory_order_relaxed);
+  retry_for_memory([this] { background_->cancel(); });
 }
 
 void Worker::wake_main() {

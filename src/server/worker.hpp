@@ -2,6 +2,7 @@
 // that serves them, and maybe an acceptor. To its end it accepts no more, drains, then cuts.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <polyio/io/stream.hpp>
 #include <polyio/io/task_group.hpp>
@@ -14,12 +15,17 @@ namespace polyio {
 class Worker final : private TaskGroup::Supervisor, private ThreadCrew::Owner {
  public:
   // The architecture says whether its connections are served side by side by tasks, by threads, or
-  // one after the other by the task that accepts them. Throws what keeps it from having a driver.
-  Worker(ServerShared& shared, WaitingRoom& room);
+  // one after the other by the task that accepts them. `index`: see Background::index(). Throws
+  // what keeps it from having a driver.
+  Worker(ServerShared& shared, WaitingRoom& room, unsigned index);
   ~Worker() override;
 
-  // Takes over a listening socket; `shared`: others accept on it too. Before run().
-  void listen(os::UniqueFd socket, bool shared) { acceptor_.listen(std::move(socket), shared); }
+  // Takes over listening sockets; `shared`: others accept on them too. Before run().
+  void listen(Listeners sockets, bool shared) {
+    for (os::UniqueFd& socket : sockets) {
+      acceptors_.emplace_back(shared_, room_, io_, ending_).listen(std::move(socket), shared);
+    }
+  }
   // Starts the pool of threads, if there is one. Throws what keeps it from starting.
   void begin() {
     if (crew_) crew_->begin();
@@ -42,9 +48,21 @@ class Worker final : private TaskGroup::Supervisor, private ThreadCrew::Owner {
   Io& io() noexcept { return io_; }
 
  private:
+  // What the background tasks end with is the server's to count.
+  struct BackgroundEnd final : TaskGroup::Supervisor {
+    explicit BackgroundEnd(ServerShared& shared) : server(shared) {}
+    void task_ended(const std::exception_ptr& exception) noexcept override {
+      if (exception) server.count_failure("a background task", exception);
+    }
+    ServerShared& server;
+  };
   Task<> main(const Dispatch& dispatch);
+  Task<> serve_beside(TaskGroup& background, const Dispatch& dispatch);
+  void start_beside(TaskGroup& background, const BackgroundTask& task);
+  Task<> run_beside(Task<> task);
   Task<> serve_all(TaskGroup& connections, const Dispatch& dispatch);
   Task<> accept_all(const Dispatch& dispatch);
+  Task<> accept_from(Acceptor& acceptor, const Dispatch& dispatch);
   void start(os::UniqueFd socket);
   bool start_one(os::UniqueFd socket);
   void task_ended(const std::exception_ptr& exception) noexcept override;
@@ -53,6 +71,7 @@ class Worker final : private TaskGroup::Supervisor, private ThreadCrew::Owner {
   void take_step(Ending::Step step);
   void drain();
   void cut();
+  void cut_background();
   void wake_main();
 
   ServerShared& shared_;
@@ -60,9 +79,14 @@ class Worker final : private TaskGroup::Supervisor, private ThreadCrew::Owner {
   const bool one_at_a_time_;
   Ending ending_;
   Io io_;
-  Acceptor acceptor_{shared_, room_, io_, ending_};
+  std::deque<Acceptor> acceptors_;
   std::optional<ThreadCrew> crew_;
   std::atomic<std::size_t> load_{0};
+  Event stopping_;  // of the background tasks
+  Background beside_;
+  BackgroundEnd background_end_{shared_};
+  TaskGroup* background_ = nullptr;
+  std::size_t not_begun_ = 0;         // of its tasks
   TaskGroup* connections_ = nullptr;  // one task each: the handler itself, no frame around it
   Job* main_job_ = nullptr;
 };

@@ -292,7 +292,9 @@ class Running {
       socklen_t size = sizeof listens;
       if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || !listens) continue;
       const auto address = os::local_address(fd);
-      if (address && address->text() == server->address().text()) ::dup2(nothing.get(), fd);
+      if (address && std::ranges::count(server->addresses(), *address) > 0) {
+        ::dup2(nothing.get(), fd);
+      }
     }
   }
   void join_child() {

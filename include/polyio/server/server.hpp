@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <polyio/io/stream.hpp>
+#include <polyio/server/background.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,10 +24,22 @@ namespace polyio {
 
 using Handler = std::function<Task<>(Io&, Stream)>;
 
+// A further listening socket of a server, with a handler of its own.
+struct AlsoListen {
+  std::string listen;  // as ServerOptions::listen
+  Handler handler;
+  unsigned unix_mode = 0;  // as ServerOptions::unix_mode
+};
+
 struct ServerOptions {
-  std::string listen = "127.0.0.1:0";  // os::Address::parse; port 0: any free one; unix:PATH
-  std::string model = "auto";          // drivers/registry.hpp
-  std::string architecture;            // empty: the model's first
+  // os::Address::parse, where port 0 is any free one; unix:PATH; or fd:NUMBER or fd:NAME, a socket
+  // that the process was started with (os/inherited_socket.hpp).
+  std::string listen = "127.0.0.1:0";
+  // Under every architecture but iterative. A connection's socket must tell where it came in, so no
+  // two may have the same address.
+  std::vector<AlsoListen> also{};
+  std::string model = "auto";  // drivers/registry.hpp
+  std::string architecture;    // empty: the model's first
   // How many loops, threads of the pool or processes. 0: one per core; thread-pool 64; prefork with
   // model blocking 16.
   unsigned workers = 0;
@@ -54,6 +67,11 @@ struct ServerOptions {
   // A handler that holds its loop for this long without waiting is logged, with its connection and
   // where it is (io/watchdog.hpp). 0: no watchdog. Needs loops that can be held.
   Nanoseconds watchdog{0};
+  // Run beside the handlers, each once on every one of homes(), under prefork in every worker
+  // process. What one throws is logged and counted as failed; the server goes on. Refused where
+  // nothing runs beside a connection: process-per-connection; iterative and prefork with model
+  // blocking.
+  std::vector<BackgroundTask> background{};
   // SIGINT and SIGTERM stop the server, a second one cuts the drain short; SIGHUP replaces the
   // workers of prefork.
   bool signals = true;
@@ -67,7 +85,7 @@ struct ServerOptions {
 struct ServerStatistics {
   std::uint64_t accepted = 0;
   std::uint64_t active = 0;
-  std::uint64_t failed = 0;           // handlers that threw
+  std::uint64_t failed = 0;           // handlers and background tasks that threw
   std::uint64_t refused = 0;          // accepted, but could not be served (no thread, no process)
   std::uint64_t accept_errors = 0;    // EMFILE and its like, each tried again later
   std::uint64_t cut = 0;              // still running when the drain time was over
@@ -94,7 +112,9 @@ class Server {
   // run(), and from the server's other processes.
   void stop();
 
+  // Of the first socket; of all, in the order of the options.
   const os::Address& address() const noexcept;
+  std::vector<os::Address> addresses() const;
   const std::string& model() const noexcept;
   const std::string& architecture() const noexcept;
   // Of all the server's processes. Thread-safe, in any of them.
@@ -102,7 +122,7 @@ class Server {
   // The Ios that live as long as run(): one per loop; the acceptor's where threads serve; none
   // where processes do. A connection's Io::home() is one of them. Valid once the server is made.
   std::vector<Io*> homes() const;
-  // "listening on 127.0.0.1:8080 (epoll, loop)"
+  // "listening on 127.0.0.1:8080 (epoll, loop)", with all addresses.
   std::string ready_line() const;
 
  private:
