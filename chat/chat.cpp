@@ -74,12 +74,19 @@ void Chat::go_on(Io& io) {
   }
 }
 
-void Chat::on_home(Io& io, std::move_only_function<void(Room&)> work) {
+void Chat::on_home(Io& io, const ClientPtr& client, std::move_only_function<void(Room&)> work) {
   for (auto& home : homes_) {
     if (home->io != &io.home()) continue;
     if (home->io == &io) return work(home->room);
     Room* const room = &home->room;
-    return home->io->post([room, task = std::move(work)]() mutable { task(*room); });
+    return home->io->post([room, client, task = std::move(work)]() mutable {
+      try {
+        task(*room);
+      } catch (...) {  // no memory: it can't be served, and is not left waiting
+        client->outbox.close();
+        throw;
+      }
+    });
   }
 }
 

@@ -75,8 +75,9 @@ class Chat {
   // What a session's end could not tell the rooms for lack of memory.
   void leave_later(ClientPtr client) noexcept;
   void tell_left();
-  // Runs `work` with the room that `io`'s connections belong to, on that room's Io.
-  void on_home(Io& io, std::move_only_function<void(Room&)> work);
+  // Runs `work`, which is the client's, with the room that `io`'s connections belong to, on that
+  // room's Io. What it throws there ends the client.
+  void on_home(Io& io, const ClientPtr& client, std::move_only_function<void(Room&)> work);
   // A client has taken what its room waits for.
   void go_on(Io& io);
   // Runs `work` with every room, each on its own Io. Copied once per room.

@@ -47,18 +47,18 @@ Member::~Member() {
 }
 
 void Member::expect() {
-  chat_.on_home(io_, [client = client_](Room& room) { room.expect(client); });
+  chat_.on_home(io_, client_, [client = client_](Room& room) { room.expect(client); });
 }
 
 void Member::reply(std::string bytes) {
   client_->outbox.expect_reply();
-  chat_.on_home(io_, [client = client_, text = std::move(bytes)](Room& room) mutable {
+  chat_.on_home(io_, client_, [client = client_, text = std::move(bytes)](Room& room) mutable {
     room.reply(client, std::move(text));
   });
 }
 
 void Member::reply_last(std::string bytes) {
-  chat_.on_home(io_, [client = client_, text = std::move(bytes)](Room& room) mutable {
+  chat_.on_home(io_, client_, [client = client_, text = std::move(bytes)](Room& room) mutable {
     room.reply_last(client, std::move(text));
   });
 }
@@ -69,13 +69,13 @@ void Member::join() {
   present_ = true;
   chat_.on_every_home(
       io_, [id = client_->id, name = name_of(client_)](Room& room) { room.came(id, name); });
-  chat_.on_home(io_, [client = client_](Room& room) { room.add(client); });
+  chat_.on_home(io_, client_, [client = client_](Room& room) { room.add(client); });
 }
 
 void Member::leave() {
   chat_.log(fmt::format("left: {}", client_->address));
   chat_.release_nickname(*client_);
-  chat_.on_home(io_, [client = client_](Room& room) { room.remove(client); });
+  chat_.on_home(io_, client_, [client = client_](Room& room) { room.remove(client); });
   chat_.on_every_home(io_, [id = client_->id](Room& room) { room.went(id); });
   present_ = false;
 }
@@ -102,7 +102,7 @@ std::expected<void, std::string> Member::rename(std::string_view nickname) {
   chat_.log(fmt::format("renamed: {} is {}", client_->address, client_->name()));
   chat_.on_every_home(
       io_, [id = client_->id, name = name_of(client_)](Room& room) { room.renamed(id, name); });
-  chat_.on_home(io_, [client = client_, name = name_of(client_)](Room& room) {
+  chat_.on_home(io_, client_, [client = client_, name = name_of(client_)](Room& room) {
     room.confirm_name(client, name);
   });
   return {};
@@ -111,7 +111,7 @@ std::expected<void, std::string> Member::rename(std::string_view nickname) {
 void Member::has_space() { chat_.go_on(io_); }
 
 void Member::has_taken(const Outbox::Batch& batch) {
-  chat_.on_home(io_, [client = client_, history = batch.catching_up()](Room& room) {
+  chat_.on_home(io_, client_, [client = client_, history = batch.catching_up()](Room& room) {
     if (history) return room.go_on(client);
     room.send_people(client);
   });
@@ -119,12 +119,13 @@ void Member::has_taken(const Outbox::Batch& batch) {
 
 void Member::ask_history(std::size_t count) {
   client_->outbox.expect_history();
-  chat_.on_home(io_, [client = client_, count](Room& room) { room.send_history(client, count); });
+  chat_.on_home(io_, client_,
+                [client = client_, count](Room& room) { room.send_history(client, count); });
 }
 
 void Member::ask_who() {
   client_->outbox.expect_reply();
-  chat_.on_home(io_, [client = client_](Room& room) { room.send_who(client); });
+  chat_.on_home(io_, client_, [client = client_](Room& room) { room.send_who(client); });
 }
 
 }  // namespace polyio::chat
