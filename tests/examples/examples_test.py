@@ -19,6 +19,8 @@ class Examples(unittest.TestCase):
                  if entry.is_file() and os.access(entry.path, os.X_OK)}
         self.assertEqual(built, {"upper", "upper_client", "deadlines", "datagrams", "sync_queue",
                                  "heavy_handler", "pooled_client", "key_value", "forward",
+                                 "pooled_front", "batches", "two_doors", "filter",
+                                 "websocket_echo", "jobs",
                                  "selectors_upper_sb",
                                  "selectors_peer_text", "selectors_group_chat",
                                  "three_processes", "guardian", "thread_666", "process_states",

@@ -1,5 +1,6 @@
 """Runs the examples about processes, threads, locks and queues. EXAMPLES: where they were built."""
 import os
+import signal
 import subprocess
 import unittest
 
@@ -19,6 +20,32 @@ class ProcessExamples(unittest.TestCase):
         with_lock, without = run("tickets")
         self.assertEqual(with_lock, "with the lock: 3 tickets, 3 sold")
         self.assertRegex(without, "^without it: 3 tickets, [4-6] sold$")
+
+    def test_jobs_of_a_killed_worker_are_done(self):
+        *begun_before, last = run("jobs")
+        self.assertEqual(last, "12 of 12 jobs done")
+        self.assertEqual([line.partition(": ")[2] for line in begun_before],
+                         ["job 0 was begun before"])
+
+    def test_filter_numbers_the_lines_of_a_pipe(self):
+        program = os.path.join(EXAMPLES, "filter")
+        with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            process.stdin.write(b"one\ntwo\n")
+            process.stdin.flush()
+            self.assertEqual(process.stdout.readline(), b"     1  one\n")
+            self.assertEqual(process.stdout.readline(), b"     2  two\n")
+            process.send_signal(signal.SIGUSR1)
+            self.assertEqual(process.stderr.readline(), b"2 lines so far\n")
+            process.stdin.close()
+            self.assertEqual(process.wait(20), 0)
+
+    def test_filter_refuses_a_file(self):
+        with open(__file__, "rb") as file:
+            said = subprocess.run([os.path.join(EXAMPLES, "filter")], stdin=file,
+                                  capture_output=True, check=False, timeout=20)
+        self.assertEqual(said.returncode, 1)
+        self.assertIn(b"only pipes and terminals", said.stderr)
 
     def test_traffic_light(self):
         for arguments in ([], ["processes"]):

@@ -3,7 +3,7 @@ import os
 import socket
 import unittest
 
-from running import EXAMPLES, Example, Server, read, reset
+from running import EXAMPLES, Example, Server, ask, read, reset
 
 
 class ProtocolExamples(unittest.TestCase):
@@ -22,6 +22,50 @@ class ProtocolExamples(unittest.TestCase):
             with self.subTest(said=said[:20]), Example("key_value") as connection, connection:
                 connection.sendall(said)
                 self.assertEqual(read(connection, 1000), b"")
+
+    def test_pooled_front_asks_the_server_behind(self):
+        with Server(os.path.join(EXAMPLES, "upper"), "127.0.0.1:0") as behind:
+            target = "%s:%d" % behind.address
+            for dials in (["epoll", "loop"], ["auto"], ["blocking", "thread-pool"]):
+                command = [os.path.join(EXAMPLES, "pooled_front"), target, "127.0.0.1:0", *dials]
+                with self.subTest(dials=dials), Server(*command) as front:
+                    with front.connect() as connection:
+                        for _ in range(2):
+                            self.assertEqual(ask(connection, b"hello", 5), b"HELLO")
+
+    def test_batches_writes_out_what_the_handlers_left(self):
+        server = Server(os.path.join(EXAMPLES, "batches"), "127.0.0.1:0").__enter__()
+        with server.process, server.connect() as connection:
+            connection.sendall(b"one\ntwo\n")
+            connection.shutdown(socket.SHUT_WR)
+            self.assertEqual(read(connection, 1), b"")
+            server.process.terminate()
+            self.assertEqual(server.process.stdout.read(), b"one\ntwo\n")
+
+    def test_two_doors(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            admin = free.getsockname()
+        with Server(os.path.join(EXAMPLES, "two_doors"), "127.0.0.1:0",
+                    "%s:%d" % admin) as server, server.connect() as connection:
+            self.assertEqual(ask(connection, b"hello", 5), b"HELLO")
+            with socket.create_connection(admin, 20) as asking:
+                self.assertEqual(read(asking, 100), b"accepted 2, active 2\n")
+
+    def test_websocket_echo(self):
+        head = (b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        frames = (b"\x81\x82\0\0\0\0hi" + b"\x82\x82\0\0\0\0\xff\0" +
+                  b"\x88\x82\0\0\0\0\x03\xe8")
+        answer = b"\x81\x02hi" + b"\x82\x02\xff\0" + b"\x88\x02\x03\xe8"
+        with Example("websocket_echo") as connection, connection:
+            connection.sendall(head + frames)
+            said = read(connection, 10_000)
+            self.assertIn(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", said)
+            self.assertEqual(said.partition(b"\r\n\r\n")[2], answer)
+        with Example("websocket_echo") as connection, connection:
+            connection.sendall(head.replace(b"Host", b"Origin: http://evil.example\r\nHost"))
+            self.assertTrue(read(connection, 10_000).startswith(b"HTTP/1.1 403 "))
 
     def test_forward_passes_on_bytes_ends_and_resets(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:

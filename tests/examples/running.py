@@ -59,7 +59,7 @@ class Server:
         if not ready:
             self.process.stdout.close()
             raise AssertionError(f"{self.command} ended with {self.process.wait(20)}: port in use?")
-        host, port = ready[2].rsplit(":", 1)
+        host, port = ready[2].rstrip(",").rsplit(":", 1)
         self.address = (host, int(port))
         return self
 
