@@ -96,7 +96,7 @@ void measure(const std::string& model, const Way& way) {
     group.cancel();
   };
   auto both = [&](TaskGroup& group) -> Task<> {
-    (void)group.spawn(handle(*stream, way));
+    (void)group.spawn(handle, *stream, way);
     co_await other(group);
   };
   std::thread flooding(flood, client->get());

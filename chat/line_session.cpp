@@ -43,7 +43,7 @@ class LineSession {
   Member& member() noexcept { return member_; }
   // Reads until the client leaves, with a writer beside, both in `group`.
   Task<> run(TaskGroup& group) {
-    bool broken = !group.spawn(write_outbox(member_, stream_, group));
+    bool broken = !group.spawn(write_outbox, member_, stream_, group);
     bool stays = !broken;
     Task<bool> taking = take_first();
     while (stays) {

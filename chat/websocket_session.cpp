@@ -168,9 +168,9 @@ Task<Deadline> websocket_session(Chat& chat, Io& io, Stream& stream, std::string
   Deadline end = never;
   const Nanoseconds interval = chat.options().ping_interval;
   auto all = [&](TaskGroup& group) -> Task<> {
-    bool started = group.spawn(write_outbox(member, stream, group)).has_value();
+    bool started = group.spawn(write_outbox, member, stream, group).has_value();
     if (started && interval > Nanoseconds::zero()) {
-      started = group.spawn(keep_alive(io, interval, talk, group, pinging)).has_value();
+      started = group.spawn(keep_alive, io, interval, talk, group, pinging).has_value();
     }
     bool orderly = false;
     if (started) {

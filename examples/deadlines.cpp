@@ -19,7 +19,7 @@ Task<> tick(Io& io, Stream& stream, int& received) {
 Task<> count_bytes(Io& io, Stream stream) {
   int received = 0;
   auto both = [&](TaskGroup& group) -> Task<> {
-    auto ticking = group.spawn(tick(io, stream, received));
+    auto ticking = group.spawn(tick, io, stream, received);
     if (!ticking) co_return;
     for (;;) {
       CancelScope patience(io, 10s);

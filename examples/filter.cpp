@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
   Signals signals{SIGUSR1};
   int lines = 0;
   auto both = [&](TaskGroup& group) -> Task<> {
-    auto started = group.spawn(report(io, signals, lines));
+    auto started = group.spawn(report, io, signals, lines);
     co_await number(*in, *out, lines);
     group.cancel();
     (void)started;

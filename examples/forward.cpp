@@ -36,7 +36,7 @@ Task<> forward(Io& io, Stream client) {
   }
   bool whole = true;
   auto both = [&](TaskGroup& group) -> Task<> {
-    auto spawned = group.spawn(pump_in(group, client, *upstream, whole));
+    auto spawned = group.spawn(pump_in, group, client, *upstream, whole);
     whole = spawned.has_value();
     if (whole) co_await pump_in(group, *upstream, client, whole);
   };

@@ -97,9 +97,9 @@ Row measure(const Handler& handler) {
   {
     Io io(make_driver("auto").value());
     auto load = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(heavy_client(io, server.address(), 10, running));
+      (void)group.spawn(heavy_client, io, server.address(), 10, running);
       for (int i = 0; i < 4; ++i) {
-        (void)group.spawn(light_client(io, server.address(), running, times));
+        (void)group.spawn(light_client, io, server.address(), running, times);
       }
       co_return;
     };

@@ -32,7 +32,7 @@ Task<> ask_from_many_tasks(Io& io, std::string server, int& answers) {
     if (answer) ++answers;
   };
   auto all = [&](TaskGroup& group) -> Task<> {
-    for (int i = 0; i < 20; ++i) (void)group.spawn(one(i));
+    for (int i = 0; i < 20; ++i) (void)group.spawn(one, i);
     co_return;
   };
   co_await with_task_group(io, all);

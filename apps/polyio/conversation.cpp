@@ -42,9 +42,10 @@ Result<> write_output(std::string_view text) {
 }
 
 // Until `output` has ended.
-Task<> side_by_side(Io& io, Task<> input, Task<> output) {
+template <class Conversation>
+Task<> side_by_side(Io& io, Conversation& talk, Task<> (Conversation::*input)(), Task<> output) {
   auto both = [&](TaskGroup& group) -> Task<> {
-    (void)group.spawn(std::move(input));  // this model has tasks
+    (void)group.spawn(input, talk);  // this model has tasks
     co_await output;
     group.cancel();
   };
@@ -57,7 +58,7 @@ class Relay {
   explicit Relay(Stream stream) : io_(stream.io()), stream_(std::move(stream)) {}
 
   Task<int> run() {
-    co_await side_by_side(io_, send_input(), print_received());
+    co_await side_by_side(io_, *this, &Relay::send_input, print_received());
     if (output_error_) co_return give_up("can't write the output: " + output_error_.message());
     if (error_) co_return connection_broke(error_);
     if (!cut_) co_return 0;
@@ -110,7 +111,7 @@ class Talk {
   }
 
   Task<int> run() {
-    co_await side_by_side(io_, send_lines(), show_received());
+    co_await side_by_side(io_, *this, &Talk::send_lines, show_received());
     prompt_.reset();  // the terminal is as it was before
     co_return error_ ? connection_broke(error_) : result_;
   }

@@ -44,7 +44,7 @@ class Race {
   Task<> start(TaskGroup& group) {
     const os::Address address = addresses_[next_++];
     ++running_;
-    auto spawned = group.spawn(attempt(address));
+    auto spawned = group.spawn(&Race::attempt, this, address);
     if (!spawned) co_await attempt(address);
   }
   // Until an attempt has ended, or it is time for the next.

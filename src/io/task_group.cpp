@@ -2,7 +2,7 @@
 
 namespace polyio {
 
-Result<> TaskGroup::spawn(Task<> task, int serves) {
+Result<> TaskGroup::start(Task<> task, int serves) {
   ++running_;
   auto launched = io_.launch(std::move(task), scope_, this, serves);
   if (!launched) --running_;

@@ -89,7 +89,7 @@ void Worker::start_beside(TaskGroup& background, const BackgroundTask& task) {
     return background_end_.task_ended(std::current_exception());
   }
   ++not_begun_;
-  auto started = background.spawn(run_beside(std::move(made)));
+  auto started = background.spawn(&Worker::run_beside, this, std::move(made));
   if (!started) throw std::system_error(started.error(), "a background task can't be started");
 }
 
@@ -130,7 +130,7 @@ Task<> Worker::accept_all(const Dispatch& dispatch) {
   if (acceptors_.size() == 1) co_return co_await accept_from(acceptors_.front(), dispatch);
   auto side_by_side = [&](TaskGroup& group) -> Task<> {
     for (Acceptor& acceptor : acceptors_) {
-      auto started = group.spawn(accept_from(acceptor, dispatch));
+      auto started = group.spawn(&Worker::accept_from, this, acceptor, dispatch);
       if (!started) throw std::system_error(started.error(), "can't accept on all addresses");
     }
     co_return;
@@ -185,7 +185,8 @@ bool Worker::start_one(os::UniqueFd socket) {
   if (!stream) return false;
   try {
     const int fd = stream->descriptor();
-    if (connections_->spawn(shared_.handler_of(fd)(io_, std::move(*stream)), fd)) return true;
+    const Handler& handler = shared_.handler_of(fd);
+    if (connections_->spawn_serving(fd, std::cref(handler), io_, std::move(*stream))) return true;
     shared_.refuse({}, "no task can be had");
   } catch (...) {  // the handler is no coroutine, or there is no memory for its frame
     shared_.handler_threw(std::current_exception());

@@ -35,8 +35,8 @@ class ChatRun {
     const Deadline end =
         world_.disturbed ? deadline_after(io_.now(), drained ? span + 5s : span) : never;
     auto everything = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(serve(*listener, end));
-      if (drained) (void)group.spawn(drain_later(span));
+      (void)group.spawn([&] { return serve(*listener, end); });
+      if (drained) (void)group.spawn([&] { return drain_later(span); });
       auto clients = [this](TaskGroup& crowd) { return spawn_clients(crowd); };
       co_await with_task_group(io_, clients);
       everybody_left_ = io_.now();
@@ -74,7 +74,7 @@ class ChatRun {
       while (!accepting.cancelled()) {
         auto stream = co_await listener.accept();
         if (stream) {
-          (void)group.spawn(chat_.serve(io_, std::move(*stream)));
+          (void)group.spawn([&] { return chat_.serve(io_, std::move(*stream)); });
         } else {
           (void)co_await io_.sleep(1ms);
         }
@@ -100,11 +100,11 @@ class ChatRun {
       } else {
         clients_.push_back(std::make_unique<LineClient>(world_, number, seed));
       }
-      (void)group.spawn(clients_.back()->run());
+      (void)group.spawn(&Client::run, std::ref(*clients_.back()));
     }
     if (!random_.chance(1, 4)) co_return;
     stranger_ = std::make_unique<Stranger>(world_, random_.next());
-    (void)group.spawn(stranger_->run());
+    (void)group.spawn(&Stranger::run, std::ref(*stranger_));
   }
 
   void judge() {

@@ -172,7 +172,7 @@ class Client {
   }
 
   Task<> converse(Stream& stream, TaskGroup& group) {
-    (void)group.spawn(listen(stream));
+    (void)group.spawn([&] { return listen(stream); });
     co_await speak(stream);
     if (patient_ && !asked_history_) co_await wait_for_own();
     co_await say_goodbye(stream);

@@ -59,7 +59,7 @@ class Crowd {
     auto listener = io_.listen(*os::Address::parse("127.0.0.1:0"), 8);
     address_ = *listener->local_address();
     auto all = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(accept_all(*listener, group));
+      (void)group.spawn([&] { return accept_all(*listener, group); });
       co_await look();
       group.cancel();
     };
@@ -77,7 +77,7 @@ class Crowd {
     for (;;) {
       auto stream = co_await listener.accept();
       if (!stream) co_return;
-      (void)group.spawn(chat_.serve(io_, std::move(*stream)));
+      (void)group.spawn([&] { return chat_.serve(io_, std::move(*stream)); });
     }
   }
 

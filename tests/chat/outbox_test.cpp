@@ -361,7 +361,7 @@ TEST_P(OutboxOfTasks, TheReaderIsWokenWhenItsRepliesWereTaken) {
   std::vector<std::string> got;
   std::uint64_t skipped = 0;
   auto both = [&](TaskGroup& group) -> Task<> {
-    (void)group.spawn(take_all(*io, outbox, got, skipped));
+    (void)group.spawn(take_all, *io, outbox, got, skipped);
     co_await reader();
   };
   io->run(with_task_group(*io, both));

@@ -52,12 +52,13 @@ class SlowClients {
   Task<> run() {
     auto listener = io_.listen(*os::Address::parse("10.0.0.1:80"), 256);
     auto all = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(accept_all(*listener, group));
+      (void)group.spawn([&] { return accept_all(*listener, group); });
       auto clients = [this](TaskGroup& crowd) -> Task<> {
-        (void)crowd.spawn(talk());
-        (void)crowd.spawn(listen_only());
+        (void)crowd.spawn([&] { return talk(); });
+        (void)crowd.spawn([&] { return listen_only(); });
         for (int i = 0; i < 200; ++i) {
-          (void)crowd.spawn(be_slow(kinds()[static_cast<std::size_t>(i) % kinds().size()]));
+          const Kind& kind = kinds()[static_cast<std::size_t>(i) % kinds().size()];
+          (void)crowd.spawn([&] { return be_slow(kind); });
         }
         co_return;
       };
@@ -75,7 +76,7 @@ class SlowClients {
     for (;;) {
       auto stream = co_await listener.accept();
       if (!stream) co_return;
-      (void)group.spawn(chat_.serve(io_, std::move(*stream)));
+      (void)group.spawn([&] { return chat_.serve(io_, std::move(*stream)); });
     }
   }
 
@@ -84,7 +85,7 @@ class SlowClients {
     if (!stream) co_return;
     const TimePoint begin = io_.now();
     auto both = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(drip(*stream, kind));
+      (void)group.spawn([&] { return drip(*stream, kind); });
       bool ended = false;
       while (!ended) {
         auto chunk = co_await stream->receive();
@@ -198,7 +199,7 @@ TEST(SlowClients, OneThatLeavesWithoutReadingIsGoneInTime) {
       auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
       auto stream = co_await listener->accept();
       auto both = [&](TaskGroup& group) -> Task<> {
-        (void)group.spawn(chat.serve(io, std::move(*stream)));
+        (void)group.spawn([&] { return chat.serve(io, std::move(*stream)); });
         auto sent = co_await client->send_all(said);
         EXPECT_TRUE(sent);
       };
@@ -224,8 +225,8 @@ TEST(SlowClients, HaveAllTheTimeWhereThereIsNoLimit) {
     auto line = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
     auto line_served = co_await listener->accept();
     auto both = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(chat.serve(io, std::move(*page_served)));
-      (void)group.spawn(chat.serve(io, std::move(*line_served)));
+      (void)group.spawn([&] { return chat.serve(io, std::move(*page_served)); });
+      (void)group.spawn([&] { return chat.serve(io, std::move(*line_served)); });
       auto upgraded = co_await page->send_all(upgrade);
       auto begun = co_await line->send_all("half");
       EXPECT_TRUE(upgraded && begun);

@@ -132,7 +132,7 @@ TEST_P(Names, ACancelEndsTheWaitAtOnceAndTheIoMayGo) {
         EXPECT_TRUE(cancelled(found));
         ended = true;
       };
-      POLYIO_REQUIRE(group.spawn(task()));
+      POLYIO_REQUIRE(group.spawn(task));
       while (gate.begun == 0) {
         auto yielded = co_await own->yield();
         (void)yielded;
@@ -171,11 +171,11 @@ TEST_P(Names, LookupsAreBoundedAndTheAbandonedInLineNeverBegin) {
         EXPECT_TRUE(found);
       }
     };
-    POLYIO_REQUIRE(group.spawn(one("first.test", false)));
-    POLYIO_REQUIRE(group.spawn(one("second.test", false)));
+    POLYIO_REQUIRE(group.spawn(one, "first.test", false));
+    POLYIO_REQUIRE(group.spawn(one, "second.test", false));
     co_await until([&] { return gate.begun == 2; });
     co_await one("given-up.test", true);
-    for (int i = 0; i < 3; ++i) POLYIO_REQUIRE(group.spawn(one("next.test", false)));
+    for (int i = 0; i < 3; ++i) POLYIO_REQUIRE(group.spawn(one, "next.test", false));
     co_await until([&] { return resolver.pool().waiting() == 3; });
     auto refused = co_await resolver.resolve(io(), "one-too-many.test", 80);
     EXPECT_TRUE(failed_with(refused, std::errc::resource_unavailable_try_again));
@@ -281,7 +281,7 @@ TEST_P(Connecting, EndsWithItsScope) {
       EXPECT_TRUE(cancelled(stream));
       ended = true;
     };
-    POLYIO_REQUIRE(group.spawn(task()));
+    POLYIO_REQUIRE(group.spawn(task));
     co_await until([&] { return begun; });
     co_await turns(5);
     EXPECT_FALSE(ended);

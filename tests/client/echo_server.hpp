@@ -21,7 +21,7 @@ class EchoServer {
   void start(const os::Address& at) {
     listener_ = io_.listen(at, 128).value();
     address = listener_.local_address().value();
-    EXPECT_TRUE(group_.spawn(accept()));
+    EXPECT_TRUE(group_.spawn([&] { return accept(); }));
   }
   // No more is accepted, every connection ends, and the port is free: a model may close a little
   // later than close() was called.
@@ -63,7 +63,7 @@ class EchoServer {
       if (!stream) break;
       ++accepted;
       peak = std::max(peak, ++open);
-      EXPECT_TRUE(group_.spawn(echo(std::move(*stream))));
+      EXPECT_TRUE(group_.spawn([&] { return echo(std::move(*stream)); }));
     }
     listener_.close();
     accepting_ = nullptr;

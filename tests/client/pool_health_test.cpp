@@ -173,9 +173,9 @@ TEST_P(PoolHealth, ShutDownWaitsForWhatIsLent) {
     {
       auto lease = co_await pool.acquire();
       POLYIO_REQUIRE(lease);
-      POLYIO_REQUIRE(group.spawn(waiter()));
+      POLYIO_REQUIRE(group.spawn(waiter));
       co_await until([&] { return pool.statistics().waited == 1; });
-      POLYIO_REQUIRE(group.spawn(ender()));
+      POLYIO_REQUIRE(group.spawn(ender));
       co_await until([&] { return refused; });
       co_await turns(20);
       EXPECT_FALSE(down);

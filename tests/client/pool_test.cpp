@@ -53,7 +53,7 @@ TEST_P(Pool, NeverPassesItsCeiling) {
       }
     };
     auto body = [&](TaskGroup& users) -> Task<> {
-      for (int i = 0; i < 12; ++i) POLYIO_REQUIRE(users.spawn(user()));
+      for (int i = 0; i < 12; ++i) POLYIO_REQUIRE(users.spawn(user));
       co_return;
     };
     co_await with_task_group(io(), body);
@@ -99,7 +99,7 @@ TEST_P(Pool, FirstComeFirstServed) {
         served.push_back(number);
       };
       for (int i = 0; i < 6; ++i) {
-        POLYIO_REQUIRE(group.spawn(user(i)));
+        POLYIO_REQUIRE(group.spawn(user, i));
         co_await until([&] { return pool.statistics().waited == std::uint64_t(i) + 1; });
       }
       EXPECT_TRUE(served.empty());
@@ -141,7 +141,7 @@ TEST_P(Pool, ACancelEndsTheWaitInLine) {
         EXPECT_TRUE(cancelled(lease));
         ended = true;
       };
-      POLYIO_REQUIRE(group.spawn(user()));
+      POLYIO_REQUIRE(group.spawn(user));
       co_await until([&] { return pool.statistics().waited == 1; });
       inner->cancel();
       co_await until([&] { return ended; });
@@ -173,9 +173,9 @@ TEST_P(Pool, ACancelWhileConnectingGivesThePlaceOn) {
       co_await use(pool);
       served = true;
     };
-    POLYIO_REQUIRE(group.spawn(first()));
+    POLYIO_REQUIRE(group.spawn(first));
     co_await until([&] { return gate.begun == 1; });
-    POLYIO_REQUIRE(group.spawn(second()));
+    POLYIO_REQUIRE(group.spawn(second));
     co_await until([&] { return pool.statistics().waited == 1; });
     slow = false;
     inner->cancel();
@@ -227,7 +227,7 @@ TEST_P(Pool, KeepsItsBooksInDisorder) {
     };
     auto body = [&](TaskGroup& users) -> Task<> {
       for (int i = 0; i < 150; ++i) {
-        (void)users.spawn(user(static_cast<int>(random.below(3000)), random.chance(1, 5)));
+        (void)users.spawn(user, static_cast<int>(random.below(3000)), random.chance(1, 5));
         if (random.chance(1, 20)) server.hang_up();
         if (random.chance(1, 3)) co_await turns(2);
       }

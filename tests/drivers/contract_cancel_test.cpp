@@ -22,7 +22,7 @@ class CancelTest : public ContractTest {
       scope = nullptr;
     };
     auto body = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(inside());
+      (void)group.spawn(inside);
       co_await until([&] { return begun; });
       co_await turns(after);
       if (scope) scope->cancel();
@@ -73,7 +73,7 @@ TEST_P(CancelTest, NoByteIsLost) {
         }
       };
       auto body_of_round = [&](TaskGroup& round_group) -> Task<> {
-        (void)round_group.spawn(cancel_after(1 + round % 5, receive));
+        (void)round_group.spawn([&] { return cancel_after(1 + round % 5, receive); });
         co_await turns(round / 5 % 4);
         raw.send(text);
         sent += text;
@@ -154,7 +154,7 @@ TEST_P(CancelTest, NoConnectionIsLost) {
       };
       Raw raw;
       auto body_of_round = [&](TaskGroup& round_group) -> Task<> {
-        (void)round_group.spawn(cancel_after(1 + round % 4, accept));
+        (void)round_group.spawn([&] { return cancel_after(1 + round % 4, accept); });
         co_await turns(round / 4 % 4);
         raw = Raw::connect(address);
       };
@@ -284,7 +284,7 @@ TEST_P(CancelTest, IsNotDroppedWhenTheEventWasFalse) {
       was_cancelled = cancelled(chunk);
       ended = true;
     };
-    (void)group.spawn(reader());
+    (void)group.spawn(reader);
     co_await until([&] { return scope != nullptr; });
     co_await turns(2);
     raw.send("x");

@@ -72,7 +72,7 @@ TEST_P(DataTest, ByteAtATime) {
       }
       EXPECT_TRUE(ends.far.shutdown_send());
     };
-    (void)group.spawn(echo());
+    (void)group.spawn(echo);
     for (std::size_t i = 0; i < text.size(); ++i) {
       auto sent = co_await ends.near.send_all(std::string_view(text).substr(i, 1));
       EXPECT_TRUE(sent);
@@ -99,10 +99,10 @@ TEST_P(DataTest, EightMegabytesInBothDirectionsAtOnce) {
       auto got = co_await read(stream, size);
       right += got == expected;
     };
-    (void)group.spawn(send(ends.near, there));
-    (void)group.spawn(send(ends.far, back));
-    (void)group.spawn(reader(ends.near, back));
-    (void)group.spawn(reader(ends.far, there));
+    (void)group.spawn([&] { return send(ends.near, there); });
+    (void)group.spawn([&] { return send(ends.far, back); });
+    (void)group.spawn(reader, ends.near, back);
+    (void)group.spawn(reader, ends.far, there);
     co_await until([&] { return group.running() == 0; });
     EXPECT_EQ(right, 2);
   };
@@ -138,7 +138,7 @@ TEST_P(DataTest, PiecesAreSentAsOne) {
         got = std::move(awaited);
       }
     };
-    (void)group.spawn(reader());
+    (void)group.spawn(reader);
     for (const auto& sizes : cuts) {
       const std::string bytes =
           pattern(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}), sizes.size());
@@ -170,7 +170,7 @@ TEST_P(DataTest, LargePiecesThroughASmallSocket) {
       EXPECT_TRUE(sent);
       EXPECT_TRUE(ends.near.shutdown_send());
     };
-    (void)group.spawn(sender());
+    (void)group.spawn(sender);
     auto got = co_await read_to_end(ends.far);
     EXPECT_TRUE(got == bytes);
   };
@@ -244,13 +244,13 @@ TEST_P(DataTest, TwoHundredConnectionsAtOnce) {
     Listener listener = listen("127.0.0.1:0", 512);
     const os::Address address = *listener.local_address();
     for (int i = 0; i < connections; ++i) {
-      auto spawned = group.spawn(client(address, i));
+      auto spawned = group.spawn(client, address, i);
       EXPECT_TRUE(spawned);
     }
     for (int i = 0; i < connections; ++i) {
       auto stream = co_await listener.accept();
       POLYIO_REQUIRE(stream);
-      auto spawned = group.spawn(server(std::move(*stream)));
+      auto spawned = group.spawn(server, std::move(*stream));
       EXPECT_TRUE(spawned);
     }
   };

@@ -114,7 +114,7 @@ TEST_P(DatagramTest, IsWaitedFor) {
       }
     };
     auto both = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(listens());
+      (void)group.spawn(listens);
       co_await until([&] { return waiting; });
       for (const char* text : {"ab", "cd", "ef"}) {
         co_await turns(3);
@@ -171,7 +171,7 @@ TEST_P(DatagramTest, CancellingLosesNone) {
       }
     };
     auto both = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(listens());
+      (void)group.spawn(listens);
       for (int i = 0; i < count; ++i) {
         co_await turns(i % 3);
         const std::string text = std::to_string(i);

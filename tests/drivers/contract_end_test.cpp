@@ -42,7 +42,7 @@ TEST_P(EndTest, ASendThatWaitsSeesItsOwnShutdown) {
       auto sent = co_await out.send_all(much);
       broke = failed_with(sent, std::errc::broken_pipe);
     };
-    (void)group.spawn(writer());
+    (void)group.spawn(writer);
     co_await until([&] { return sending; });
     co_await turns(3);
     EXPECT_TRUE(stream.shutdown_send());
@@ -66,7 +66,7 @@ TEST_P(EndTest, FinishLosesNothing) {
       EXPECT_TRUE(result);
       finished = true;
     };
-    (void)group.spawn(finishing());
+    (void)group.spawn(finishing);
     raw.send("nor this");
     auto got = co_await read_to_end(raw);
     EXPECT_TRUE(got == much);
@@ -93,7 +93,7 @@ TEST_P(EndTest, FinishWaitsAndTakesWithinItsBounds) {
       EXPECT_TRUE(failed_with(result, std::errc::message_size));
       finished = true;
     };
-    (void)group.spawn(finishing());
+    (void)group.spawn(finishing);
     co_await until([&, &client = raw] {
       client.send("more ");  // until it is too much
       return finished;
@@ -133,7 +133,7 @@ TEST_P(EndTest, TheEndIsSeenByAWaitingReceive) {
       auto chunk = co_await in.receive();
       ended = chunk && chunk->empty();
     };
-    (void)group.spawn(reader());
+    (void)group.spawn(reader);
     co_await until([&] { return waiting; });
     co_await turns(3);
     raw.close();
@@ -157,7 +157,7 @@ TEST_P(EndTest, LastBytesAndEndAtOnce) {
           got = std::move(awaited);
         }
       };
-      (void)group.spawn(reader());
+      (void)group.spawn(reader);
       co_await until([&] { return waiting; });
       if (before & 1) co_await turns(3);
       if (before & 2) {
@@ -182,7 +182,7 @@ TEST_P(EndTest, ResetEndsAWaitingReceive) {
       auto chunk = co_await in.receive();
       reset = failed_with(chunk, std::errc::connection_reset);
     };
-    (void)group.spawn(reader());
+    (void)group.spawn(reader);
     co_await until([&] { return waiting; });
     co_await turns(3);
     raw.reset();
@@ -219,7 +219,7 @@ TEST_P(EndTest, APeerThatGoesEndsABlockedSend) {
         auto sent = co_await out.send_all(bytes);
         ended = broken_off(sent);
       };
-      (void)group.spawn(sender());
+      (void)group.spawn(sender);
       co_await until([&] { return sending; });
       co_await turns(5);
       if (hard) {
@@ -247,7 +247,7 @@ TEST_P(EndTest, DescriptorNumbersUsedAgain) {
         auto got = co_await in.receive();
         EXPECT_TRUE(got && got->text() == std::to_string(round));
       };
-      (void)group.spawn(reader());
+      (void)group.spawn(reader);
       co_await until([&] { return waiting; });
       if (round % 2) co_await turns(1);
       raw.send(std::to_string(round));
@@ -282,8 +282,8 @@ TEST_P(EndTest, ClosedWhileItsEventIsOnItsWay) {
         (void)co_await in.receive();
         if (other) other->cancel();
       };
-      (void)group.spawn(killer());
-      (void)group.spawn(victim());
+      (void)group.spawn(killer);
+      (void)group.spawn(victim);
       co_await until([&] { return waiting == 2; });
       co_await turns(round % 3);
       first_raw.send("x");

@@ -44,7 +44,7 @@ TEST_P(LeaseTest, HeldByHundredsOfConnectionsAtOnce) {
   };
   auto body = [&](TaskGroup& group) -> Task<> {
     for (int i = 0; i < connections; ++i) {
-      auto spawned = group.spawn(holder(i));
+      auto spawned = group.spawn(holder, i);
       EXPECT_TRUE(spawned);
     }
     co_await until([&] { return waiting == connections; });
@@ -94,7 +94,7 @@ TEST_P(ManyLeasesTest, RunningOutOfBuffersWaits) {
     }
   };
   auto body = [&, &out = raw](TaskGroup& group) -> Task<> {
-    (void)group.spawn(holder());
+    (void)group.spawn(holder);
     for (std::size_t i = 1; i <= messages && group.running() > 0; ++i) {
       out.send(block);
       for (std::size_t idle = 0; received < i * block.size() && group.running() > 0;) {
@@ -129,7 +129,7 @@ TEST_P(ManyLeasesTest, WaitingForABufferCanBeCancelled) {
     scope = nullptr;
   };
   auto body = [&, &out = raw](TaskGroup& group) -> Task<> {
-    (void)group.spawn(holder());
+    (void)group.spawn(holder);
     bool stuck = false;
     for (std::size_t idle = 0; !stuck && held.size() < std::size_t{100} && group.running() > 0;) {
       const std::size_t before = held.size();

@@ -72,7 +72,7 @@ TEST_P(LimitTest, DescriptorsRunOutWhileAnAcceptWaits) {
       accepted = stream.has_value();
       EXPECT_TRUE(accepted || failed_with(stream, std::errc::too_many_files_open));
     };
-    (void)group.spawn(acceptor());
+    (void)group.spawn(acceptor);
     co_await until([&] { return accepting; });
     co_await turns(3);
     const os::Address address = *listener.local_address();

@@ -54,7 +54,7 @@ TEST_P(ReadingTest, UnitsThatWereCutAnywhere) {
     for (std::size_t cut = 1; cut < units.size(); ++cut) {
       auto [stream, raw] = half();
       BufferedReader reader(stream);
-      (void)group.spawn(expect_units(reader));
+      (void)group.spawn(expect_units, reader);
       raw.send(units.substr(0, cut));
       co_await turns(3);
       raw.send(units.substr(cut));
@@ -69,7 +69,7 @@ TEST_P(ReadingTest, UnitsThatComeByteByByte) {
   auto body = [&](TaskGroup& group) -> Task<> {
     auto [stream, raw] = half();
     BufferedReader reader(stream);
-    (void)group.spawn(expect_units(reader));
+    (void)group.spawn(expect_units, reader);
     for (const char& byte : units) {
       raw.send({&byte, 1});
       co_await turns(1);
@@ -149,7 +149,7 @@ TEST_P(ReadingTest, MuchIsReadInPieces) {
       auto all = co_await ends.far.send_all(much);
       EXPECT_TRUE(all);
     };
-    (void)group.spawn(writer());
+    (void)group.spawn(writer);
     BufferedReader reader(ends.near);
     auto line = co_await reader.read_line(10);
     EXPECT_EQ(line, "length");

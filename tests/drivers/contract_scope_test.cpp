@@ -36,7 +36,7 @@ TEST_P(ScopeTest, SleepsEndInTheOrderOfTheirDeadlines) {
       order.push_back(number);
     };
     auto body = [&](TaskGroup& group) -> Task<> {
-      for (int number : {3, 1, 4, 2}) (void)group.spawn(sleeper(number));
+      for (int number : {3, 1, 4, 2}) (void)group.spawn(sleeper, number);
       co_return;
     };
     run(body);
@@ -146,10 +146,10 @@ TEST_P(ScopeTest, ACancelledGroupEndsItsTasks) {
       ended += cancelled(stream);
     };
     auto inner = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(sleeper());
-      (void)group.spawn(reader(ends.near));
-      (void)group.spawn(reader(ends.far));
-      (void)group.spawn(acceptor());
+      (void)group.spawn(sleeper);
+      (void)group.spawn(reader, ends.near);
+      (void)group.spawn(reader, ends.far);
+      (void)group.spawn(acceptor);
       co_await until([&] { return begun == 4; });
       co_await turns(3);
       group.cancel();
@@ -177,8 +177,8 @@ TEST_P(ScopeTest, AnExceptionCancelsTheSiblingsAndIsRethrown) {
       throw std::runtime_error("on purpose");
     };
     auto inner = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(reader());
-      (void)group.spawn(thrower());
+      (void)group.spawn(reader);
+      (void)group.spawn(thrower);
       co_return;
     };
     try {

@@ -36,7 +36,7 @@ class Other {
       auto stream = co_await from.accept();
       accepted_ = stream.has_value();
     };
-    (void)group.spawn(accept());
+    (void)group.spawn(accept);
     for (int i = 0; i < 3; ++i) (void)co_await io_->yield();
     waits_ = true;
     waits_.notify_one();
@@ -69,7 +69,7 @@ TEST_P(SharedListenerTest, AConnectionIsNotLostWhenOneStops) {
       waiting = nullptr;
       if (stream) ++accepted;
     };
-    (void)group.spawn(accept());
+    (void)group.spawn(accept);
     co_await until([&] { return waiting != nullptr; });
     co_await turns(3);
     other.emplace(make_io(), std::move(copy));

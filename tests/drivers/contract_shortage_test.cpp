@@ -99,9 +99,9 @@ TEST_P(ShortageTest, GivingOnesOwnBackIsEnough) {
       auto none = co_await quick.first.receive();
       EXPECT_TRUE(timed_out(none));
     }
-    (void)group.spawn(receiver(slow.first, slow_got));
+    (void)group.spawn(receiver, slow.first, slow_got);
     co_await turns(5);
-    (void)group.spawn(receiver(quick.first, quick_got));
+    (void)group.spawn(receiver, quick.first, quick_got);
     co_await turns(5);
     quick_first = Lease();
     co_await until([&] { return !quick_got.empty(); });
@@ -187,7 +187,7 @@ TEST_P(ShortageTest, AFloodOfSmallMessagesIsNotLost) {
     right += got == text;
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    for (auto& [stream, raw] : all) (void)group.spawn(handler(stream));
+    for (auto& [stream, raw] : all) (void)group.spawn(handler, stream);
     for (std::size_t i = 0; i < bytes; ++i) {
       for (auto& [stream, raw] : all) raw.send(std::string_view(text).substr(i, 1));
       co_await turns(1);

@@ -6,7 +6,14 @@
 namespace polyio::contract {
 namespace {
 
-class SpawnTest : public ContractTest {};
+class SpawnTest : public ContractTest {
+ public:
+  Task<> add_one(int& sum) {
+    auto yielded = co_await io().yield();
+    EXPECT_TRUE(yielded);
+    ++sum;
+  }
+};
 POLYIO_ON_EVERY_MODEL(SpawnTest);
 
 TEST_P(SpawnTest, AFunctionIsKeptWithWhatItCaptured) {
@@ -31,30 +38,33 @@ Task<> add(Io& io, int& sum, int number) {
   sum += number;
 }
 
-TEST_P(SpawnTest, AFunctionIsCalledAtOnce) {
+TEST_P(SpawnTest, AFunctionIsCalledAtOnceWithItsArguments) {
   int sum = 0;
   run([&](TaskGroup& group) -> Task<> {
-    for (int i = 1; i <= 3; ++i) {
-      EXPECT_TRUE(group.spawn([&] { return add(io(), sum, i); }));
-    }
+    EXPECT_TRUE(group.spawn(add, io(), sum, 1));
+    EXPECT_TRUE(group.spawn([&] { return add(io(), sum, 2); }));
+    auto add_some = [&](int number) -> Task<> { co_await add(io(), sum, number); };
+    EXPECT_TRUE(group.spawn(std::ref(add_some), 3));
+    EXPECT_TRUE(group.spawn(add_some, 4));
+    EXPECT_TRUE(group.spawn(&SpawnTest::add_one, this, sum));
     co_return;
   });
-  EXPECT_EQ(sum, 6);
+  EXPECT_EQ(sum, 11);
 }
 
-TEST_P(SpawnTest, TheTaskOfALambdaThatLivesOnIsStarted) {
+TEST_P(SpawnTest, ANamedLambdaMayAwaitAnother) {
   int runs = 0;
   const auto outer = [&runs]() -> Task<> {
     ++runs;
     co_return;
   };
   run([&](TaskGroup& group) -> Task<> {
-    EXPECT_TRUE(group.spawn(outer()));
+    EXPECT_TRUE(group.spawn(outer));
     auto inner = [&runs, &outer]() -> Task<> {
       co_await outer();
       ++runs;
     };
-    EXPECT_TRUE(group.spawn(inner()));
+    EXPECT_TRUE(group.spawn(inner));
     while (group.running() > 0) {
       auto yielded = co_await io().yield();
       EXPECT_TRUE(yielded);

@@ -230,7 +230,7 @@ TEST_P(OpeningTest, AcceptWaitsForConnect) {
         EXPECT_TRUE(stream);
       }
     };
-    (void)group.spawn(server());
+    (void)group.spawn(server);
     co_await until([&] { return accepting; });
     co_await turns(3);
     for (int i = 0; i < 3; ++i) {

@@ -35,7 +35,7 @@ class TurnTest : public ContractTest {
         ADD_FAILURE() << "the socket's buffers are too small";
         co_return;
       }
-      (void)group.spawn(receiver());
+      (void)group.spawn(receiver);
       while (!over && group.running() > 0) {
         now = {};
         co_await turns(1);

@@ -34,7 +34,7 @@ TEST_P(UnixTest, ConnectsSendsAndEnds) {
         auto answer = co_await read_to_end(*client);
         EXPECT_EQ(answer, "bye");
       };
-      (void)group.spawn(sends());
+      (void)group.spawn(sends);
       auto server = co_await listener.accept();
       POLYIO_REQUIRE(server);
       EXPECT_EQ(server->peer_address()->text(), "unix:");

@@ -76,7 +76,7 @@ class Server {
   void hand_over(TaskGroup& group, Stream stream) {
     if (where("loop")) {
       Io& io = stream.io();
-      auto spawned = group.spawn(echo(io, std::move(stream)));
+      auto spawned = group.spawn(echo, io, std::move(stream));
       EXPECT_TRUE(spawned);
       return;
     }
@@ -86,7 +86,7 @@ class Server {
       other_->post([this, fd = std::move(*socket)]() mutable {
         auto adopted = other_->adopt(std::move(fd));
         ASSERT_TRUE(adopted);
-        auto spawned = others_->spawn(echo(*other_, std::move(*adopted)));
+        auto spawned = others_->spawn(echo, *other_, std::move(*adopted));
         EXPECT_TRUE(spawned);
       });
       return;

@@ -31,7 +31,7 @@ long sleeps_while_waiting(Nanoseconds interval, Nanoseconds time) {
       auto chunk = co_await stream->receive();
       EXPECT_TRUE(chunk && chunk->empty());
     };
-    (void)group.spawn(receiver());
+    (void)group.spawn(receiver);
     before = sleeps();
     (void)co_await io.sleep(time);
     after = sleeps();
@@ -63,7 +63,7 @@ TEST(PollInterval, EchoesAndOtherWorkGoesOn) {
       }
     };
     auto body = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(worker());
+      (void)group.spawn(worker);
       for (int i = 0; i < 20; ++i) {
         const int before = turns;
         while (turns < before + 3) co_await io.yield();

@@ -51,7 +51,7 @@ TEST_P(PosixAioTest, AsManyConnectionsAsItSaysWaitAtOnce) {
     right += second && second->empty();
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    for (auto& [stream, raw] : all) (void)group.spawn(echo(stream));
+    for (auto& [stream, raw] : all) (void)group.spawn(echo, stream);
     co_await until([&] { return waiting == limit; });
     for (auto connection = all.rbegin(); connection != all.rend(); ++connection) {
       connection->second.send("x");
@@ -82,7 +82,7 @@ TEST_P(PosixAioTest, ASendGoesPastAWaitingReceive) {
       auto got = co_await read(in, 4);
       answered = got == "pong";
     };
-    (void)group.spawn(receives());
+    (void)group.spawn(receives);
     co_await until([&] { return waiting; });
     const int before = open_fds();
     auto sent = co_await stream.send_all("ping");
@@ -107,7 +107,7 @@ TEST_P(PosixAioTest, SendsWhenNoDescriptorIsLeft) {
       auto end = co_await in.receive();
       EXPECT_TRUE(end && end->empty());
     };
-    (void)group.spawn(receives());
+    (void)group.spawn(receives);
     co_await until([&] { return waiting; });
     rlimit before{};
     ::getrlimit(RLIMIT_NOFILE, &before);
@@ -232,7 +232,7 @@ TEST_P(PosixAioTest, ALostNotificationIsAnError) {
       auto chunk = co_await in.receive();
       failed = failed_with(chunk, std::errc::no_buffer_space);
     };
-    (void)group.spawn(receives());
+    (void)group.spawn(receives);
     co_await until([&] { return waiting; });
     co_await turns(3);
     rlimit before{};
@@ -273,7 +273,7 @@ TEST_P(PosixAioTest, GoesOnWithoutAHelper) {
       auto sent = co_await mine.send_all(got);
       EXPECT_TRUE(sent);
     };
-    (void)group.spawn(echo());
+    (void)group.spawn(echo);
     raw.send("hello");
     while (group.running() > 0) (void)co_await io().sleep(1ms);
     EXPECT_EQ(raw.read(5), "hello");

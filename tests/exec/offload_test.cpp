@@ -69,7 +69,7 @@ TEST_P(Offload, OtherTasksRunMeanwhile) {
       EXPECT_TRUE(ran);
       over = true;
     };
-    POLYIO_REQUIRE(group.spawn(heavy()));
+    POLYIO_REQUIRE(group.spawn(heavy));
     co_await until([&] { return gate.begun == 1; });
     co_await turns(20);
     EXPECT_FALSE(over);
@@ -96,7 +96,7 @@ TEST_P(Offload, NeverMoreAtOnceThanThreads) {
       });
       EXPECT_TRUE(ran);
     };
-    for (int i = 0; i < 12; ++i) POLYIO_REQUIRE(group.spawn(one()));
+    for (int i = 0; i < 12; ++i) POLYIO_REQUIRE(group.spawn(one));
     co_await until([&] { return pool.waiting() == 9; });  // three have begun, nine wait
     co_await until([&] { return gate.begun == 3; });
     EXPECT_EQ(pool.threads(), 3u);
@@ -122,7 +122,7 @@ TEST_P(Offload, FirstComeFirstServed) {
     };
     for (int i = 0; i < 8; ++i) {
       const auto line = pool.waiting();
-      POLYIO_REQUIRE(group.spawn(one(i)));
+      POLYIO_REQUIRE(group.spawn(one, i));
       co_await until([&] { return i == 0 ? gate.begun == 1 : pool.waiting() == line + 1; });
     }
     gate.open(8);
@@ -148,9 +148,9 @@ TEST_P(Offload, ACancelTakesOutWhatWaitsInLine) {
       EXPECT_TRUE(cancelled(ran));
       inner = nullptr;
     };
-    POLYIO_REQUIRE(group.spawn(first()));
+    POLYIO_REQUIRE(group.spawn(first));
     co_await until([&] { return gate.begun == 1; });
-    POLYIO_REQUIRE(group.spawn(second()));
+    POLYIO_REQUIRE(group.spawn(second));
     co_await until([&] { return pool.waiting() == 1; });
     inner->cancel();
     co_await until([&] { return inner == nullptr; });
@@ -169,7 +169,7 @@ TEST_P(Offload, ADeadlineTakesOutWhatWaitsInLine) {
       auto ran = co_await offload(io(), pool, [&] { gate.pass(); });
       EXPECT_TRUE(ran);
     };
-    POLYIO_REQUIRE(group.spawn(first()));
+    POLYIO_REQUIRE(group.spawn(first));
     co_await until([&] { return gate.begun == 1; });
     {
       CancelScope scope(io(), 1ms);
@@ -202,7 +202,7 @@ TEST_P(Offload, WhatHasBegunIsWaitedForCancelledOrNot) {
       EXPECT_TRUE(cancelled(slept));
       back = true;
     };
-    POLYIO_REQUIRE(group.spawn(task()));
+    POLYIO_REQUIRE(group.spawn(task));
     co_await until([&] { return gate.begun == 1; });
     inner->cancel();
     co_await turns(50);
@@ -229,9 +229,9 @@ TEST_P(Offload, AFullLineRefuses) {
       auto ran = co_await offload(io(), pool, [&] { gate.pass(); });
       EXPECT_TRUE(ran);
     };
-    POLYIO_REQUIRE(group.spawn(one()));
+    POLYIO_REQUIRE(group.spawn(one));
     co_await until([&] { return gate.begun == 1; });
-    for (int i = 0; i < 2; ++i) POLYIO_REQUIRE(group.spawn(one()));
+    for (int i = 0; i < 2; ++i) POLYIO_REQUIRE(group.spawn(one));
     co_await until([&] { return pool.waiting() == 2; });
     auto refused = co_await offload(io(), pool, [] { ADD_FAILURE() << "it began"; });
     EXPECT_TRUE(failed_with(refused, std::errc::resource_unavailable_try_again));
@@ -250,7 +250,7 @@ TEST_P(Offload, ManyAtOnceAreAllAnswered) {
       EXPECT_EQ(*square, number * number);
       ++answered;
     };
-    for (int i = 0; i < 200; ++i) POLYIO_REQUIRE(group.spawn(one(i)));
+    for (int i = 0; i < 200; ++i) POLYIO_REQUIRE(group.spawn(one, i));
     co_await until([&] { return group.running() == 0; });  // they use what is declared here
   });
   EXPECT_EQ(answered, 200);
@@ -276,7 +276,7 @@ TEST_P(Offload, SeveralIosAndCancelsAtRandom) {
     auto body = [&](TaskGroup& group) -> Task<> {
       Random random(seed);
       for (int i = 0; i < 100; ++i) {
-        (void)group.spawn(one(*own, static_cast<int>(random.below(200))));
+        (void)group.spawn(one, *own, static_cast<int>(random.below(200)));
       }
       co_return;
     };

@@ -27,7 +27,7 @@ TEST_P(AwaitQueue, WhatAThreadPutsComesWhileTheIoGoesOn) {
         for (int i = 0; i < count; ++i) EXPECT_TRUE(out.put(std::to_string(i)));
       });
     };
-    auto spawned = group.spawn(other());
+    auto spawned = group.spawn(other);
     if (!spawned) co_return;  // a model that runs one task has nobody to wait beside
     for (int i = 0; i < count; ++i) {
       auto message = co_await get(io(), queue);
@@ -90,10 +90,10 @@ TEST_P(AwaitQueue, ManyTasksOnBothSidesPassEverythingOn) {
       }
     };
     for (int c = 0; c < 10; ++c) {
-      if (!group.spawn(consume())) co_return;
+      if (!group.spawn(consume)) co_return;
     }
     for (int p = 0; p < producers; ++p) {
-      auto spawned = group.spawn(produce(p * each));
+      auto spawned = group.spawn(produce, p * each);
       POLYIO_REQUIRE(spawned);
     }
     while (ended < 10) {
@@ -119,7 +119,7 @@ TEST_P(AwaitQueue, MoreQueuesThanOneCallCanSleepOnAreWatched) {
       ++got;
     };
     for (int i = 0; i < count; ++i) {
-      if (!group.spawn(consume(i))) co_return;
+      if (!group.spawn(consume, i)) co_return;
     }
     co_await io().yield();
     for (int i = count - 1; i >= 0; --i) {

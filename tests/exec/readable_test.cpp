@@ -24,11 +24,13 @@ TEST_P(Readable, EndsWhenTheDescriptorIsReadableAndTheLoopGoesOnMeanwhile) {
   os::Wakeup wakeup;
   run([&](TaskGroup& group) -> Task<> {
     bool ended = false;
-    (void)group.spawn([](Io& on, int fd, bool& is_ended) -> Task<> {
-      auto ready = co_await readable(on, fd);
-      EXPECT_TRUE(ready);
-      is_ended = true;
-    }(io(), wakeup.fd(), ended));
+    (void)group.spawn(
+        [](Io& on, int fd, bool& is_ended) -> Task<> {
+          auto ready = co_await readable(on, fd);
+          EXPECT_TRUE(ready);
+          is_ended = true;
+        },
+        io(), wakeup.fd(), ended);
     co_await turns(20);
     EXPECT_FALSE(ended);
     wakeup.signal();
@@ -59,11 +61,13 @@ TEST_P(Readable, ManyWaitForOneAndOneWaitsAgain) {
   run([&](TaskGroup& group) -> Task<> {
     int woken = 0;
     for (int i = 0; i < 20; ++i) {
-      (void)group.spawn([](Io& on, int fd, int& count) -> Task<> {
-        auto ready = co_await readable(on, fd);
-        EXPECT_TRUE(ready);
-        ++count;
-      }(io(), wakeup.fd(), woken));
+      (void)group.spawn(
+          [](Io& on, int fd, int& count) -> Task<> {
+            auto ready = co_await readable(on, fd);
+            EXPECT_TRUE(ready);
+            ++count;
+          },
+          io(), wakeup.fd(), woken);
     }
     co_await turns(5);
     wakeup.signal();
@@ -92,7 +96,7 @@ TEST_P(Readable, APeerThatIsGoneEndsTheWaitOfAll) {
   auto [reading, writing] = open_pipe();
   run([&, from = reading.get(), &to = writing](TaskGroup& group) -> Task<> {
     int woken = 0;
-    for (int i = 0; i < 3; ++i) (void)group.spawn(count_when_readable(io(), from, woken));
+    for (int i = 0; i < 3; ++i) (void)group.spawn(count_when_readable, io(), from, woken);
     co_await turns(5);
     EXPECT_EQ(woken, 0);
     to.reset();
@@ -106,7 +110,7 @@ TEST_P(Readable, ACancelledWaitLeavesTheOthersOfTheSameDescriptor) {
   auto [reading, writing] = open_pipe();
   run([&, from = reading.get(), to = writing.get()](TaskGroup& group) -> Task<> {
     int woken = 0;
-    (void)group.spawn(count_when_readable(io(), from, woken));
+    (void)group.spawn(count_when_readable, io(), from, woken);
     co_await turns(5);
     {
       CancelScope scope(io(), 5ms);
@@ -125,7 +129,7 @@ TEST_P(Readable, TheFlagsOfTheFileStayAsTheyAre) {
   run([&, from = reading.get(), to = writing.get()](TaskGroup& group) -> Task<> {
     const int before = ::fcntl(from, F_GETFL);
     int woken = 0;
-    (void)group.spawn(count_when_readable(io(), from, woken));
+    (void)group.spawn(count_when_readable, io(), from, woken);
     co_await turns(5);
     EXPECT_EQ(::fcntl(from, F_GETFL), before);
     EXPECT_EQ(::write(to, "x", 1), 1);
@@ -139,17 +143,19 @@ TEST_P(Readable, SocketsGoOnBesideIt) {
   run([&, from = reading.get(), to = writing.get()](TaskGroup& group) -> Task<> {
     auto listener = io().listen(*os::Address::parse("127.0.0.1:0"), 8).value();
     int woken = 0;
-    (void)group.spawn(count_when_readable(io(), from, woken));
-    (void)group.spawn([](Listener& on) -> Task<> {
-      auto stream = co_await on.accept();
-      POLYIO_REQUIRE(stream);
-      for (;;) {
-        auto chunk = co_await stream->receive();
-        if (!chunk || chunk->empty()) co_return;
-        auto sent = co_await stream->send_all(chunk->bytes());
-        EXPECT_TRUE(sent);
-      }
-    }(listener));
+    (void)group.spawn(count_when_readable, io(), from, woken);
+    (void)group.spawn(
+        [](Listener& on) -> Task<> {
+          auto stream = co_await on.accept();
+          POLYIO_REQUIRE(stream);
+          for (;;) {
+            auto chunk = co_await stream->receive();
+            if (!chunk || chunk->empty()) co_return;
+            auto sent = co_await stream->send_all(chunk->bytes());
+            EXPECT_TRUE(sent);
+          }
+        },
+        listener);
     const os::Address address = listener.local_address().value();
     auto stream = co_await io().connect(address);
     POLYIO_REQUIRE(stream);
@@ -196,11 +202,13 @@ TEST_P(Join, EndsWithTheProcessAndTheLoopGoesOnMeanwhile) {
   ASSERT_TRUE(child.start());
   run([&](TaskGroup& group) -> Task<> {
     bool ended = false;
-    (void)group.spawn([](Io& on, Process& process, bool& is_ended) -> Task<> {
-      auto joined = co_await process::join(on, process);
-      EXPECT_TRUE(joined);
-      is_ended = true;
-    }(io(), child, ended));
+    (void)group.spawn(
+        [](Io& on, Process& process, bool& is_ended) -> Task<> {
+          auto joined = co_await process::join(on, process);
+          EXPECT_TRUE(joined);
+          is_ended = true;
+        },
+        io(), child, ended);
     co_await turns(20);
     EXPECT_FALSE(ended);
     EXPECT_TRUE(pipe.first.send(5));
@@ -244,11 +252,13 @@ int await_many() {
       Process child({.method = i < 190 ? process::Method::fork : process::Method::spawn},
                     end_when_told, std::move(pipe.second));
       wrong += !child.start();
-      (void)group.spawn([](Io& on, Process process, int code, int& bad, int& count) -> Task<> {
-        auto joined = co_await process::join(on, process);
-        bad += !joined || process.exitcode() != code;
-        ++count;
-      }(io, std::move(child), i, wrong, ended));
+      (void)group.spawn(
+          [](Io& on, Process process, int code, int& bad, int& count) -> Task<> {
+            auto joined = co_await process::join(on, process);
+            bad += !joined || process.exitcode() != code;
+            ++count;
+          },
+          io, std::move(child), i, wrong, ended);
     }
     auto yielded = co_await io.yield();
     (void)yielded;

@@ -107,7 +107,7 @@ TEST_F(IoTest, AThousandSleepsOnOneThread) {
   const TimePoint before = monotonic_now();
   auto body = [&](TaskGroup& group) -> Task<> {
     for (int i = 999; i >= 0; --i) {
-      auto spawned = group.spawn(sleeper(i));
+      auto spawned = group.spawn(sleeper, i);
       EXPECT_TRUE(spawned);
     }
     (void)co_await io.yield();
@@ -128,7 +128,7 @@ TEST_F(IoTest, SleepsWakeInTheOrderOfTheirDeadlines) {
     woken.push_back(number);
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    for (int i = 0; i < 300; ++i) (void)group.spawn(sleeper(i * 7 % 300));
+    for (int i = 0; i < 300; ++i) (void)group.spawn(sleeper, i * 7 % 300);
     co_return;
   };
   run(body);
@@ -145,7 +145,7 @@ TEST_F(IoTest, YieldLetsTheOthersRun) {
     }
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    for (const char letter : {'a', 'b', 'c'}) (void)group.spawn(writer(letter));
+    for (const char letter : {'a', 'b', 'c'}) (void)group.spawn(writer, letter);
     co_return;
   };
   run(body);
@@ -274,7 +274,7 @@ TEST_F(IoTest, JobsThatNeverWaitDoNotStarveTheRest) {
       other_ran = true;
       co_return;
     };
-    (void)group.spawn(other());
+    (void)group.spawn(other);
     for (int i = 0; i < 1000 && !other_ran; ++i) {
       io.unpark(io.current());
       (void)co_await io.park();

@@ -96,7 +96,7 @@ TEST_F(ScopesTest, TasksOfAGroupAreInTheScopeItWasOpenedIn) {
   auto body = [&](TaskGroup&) -> Task<> {
     CancelScope scope(io, 2ms);
     auto inner = [&](TaskGroup& group) -> Task<> {
-      for (int i = 0; i < 5; ++i) (void)group.spawn(task());
+      for (int i = 0; i < 5; ++i) (void)group.spawn(task);
       co_return;
     };
     co_await with_task_group(io, inner);
@@ -114,9 +114,9 @@ TEST_F(ScopesTest, SiblingScopesAreApart) {
     ended += slept ? expected == std::errc{} : slept.error() == expected;
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    (void)group.spawn(task(1ms, std::errc::timed_out));
-    (void)group.spawn(task(1h, std::errc{}));
-    (void)group.spawn(task(2ms, std::errc::timed_out));
+    (void)group.spawn(task, 1ms, std::errc::timed_out);
+    (void)group.spawn(task, 1h, std::errc());
+    (void)group.spawn(task, 2ms, std::errc::timed_out);
     co_return;
   };
   run(body);
@@ -134,9 +134,9 @@ TEST_F(ScopesTest, TheFirstExceptionIsRethrownAfterAllHaveEnded) {
     throw std::runtime_error(what);
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    for (int i = 0; i < 3; ++i) (void)group.spawn(sleeper());
-    (void)group.spawn(thrower("second", 2));
-    (void)group.spawn(thrower("first", 0));
+    for (int i = 0; i < 3; ++i) (void)group.spawn(sleeper);
+    (void)group.spawn(thrower, "second", 2);
+    (void)group.spawn(thrower, "first", 0);
     const auto reason = co_await sleep_for_ever();
     EXPECT_EQ(reason, std::errc::operation_canceled) << "the body is told too";
     EXPECT_TRUE(group.cancelled());
@@ -158,7 +158,7 @@ TEST_F(ScopesTest, ABodyThatThrowsCancelsItsTasks) {
     ended = reason == std::errc::operation_canceled;
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    (void)group.spawn(sleeper());
+    (void)group.spawn(sleeper);
     (void)co_await io.yield();
     throw std::logic_error("on purpose");
   };
@@ -178,7 +178,7 @@ TEST_F(ScopesTest, ACancelDoesNotCutTheJoinShort) {
   auto body = [&](TaskGroup&) -> Task<> {
     CancelScope scope(io, 1ms);
     auto inner = [&](TaskGroup& group) -> Task<> {
-      for (int i = 0; i < 4; ++i) (void)group.spawn(task());
+      for (int i = 0; i < 4; ++i) (void)group.spawn(task);
       co_return;
     };
     co_await with_task_group(io, inner);
@@ -191,11 +191,11 @@ TEST_F(ScopesTest, TasksMaySpawnIntoTheirOwnGroup) {
   int ran = 0;
   std::function<Task<>(TaskGroup&, int)> task = [&](TaskGroup& group, int levels) -> Task<> {
     ++ran;
-    for (int i = 0; levels > 0 && i < 2; ++i) (void)group.spawn(task(group, levels - 1));
+    for (int i = 0; levels > 0 && i < 2; ++i) (void)group.spawn(task, group, levels - 1);
     co_return;
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    (void)group.spawn(task(group, 5));
+    (void)group.spawn(task, group, 5);
     co_return;
   };
   run(body);

@@ -39,7 +39,7 @@ TEST_P(Iterative, ASecondTaskIsRefusedWhereItWouldNeedAThread) {
       co_return;
     };
     auto body = [&](TaskGroup& group) -> Task<> {
-      const auto result = group.spawn(child());
+      const auto result = group.spawn(child);
       if (!result) error = result.error();
       co_return;
     };

@@ -77,7 +77,7 @@ TEST(ServerThreads, HaveASmallStack) {
       co_return;
     };
     auto body = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(child());
+      (void)group.spawn(child);
       co_return;
     };
     co_await with_task_group(io, body);

@@ -19,7 +19,7 @@ Task<> ping(Io& io, SimDriver& sim, Random& random) {
   const auto address = *os::Address::parse("10.0.0.1:80");
   auto listener = io.listen(address, 8);
   auto both = [&](TaskGroup& group) -> Task<> {
-    (void)group.spawn(answer_once(*listener));
+    (void)group.spawn(answer_once, *listener);
     auto slept = co_await io.sleep(Nanoseconds(random.below(1'000'000)));
     auto stream = co_await io.connect(address);
     std::string answer;

@@ -76,7 +76,7 @@ TEST(SimDriver, ASenderWaitsForARoomInTheWindow) {
           (void)pair.client.shutdown_send();
         };
         auto both = [&](TaskGroup& group) -> Task<> {
-          (void)group.spawn(send());
+          (void)group.spawn(send);
           (void)co_await io.sleep(seconds(60));
           EXPECT_FALSE(sent);
           auto all = co_await receive_all(pair.server);
@@ -139,7 +139,7 @@ TEST(SimDriver, TheIdleTimeoutSparesASendThatMovesOn) {
           }
         };
         auto both = [&](TaskGroup& group) -> Task<> {
-          (void)group.spawn(read(pair.server));
+          (void)group.spawn(read, pair.server);
           const auto before = io.now();
           const std::string text(9'000, 'x');
           auto sent = co_await pair.client.send_all(text);
@@ -172,7 +172,7 @@ TEST(SimDriver, CancelledAcceptsLeakNothing) {
     auto listener = io.listen(address("10.0.0.1:80"), 16);
     auto knock = [&io]() -> Task<> { (void)co_await io.connect(address("10.0.0.1:80")); };
     auto all = [&](TaskGroup& group) -> Task<> {
-      for (int i = 0; i < 8; ++i) (void)group.spawn(knock());
+      for (int i = 0; i < 8; ++i) (void)group.spawn(knock);
       for (int i = 0; i < 16; ++i) {
         CancelScope moment(io, Nanoseconds(random.below(300'000)));
         (void)co_await listener->accept();

@@ -51,7 +51,7 @@ class EchoServer {
       auto stream = co_await accept(listener);
       if (group.cancelled()) co_return;
       if (stream) {
-        (void)group.spawn(handler_(io_, std::move(*stream)));
+        (void)group.spawn(handler_, io_, std::move(*stream));
       } else if (!is_scope_end(stream.error())) {
         constexpr std::array legal{EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED};
         require_errno(stream.error(), legal, "accept");
@@ -118,8 +118,8 @@ class EchoClient {
   }
 
   Task<> converse(Stream& stream, TaskGroup& group) {
-    if (resetter_) (void)group.spawn(reset_later(stream));
-    if (!ping_pong_) (void)group.spawn(send_messages(stream, false));
+    if (resetter_) (void)group.spawn([&] { return reset_later(stream); });
+    if (!ping_pong_) (void)group.spawn([&] { return send_messages(stream, false); });
     if (ping_pong_) {
       co_await send_messages(stream, true);
     }
@@ -265,13 +265,13 @@ inline Task<> echo_with(Handler handler, Io& io, SimDriver& sim, Random& random)
   const Deadline end = random.chance(1, 8) ? deadline_after(io.now(), upto_ms(20)) : never;
   auto clients = [&](TaskGroup& group) -> Task<> {
     for (auto count = 1 + random.below(6); count > 0; --count) {
-      (void)group.spawn(run_client(io, sim, *address, random.next(), end));
+      (void)group.spawn(run_client, io, sim, *address, random.next(), end);
     }
     co_return;
   };
   auto everything = [&](TaskGroup& group) -> Task<> {
-    (void)group.spawn(run_server(io, server, *listener, end));
-    if (random.chance(1, 16)) (void)group.spawn(drain_later(io, upto_ms(20)));
+    (void)group.spawn(run_server, io, server, *listener, end);
+    if (random.chance(1, 16)) (void)group.spawn(drain_later, io, upto_ms(20));
     co_await with_task_group(io, clients);
     group.cancel();
   };

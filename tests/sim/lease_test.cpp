@@ -40,7 +40,7 @@ TEST(SimLeases, AReceiveWaitsForABuffer) {
           (void)co_await on.sleep(seconds(1));
         };
         auto both = [&](TaskGroup& group) -> Task<> {
-          (void)group.spawn(hold(io, pair.server));
+          (void)group.spawn(hold, io, pair.server);
           (void)co_await io.sleep(milliseconds(100));
           auto own = co_await pair.client.receive();
           EXPECT_TRUE(own && own->text() == "b");
@@ -81,12 +81,12 @@ TEST(SimLeases, HoldersOfLeasesDoNotStarveOthers) {
     auto all = [&](TaskGroup& group) -> Task<> {
       for (int i = 0; i < 6; ++i) {
         Pair pair = co_await make_pair(io, *listener);
-        (void)group.spawn(echo(std::move(pair.server)));
-        (void)group.spawn(hoard(std::move(pair.client)));
+        (void)group.spawn(echo, std::move(pair.server));
+        (void)group.spawn(hoard, std::move(pair.client));
       }
       (void)co_await io.sleep(seconds(5));
       Pair pair = co_await make_pair(io, *listener);
-      (void)group.spawn(echo(std::move(pair.server)));
+      (void)group.spawn(echo, std::move(pair.server));
       for (int i = 0; i < 20; ++i) {
         auto sent = co_await pair.client.send_all("ping");
         require(sent.has_value(), "not sent");
@@ -128,7 +128,7 @@ TEST(SimTurns, AFloodTakesNoMoreThanItsTurn) {
             }
           };
           auto both = [&](TaskGroup& group) -> Task<> {
-            (void)group.spawn(receiver());
+            (void)group.spawn(receiver);
             while (received < text.size()) {
               between = 0;
               (void)co_await io.yield();

@@ -30,7 +30,7 @@ inline Task<> connect_into(Io& io, os::Address to, Stream& into) {
 inline Task<Pair> make_pair(Io& io, Listener& listener) {
   Pair pair;
   auto both = [&](TaskGroup& group) -> Task<> {
-    (void)group.spawn(connect_into(io, *listener.local_address(), pair.client));
+    (void)group.spawn(connect_into, io, *listener.local_address(), pair.client);
     auto accepted = co_await listener.accept();
     require(accepted.has_value(), "not accepted");
     pair.server = std::move(*accepted);

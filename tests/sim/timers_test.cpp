@@ -19,7 +19,7 @@ class Tree {
 
   Task<> grow() {
     auto all = [this](TaskGroup& group) -> Task<> {
-      (void)group.spawn(wake_parked());
+      (void)group.spawn([&] { return wake_parked(); });
       co_await branch(4);
       group.cancel();
     };
@@ -102,7 +102,7 @@ class Tree {
     };
     auto body = [&](TaskGroup& group) -> Task<> {
       CancelScope scope(io_, milliseconds(100));
-      (void)group.spawn(give(upto(3)));
+      (void)group.spawn(give, upto(3));
       auto slept = co_await io_.sleep(upto(3));
       over = check(slept, &scope);
       // Not while (!given): a permit left by an unpark that came first must end this park.
@@ -153,7 +153,7 @@ class Tree {
     auto body = [this, &running, depth, children](TaskGroup& group) -> Task<> {
       for (std::uint64_t i = 0; i < children; ++i) {
         ++running;
-        (void)group.spawn(counted(running, depth - 1));
+        (void)group.spawn([&] { return counted(running, depth - 1); });
       }
       if (random_.chance(1, 4)) {
         (void)co_await io_.sleep(upto(4));
@@ -182,7 +182,7 @@ class Tree {
   // The first exception cancels the others and comes out of the group.
   Task<> with_failing_child() {
     auto body = [this](TaskGroup& group) -> Task<> {
-      (void)group.spawn(fails_later(upto(3)));
+      (void)group.spawn([&] { return fails_later(upto(3)); });
       auto slept = co_await io_.sleep(std::chrono::hours(1));
       require(!slept, "an exception did not cancel the body");
     };
@@ -218,7 +218,7 @@ TEST(SimTimers, TimersFireInOrderAndOnTime) {
     };
     auto all = [&](TaskGroup& group) -> Task<> {
       for (int i = 0; i < 40; ++i) {
-        (void)group.spawn(one(io.now() + Nanoseconds(1'000'000 + random.below(1'000'000'000))));
+        (void)group.spawn(one, io.now() + Nanoseconds(1'000'000 + random.below(1'000'000'000)));
       }
       co_return;
     };

@@ -22,15 +22,15 @@ TEST_P(EventTest, NoneBeforeSetAndAllAfter) {
     ++passed;
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    for (int i = 0; i < 20; ++i) (void)group.spawn(car());
+    for (int i = 0; i < 20; ++i) (void)group.spawn(car);
     co_await until(*io, [&] { return waiting == 20; });
     EXPECT_EQ(passed, 0);
     green.set();
     co_await until(*io, [&] { return passed == 20; });
-    (void)group.spawn(car());  // set as it is, nobody waits
+    (void)group.spawn(car);  // set as it is, nobody waits
     co_await until(*io, [&] { return passed == 21; });
     green.clear();
-    (void)group.spawn(car());
+    (void)group.spawn(car);
     co_await until(*io, [&] { return waiting == 22; });
     EXPECT_EQ(passed, 21);
     green.set();

@@ -32,7 +32,7 @@ class SyncTest : public testing::TestWithParam<const char*> {
     auto io = make_io();
     auto all = [&](TaskGroup& group) -> Task<> {
       for (int i = 0; i < count; ++i) {
-        auto spawned = group.spawn(task(*io, i));
+        auto spawned = group.spawn(task, *io, i);
         EXPECT_TRUE(spawned);
       }
       co_return;

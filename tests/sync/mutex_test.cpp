@@ -69,7 +69,7 @@ TEST_P(MutexTest, FirstComeFirstServed) {
   };
   auto body = [&](TaskGroup& group) -> Task<> {
     auto locked = co_await mutex.hold(*io);
-    for (int i = 0; i < 10; ++i) (void)group.spawn(waiter(i));
+    for (int i = 0; i < 10; ++i) (void)group.spawn(waiter, i);
     co_await until(*io, [&] { return came.size() == 10; });
     EXPECT_TRUE(served.empty());
     locked->unlock();
@@ -134,7 +134,7 @@ TEST_P(MutexTest, ACancelledWaiterLeavesTheLine) {
   auto body = [&](TaskGroup& group) -> Task<> {
     auto locked = co_await mutex.hold(*io);
     for (int i = 0; i < 3; ++i) {
-      (void)group.spawn(waiter(i));
+      (void)group.spawn(waiter, i);
       co_await until(*io, [&] { return came.size() == std::size_t(i) + 1; });
     }
     second->cancel();
@@ -159,7 +159,7 @@ void unlock_and_cancel(Io& io, bool unlock_first) {
   };
   auto body = [&](TaskGroup& group) -> Task<> {
     auto locked = co_await mutex.hold(io);
-    (void)group.spawn(waiter());
+    (void)group.spawn(waiter);
     co_await until(io, [&] { return waiting != nullptr; });
     if (unlock_first) locked->unlock();
     waiting->cancel();
@@ -207,8 +207,8 @@ TEST_P(MutexTest, GrantAndCancellationAtTheSameTime) {
     for (int i = 0; i < rounds; ++i) {
       (void)co_await held.acquire(*io);
       auto round = [&](TaskGroup& group) -> Task<> {
-        (void)group.spawn(waiter());
-        (void)group.spawn(canceller(random.below(4)));
+        (void)group.spawn(waiter);
+        (void)group.spawn(canceller, random.below(4));
         co_return;
       };
       co_await with_task_group(*io, round);

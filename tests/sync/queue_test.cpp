@@ -26,7 +26,7 @@ TEST_P(QueueTest, InOrderAndNeverMoreThanItsCapacity) {
     queue.close();
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    (void)group.spawn(producer());
+    (void)group.spawn(producer);
     co_await until(*io, [&] { return queue.size() == 3; });
     for (int i = 0; i < 5; ++i) (void)co_await io->yield();
     EXPECT_EQ(pushed, 3) << "the fourth waits";
@@ -124,8 +124,8 @@ TEST_P(QueueTest, CloseEndsWaitingPushesAndPops) {
   auto body = [&](TaskGroup& group) -> Task<> {
     auto first = co_await full.put(*io, std::make_unique<int>(1));
     EXPECT_TRUE(first);
-    for (int i = 0; i < 3; ++i) (void)group.spawn(pusher());
-    for (int i = 0; i < 3; ++i) (void)group.spawn(popper());
+    for (int i = 0; i < 3; ++i) (void)group.spawn(pusher);
+    for (int i = 0; i < 3; ++i) (void)group.spawn(popper);
     co_await until(*io, [&] { return waiting == 6; });
     full.close();
     empty.close();
@@ -153,7 +153,7 @@ TEST_P(QueueTest, AValueThatCameFirstWins) {
       got = value ? *value : 0;
     };
     auto body = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn(popper());
+      (void)group.spawn(popper);
       co_await until(*io, [&] { return waiting != nullptr; });
       if (!push_first) waiting->cancel();
       EXPECT_TRUE(queue.try_put(7));

@@ -94,7 +94,7 @@ TEST_P(SemaphoreTest, FirstComeFirstServedAndSeveralAtOnce) {
     served.push_back(number);
   };
   auto body = [&](TaskGroup& group) -> Task<> {
-    for (int i = 0; i < 6; ++i) (void)group.spawn(waiter(i));
+    for (int i = 0; i < 6; ++i) (void)group.spawn(waiter, i);
     co_await until(*io, [&] { return came.size() == 6; });
     for (std::size_t n : {1u, 2u, 3u}) {
       const std::size_t then = served.size() + n;

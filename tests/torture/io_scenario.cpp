@@ -129,7 +129,7 @@ class IoScenario {
 
   Task<> exchange(Listener& listener, os::Address address) {
     auto both = [&](TaskGroup& group) -> Task<> {
-      const auto spawned = group.spawn(echo_one(listener));
+      const auto spawned = group.spawn([&] { return echo_one(listener); });
       if (!good("spawn", spawned)) co_return;
       const bool well = co_await ask(address);
       if (!well) group.cancel();  // the server may wait for a client that never came
@@ -256,7 +256,7 @@ class IoScenario {
     if (!good("adopt", pair)) co_return;
     std::string text = pattern(40000);
     auto both = [&](TaskGroup& group) -> Task<> {
-      const auto spawned = group.spawn(send_pieces(pair->one, text, group));
+      const auto spawned = group.spawn([&] { return send_pieces(pair->one, text, group); });
       if (!good("spawn", spawned)) co_return;
       const bool well = co_await hear(pair->other, text);
       if (!well) group.cancel();
@@ -308,8 +308,8 @@ class IoScenario {
     auto pair = streams();
     if (!good("adopt", pair)) co_return;
     auto both = [&](TaskGroup& group) -> Task<> {
-      const auto waiter = group.spawn(wait_for_nothing(pair->one));
-      const auto sleeper = group.spawn(sleep_long());
+      const auto waiter = group.spawn([&] { return wait_for_nothing(pair->one); });
+      const auto sleeper = group.spawn([&] { return sleep_long(); });
       good("spawn", waiter);
       good("spawn", sleeper);
       auto slept = co_await io_.sleep(1ms);

@@ -126,7 +126,7 @@ TEST_P(WatchdogTest, ATaskOfTheHandlersHasItsConnection) {
       co_return;
     };
     auto body = [&](TaskGroup& group) -> Task<> {
-      EXPECT_TRUE(group.spawn(heavy()));
+      EXPECT_TRUE(group.spawn(heavy));
       co_return;
     };
     co_await with_task_group(io, body);

@@ -34,6 +34,7 @@ class TaskPromiseBase {
 
   std::suspend_always initial_suspend() noexcept { return {}; }
 
+#ifdef __clang__  // g++ 12 would copy what this returns, and so checks nothing
   template <class A>
   A&& await_transform(A&& awaitable) noexcept {
     static_assert(awaited_by_tasks<A>,
@@ -41,6 +42,7 @@ class TaskPromiseBase {
                   "awaitable its Io would not know that it goes on (docs/handlers.md)");
     return static_cast<A&&>(awaitable);
   }
+#endif
 
   struct FinalAwaiter {
     bool await_ready() noexcept { return false; }
@@ -153,6 +155,16 @@ class [[nodiscard]] Task {
 };
 
 namespace detail {
+// Whether g++ 12 destroys it once where it is a temporary of a co_await expression: twice, if it is
+// a lambda or an aggregate with something to destroy. Such a one is given a name first.
+template <class T>
+inline constexpr bool safe_in_co_await =
+#if defined(__clang__) || __GNUC__ > 12
+    true;
+#else
+    std::is_lvalue_reference_v<T> || std::is_trivially_destructible_v<T>;
+#endif
+
 template <class T>
 Task<T> TaskPromise<T>::get_return_object() noexcept {
   return Task<T>(std::coroutine_handle<TaskPromise>::from_promise(*this));

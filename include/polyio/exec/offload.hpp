@@ -53,27 +53,34 @@ class OffloadWork final : public ThreadPool::Work {
   std::exception_ptr exception_;
 };
 
+template <class Function>
+Task<typename OffloadWork<Function>::Answer> run_offloaded(Io& io, ThreadPool& pool,
+                                                           Function function) {
+  OffloadWork<Function> work(function);
+  auto ran = co_await pool.run(io, work);
+  if (!ran) co_return fail(ran.error());
+  co_return work.take();
+}
+
 }  // namespace detail
 
-// `auto sum = co_await offload(io, pool, work);` - Result<T> for a function that gives T, and
+// `auto sum = co_await offload(io, pool, function);` - Result<T> for a function that gives T, and
 // Result<T> too for one that gives Result<T>; rethrows what the function threw. Errors, all of
 // which say that it never began: operation_canceled and timed_out of the scope; EAGAIN, when the
 // pool's line is full or no thread can be had. Calls wait in line, first come, first served; one
 // that still waits is taken out by a cancel or a deadline. A result that is there is given also to
 // a cancelled task.
 template <class Function>
-Task<typename detail::OffloadWork<Function>::Answer> offload(Io& io, ThreadPool& pool,
-                                                             Function function) {
-  detail::OffloadWork<Function> work(function);
-  auto ran = co_await pool.run(io, work);
-  if (!ran) co_return fail(ran.error());
-  co_return work.take();
+auto offload(Io& io, ThreadPool& pool, Function&& function) {
+  static_assert(detail::safe_in_co_await<Function>,
+                "g++ 12 destroys this temporary twice: name it first, auto work = ...;");
+  return detail::run_offloaded<std::decay_t<Function>>(io, pool, std::forward<Function>(function));
 }
 
 // On ThreadPool::shared().
 template <class Function>
-auto offload(Io& io, Function function) {
-  return offload(io, ThreadPool::shared(), std::move(function));
+auto offload(Io& io, Function&& function) {
+  return offload(io, ThreadPool::shared(), std::forward<Function>(function));
 }
 
 }  // namespace polyio

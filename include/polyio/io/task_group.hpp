@@ -5,6 +5,7 @@
 #pragma once
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <polyio/base/result.hpp>
 #include <polyio/coro/task.hpp>
@@ -12,6 +13,25 @@
 #include <polyio/io/io.hpp>
 
 namespace polyio {
+
+namespace detail {
+// Whether a task of it refers to nothing of it: it captures nothing, or its owner keeps it.
+template <class Function>
+inline constexpr bool is_kept =
+    std::is_empty_v<Function> || std::is_pointer_v<Function> || std::is_member_pointer_v<Function>;
+template <class Referred>
+inline constexpr bool is_kept<std::reference_wrapper<Referred>> = true;
+
+// Whether a temporary is passed where the function takes a reference.
+template <class Function, class... Arguments>
+inline constexpr bool dangles = false;
+template <class... Parameters, class... Arguments>
+inline constexpr bool dangles<Task<> (*)(Parameters...), Arguments...> =
+    ((std::is_reference_v<Parameters> && !std::is_reference_v<Arguments>) || ...);
+
+template <class Body>
+Task<> run_task_group(Io& io, Body body);
+}  // namespace detail
 
 class TaskGroup {
  public:
@@ -26,21 +46,37 @@ class TaskGroup {
   };
   // For the tasks that end from now on. `supervisor` outlives the group.
   void supervise(Supervisor& supervisor) noexcept { supervisor_ = &supervisor; }
-  // Starts `task` beside the caller. Errors: Errc::concurrency_unavailable where the model and the
-  // architecture have no second thread to lend; the task is then destroyed unrun. `serves`: the
-  // descriptor of the connection it is for, in a watchdog's report [its spawner's]. The task of a
-  // lambda refers to the lambda, which must live as long: better spawn the lambda itself.
-  Result<> spawn(Task<> task, int serves = -1);
-  // Starts the task that `function()` gives, and keeps the function until that task has ended:
-  // `group.spawn([&io, name]() -> Task<> { ... })`. It is called at once.
-  template <class Function>
-    requires std::is_invocable_r_v<Task<>, Function&>
-  Result<> spawn(Function function) {
-    if constexpr (std::is_empty_v<Function> || std::is_pointer_v<Function>)
-      return spawn(function());
-    auto kept = std::make_unique<Function>(std::move(function));
-    Task<> task = (*kept)();
-    return spawn(run_beside(std::move(kept), std::move(task)));
+  // Calls `function(arguments...)` at once and runs the task that it gives beside the caller, as
+  // `group.spawn(pump, stream)` or `group.spawn([&io, name]() -> Task<> { ... })`. The
+  // function is kept until that task has ended, because the task of a lambda refers to the lambda;
+  // one given by std::ref is not. The arguments are passed on as they are: what the task takes by
+  // reference must outlive it. Errors: Errc::concurrency_unavailable where the model and the
+  // architecture have no second thread to lend; the task is then destroyed unrun.
+  template <class Function, class... Arguments>
+    requires std::is_invocable_r_v<Task<>, Function&, Arguments...>
+  Result<> spawn(Function function, Arguments&&... arguments) {
+    return spawn_serving(-1, std::move(function), std::forward<Arguments>(arguments)...);
+  }
+  template <class T>
+  Result<> spawn(const Task<T>&) {
+    static_assert(!std::is_same_v<T, T>,
+                  "give spawn() the function and its arguments, spawn(f, x), not the task f(x): "
+                  "spawn keeps the function as long as its task runs");
+    return {};
+  }
+  // As spawn(), for the connection whose descriptor is `serves`, in a watchdog's report.
+  template <class Function, class... Arguments>
+    requires std::is_invocable_r_v<Task<>, Function&, Arguments...>
+  Result<> spawn_serving(int serves, Function function, Arguments&&... arguments) {
+    static_assert(!detail::dangles<Function, Arguments...>,
+                  "spawn(): the function takes by reference what ends with this statement");
+    if constexpr (detail::is_kept<Function>) {
+      return start(std::invoke(function, std::forward<Arguments>(arguments)...), serves);
+    } else {
+      auto kept = std::make_unique<Function>(std::move(function));
+      Task<> task = std::invoke(*kept, std::forward<Arguments>(arguments)...);
+      return start(run_beside(std::move(kept), std::move(task)), serves);
+    }
   }
   // Cancels the body and every task of the group.
   void cancel() { scope_.cancel(); }
@@ -50,8 +86,10 @@ class TaskGroup {
 
  private:
   template <class Body>
-  friend Task<> with_task_group(Io& io, Body body);
+  friend Task<> detail::run_task_group(Io& io, Body body);
   friend class Io;
+
+  Result<> start(Task<> task, int serves);
 
   // The task goes before the function that it refers to: parameters are destroyed in reverse.
   template <class Function>
@@ -83,9 +121,9 @@ class TaskGroup {
   std::exception_ptr exception_;
 };
 
-// Runs `body(TaskGroup&) -> Task<>` and waits for it and all it spawned.
+namespace detail {
 template <class Body>
-Task<> with_task_group(Io& io, Body body) {
+Task<> run_task_group(Io& io, Body body) {
   TaskGroup group(io);
   try {
     co_await body(group);
@@ -94,6 +132,16 @@ Task<> with_task_group(Io& io, Body body) {
   }
   co_await group.join();
   if (group.exception_) std::rethrow_exception(group.exception_);
+}
+}  // namespace detail
+
+// Runs `body(TaskGroup&) -> Task<>` and waits for it and all it spawned. With g++ 12 a body that
+// captures more than references and numbers must have a name: it would be destroyed twice.
+template <class Body>
+Task<> with_task_group(Io& io, Body&& body) {
+  static_assert(detail::safe_in_co_await<Body>,
+                "g++ 12 destroys this temporary twice: name it first, auto body = ...;");
+  return detail::run_task_group<std::decay_t<Body>>(io, std::forward<Body>(body));
 }
 
 }  // namespace polyio

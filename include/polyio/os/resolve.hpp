@@ -11,6 +11,11 @@
 namespace polyio::os {
 
 struct HostPort {
+  HostPort() = default;
+  // Not an aggregate, because g++ 12 destroys a braced one twice in a co_await expression.
+  HostPort(std::string its_host, std::uint16_t its_port)
+      : host(std::move(its_host)), port(its_port) {}
+
   std::string host;  // without the brackets of an IPv6 literal
   std::uint16_t port = 0;
 };
