@@ -1,3 +1,6 @@
+#include <execinfo.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <polyio/base/assert.hpp>
@@ -9,9 +12,11 @@ void assertion_failed(const char* expression, const char* file, int line) noexce
   std::abort();
 }
 
-void misused(const char* rule, const std::source_location& where) noexcept {
-  std::fprintf(stderr, "polyio: misuse: %s (%s:%u)\n", rule, where.file_name(),
-               static_cast<unsigned>(where.line()));
+void misused(const char* rule) noexcept {
+  std::fprintf(stderr, "polyio: misuse: %s. The calls that led here, for addr2line(1):\n", rule);
+  std::fflush(stderr);
+  void* calls[16];
+  ::backtrace_symbols_fd(calls, ::backtrace(calls, 16), STDERR_FILENO);
   std::abort();
 }
 

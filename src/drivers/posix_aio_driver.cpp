@@ -110,7 +110,7 @@ Result<os::UniqueFd> PosixAioDriver::release(Handle handle) {
 void PosixAioDriver::close(Handle handle) noexcept {
   Reader* const reader = find(handle);
   if (!reader) return ReadinessDriver::close(handle);
-  POLYIO_ASSERT(!reader->op);
+  POLYIO_RULE(!reader->op, closed_while_used);
   drop(*reader);
   if (!reader->reading) {
     forget(*reader);
@@ -168,7 +168,7 @@ bool PosixAioDriver::start_receive(Op& op) {
   Reader& reader = *find(op.handle);
   if (reader.size > 0) return finish(op, deliver(reader, op));
   if (reader.ended || reader.error) return finish(op, -reader.error);
-  POLYIO_ASSERT(!reader.op);
+  POLYIO_RULE(!reader.op, one_at_a_time);
   reader.op = &op;
   if (reader.reading) return false;  // that of a receive that was cancelled
   const int error = submit(op.handle, reader);

@@ -133,7 +133,7 @@ Result<os::UniqueFd> UringDriver::release(Handle handle) {
 
 void UringDriver::close(Handle handle) noexcept {
   Slot& slot = slot_of(handle);
-  POLYIO_ASSERT(!slot.reader && !slot.writer);
+  POLYIO_RULE(!slot.reader && !slot.writer, closed_while_used);
   pieces_.drop(slot.pieces);
   slot.closing = true;
   if (slot.in_flight == 0) return finish_close(handle.slot);

@@ -161,17 +161,18 @@ bool UringDriver::start(Op& op) {
         op.result = 0;
         return true;
       }
-      POLYIO_ASSERT(!slot.writer);
+      POLYIO_RULE(!slot.writer, one_at_a_time);
       slot.writer = &op;
       submit_send(slot, op);
       return false;
     case OpKind::receive_from:
     case OpKind::send_to:
+      POLYIO_RULE(op.kind == OpKind::receive_from ? !slot.reader : !slot.writer, one_at_a_time);
       (op.kind == OpKind::receive_from ? slot.reader : slot.writer) = &op;
       submit_message(slot, op);
       return false;
     case OpKind::ready:
-      POLYIO_ASSERT(!slot.reader);
+      POLYIO_RULE(!slot.reader, one_at_a_time);
       slot.reader = &op;
       submit_ready(slot, op);
       return false;
@@ -201,7 +202,7 @@ bool UringDriver::start_receive(Slot& slot, Op& op) noexcept {
     op.result = -slot.error;
     return true;
   }
-  POLYIO_ASSERT(!slot.reader);
+  POLYIO_RULE(!slot.reader, one_at_a_time);
   slot.reader = &op;
   if (!slot.armed) receive_more(op.handle.slot, slot);
   return false;
@@ -218,7 +219,7 @@ bool UringDriver::start_accept(Slot& slot, Op& op) noexcept {
     op.result = -ECANCELED;
     return true;
   }
-  POLYIO_ASSERT(!slot.reader);
+  POLYIO_RULE(!slot.reader, one_at_a_time);
   slot.reader = &op;
   if (!slot.armed) arm(op.handle.slot);
   return false;

@@ -31,7 +31,8 @@ CancelScope::CancelScope(Io& io, Nanoseconds span)
 CancelScope::~CancelScope() {
   if (!job_) return;
   io_.disarm(*this);
-  POLYIO_ASSERT(children_.empty() && job_->scope == this);
+  POLYIO_RULE(children_.empty() && job_->scope == this,
+              "a CancelScope ends in its own task, and after those that began in it");
   static_cast<ListNode<ScopeTag>&>(*job_).unlink();
   POLYIO_ASSERT(jobs_.empty());
   parent_->jobs_.push_back(*job_);

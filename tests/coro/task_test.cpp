@@ -146,7 +146,7 @@ TEST(Task, AMillionLevelsDeepUseOneStackFrame) {
 
 TEST(SyncWait, WaitsForAnotherThread) {
   struct OnAnotherThread {
-    using PolyioAwaitable = void;
+    using PolyioAwaitable [[maybe_unused]] = void;
     std::jthread& thread;
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> handle) {

@@ -202,5 +202,15 @@ TEST_F(ScopesTest, TasksMaySpawnIntoTheirOwnGroup) {
   EXPECT_EQ(ran, 63);
 }
 
+TEST_F(ScopesTest, ThatEndOutOfOrderAreAnError) {
+  auto body = [&](TaskGroup&) -> Task<> {
+    auto outer = std::make_unique<CancelScope>(io, 1s);
+    const CancelScope inner(io, 1s);
+    outer.reset();
+    co_return;
+  };
+  EXPECT_DEATH(run(body), "misuse: a CancelScope ends in its own task, and after those");
+}
+
 }  // namespace
 }  // namespace polyio

@@ -145,8 +145,7 @@ class [[nodiscard]] Task {
     T await_resume() { return task.promise().take(); }
   };
   Awaiter operator co_await() const noexcept {
-    POLYIO_RULE(handle_ && !handle_.done(), "a Task is awaited once, and not when it is empty",
-                std::source_location());
+    POLYIO_RULE(handle_ && !handle_.done(), "a Task is awaited once, and not when it is empty");
     return Awaiter{handle_};
   }
 

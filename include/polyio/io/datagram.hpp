@@ -33,7 +33,7 @@ class Datagram : public SocketBase {
   // room stays valid until then. Errors: ECONNREFUSED (ICMP: an earlier datagram had no receiver;
   // go on), those of the scope.
   auto receive_from(std::span<std::byte> room) noexcept {
-    return ReceiveAwaiter(*io_, handle_, room);
+    return ReceiveAwaiter(io(), handle_, room);
   }
   // `auto sent = co_await socket.send_to(bytes, address);` — Result<>: the kernel has the whole
   // datagram; that says nothing of its arrival. Bytes and address stay valid until then. Errors:
@@ -41,14 +41,14 @@ class Datagram : public SocketBase {
   // and ENOENT where nobody has the name, and EAGAIN where the receiver's queue is full, for the
   // kernel doesn't tell when there is room again.
   auto send_to(std::span<const std::byte> bytes, const os::Address& to) noexcept {
-    return SendAwaiter(*io_, handle_, bytes, to, nullptr);
+    return SendAwaiter(io(), handle_, bytes, to, nullptr);
   }
   // The same from one of the socket's addresses: an answer from another one than was asked,
   // Received::to, is dropped by clients and firewalls. Empty: the kernel chooses. Errors: EINVAL,
   // ENETUNREACH: it is none of this machine's.
   auto send_to(std::span<const std::byte> bytes, const os::Address& to,
                const os::Address& from) noexcept {
-    return SendAwaiter(*io_, handle_, bytes, to, &from);
+    return SendAwaiter(io(), handle_, bytes, to, &from);
   }
   auto send_to(std::string_view text, const os::Address& to) noexcept {
     return send_to(std::as_bytes(std::span(text)), to);

@@ -15,6 +15,12 @@
 
 namespace polyio {
 
+// Rules of the interface that drivers look after, where a breach would lose an operation.
+inline constexpr char one_at_a_time[] =
+    "one receive and one send at a time wait on a socket, and one accept on a listener";
+inline constexpr char closed_while_used[] =
+    "a socket is closed when no task waits on it: cancel the task, or its group, and let it end";
+
 class Io;
 class Scheduler;
 

@@ -2,6 +2,7 @@
 // closed when destroyed.
 #pragma once
 
+#include <polyio/base/assert.hpp>
 #include <polyio/io/io.hpp>
 #include <polyio/os/socket_option.hpp>
 #include <utility>
@@ -22,16 +23,19 @@ class SocketBase {
   ~SocketBase() { close(); }
 
   explicit operator bool() const noexcept { return io_ != nullptr; }
-  Io& io() const noexcept { return *io_; }
+  Io& io() const noexcept {
+    POLYIO_RULE(io_, "a socket is used while it is open, not after close(), release() or a move");
+    return *io_;
+  }
   // Closes now; no task may be waiting on it. A second call does nothing.
   void close() noexcept {
-    if (Io* io = std::exchange(io_, nullptr)) io->driver().close(handle_);
+    if (Io* owner = std::exchange(io_, nullptr)) owner->driver().close(handle_);
   }
   // The descriptor, for looking only; -1 where there is none.
-  int descriptor() const noexcept { return io_->driver().descriptor(handle_); }
+  int descriptor() const noexcept { return io().driver().descriptor(handle_); }
   // Ours and the peer's address (getsockname(2), getpeername(2)).
-  Result<os::Address> local_address() const { return io_->driver().local_address(handle_); }
-  Result<os::Address> peer_address() const { return io_->driver().peer_address(handle_); }
+  Result<os::Address> local_address() const { return io().driver().local_address(handle_); }
+  Result<os::Address> peer_address() const { return io().driver().peer_address(handle_); }
   // `stream.set_option(os::SocketOption::user_timeout, 10'000)`. Errors: setsockopt(2)'s; EBADF in
   // a simulated network.
   Result<> set_option(os::SocketOption option, int value) {

@@ -16,25 +16,25 @@ class Stream : public SocketBase {
 
   // `auto chunk = co_await stream.receive();` — Result<Lease>: the bytes that are there, at least
   // one; empty when the peer has finished. Errors: ECONNRESET …, those of the scope.
-  auto receive() noexcept { return LeaseAwaiter(*io_, handle_); }
+  auto receive() noexcept { return LeaseAwaiter(io(), handle_); }
   // `auto count = co_await stream.receive_into(room);` — Result<std::size_t>: bytes received, 0 at
   // the end.
-  auto receive_into(std::span<std::byte> room) noexcept { return IntoAwaiter(*io_, handle_, room); }
+  auto receive_into(std::span<std::byte> room) noexcept { return IntoAwaiter(io(), handle_, room); }
   // `auto sent = co_await stream.send_all(bytes);` — Result<>: all of it is with the kernel. On an
   // error, a part of it may be. The bytes stay valid until then.
   auto send_all(std::span<const std::byte> bytes) noexcept {
-    return SendAwaiter(*io_, handle_, bytes);
+    return SendAwaiter(io(), handle_, bytes);
   }
   auto send_all(std::string_view text) noexcept {
-    return SendAwaiter(*io_, handle_, std::as_bytes(std::span(text)));
+    return SendAwaiter(io(), handle_, std::as_bytes(std::span(text)));
   }
   // Several parts with one system call where the kernel takes them; at most IOV_MAX (1,024).
-  auto send_all(std::span<const Part> parts) noexcept { return PartsAwaiter(*io_, handle_, parts); }
+  auto send_all(std::span<const Part> parts) noexcept { return PartsAwaiter(io(), handle_, parts); }
   // True when nothing has arrived that was not received: no byte, no end, no error. Looks without
   // waiting; for a connection that is not in use, where whatever arrives says that it is over.
-  bool quiet() const { return io_->driver().quiet(handle_); }
+  bool quiet() const { return io().driver().quiet(handle_); }
   // Tells the peer that no more will come; receiving goes on.
-  Result<> shutdown_send() { return io_->driver().shutdown(handle_, SHUT_WR); }
+  Result<> shutdown_send() { return io().driver().shutdown(handle_, SHUT_WR); }
   // `auto finished = co_await stream.finish();` — Result<>: ends the connection so that the peer
   // gets everything that was sent. Ends the sending side, then receives and drops what the peer
   // still sends (a close with bytes unread would reset the connection and lose what is on its way)
@@ -54,7 +54,11 @@ class Stream : public SocketBase {
   // Gives the socket away, for another Io; the stream is empty then. Errors: EBUSY where a receive
   // has begun and the model (io_uring, posix-aio) may have one under way; the socket is closed
   // then.
-  Result<os::UniqueFd> release() { return std::exchange(io_, nullptr)->driver().release(handle_); }
+  Result<os::UniqueFd> release() {
+    Driver& driver = io().driver();
+    io_ = nullptr;
+    return driver.release(handle_);
+  }
 
  private:
   class LeaseAwaiter : public OpAwaiter {
@@ -132,13 +136,13 @@ class Listener : public SocketBase {
   // `auto stream = co_await listener.accept();` — Result<Stream>. Errors: EMFILE, ENFILE, ENOBUFS,
   // ENOMEM (try again later, the connection is still queued), ECONNABORTED (go on), those of the
   // scope.
-  auto accept() noexcept { return AcceptAwaiter(*io_, handle_); }
+  auto accept() noexcept { return AcceptAwaiter(io(), handle_); }
   // The same as a bare socket — Result<os::UniqueFd> —, for whichever Io of this model is going to
   // serve it: Io::adopt.
-  auto accept_socket() noexcept { return SocketAwaiter(*io_, handle_); }
+  auto accept_socket() noexcept { return SocketAwaiter(io(), handle_); }
   // No further connection shall come. True: accept() until it fails hands out those that the model
   // (io_uring) has accepted already.
-  bool stop_accepting() noexcept { return io_->driver().stop_accepting(handle_); }
+  bool stop_accepting() noexcept { return io().driver().stop_accepting(handle_); }
 
  private:
   class SocketAwaiter : public OpAwaiter {
