@@ -24,9 +24,17 @@ bool Waiter::take_now() {
   return take();
 }
 
+// A thread that sleeps for good here would stop the tasks beside this one, and what it waits for
+// may be theirs to do.
+static bool blocks_a_loop() noexcept {
+  const Io* const io = Io::of_this_thread();
+  return io && !io->thread_per_job() && io->jobs() > 1;
+}
+
 Result<> Waiter::wait(Deadline deadline) {
   std::unique_lock lock(mutex_);
   if (take()) return outcome();
+  if (deadline == never && blocks_a_loop()) return fail(EDEADLK);
   std::condition_variable awake;
   sleeper_ = &awake;
   queue();

@@ -142,5 +142,36 @@ TEST(EventOfThreads, WaitUntil) {
   EXPECT_TRUE(event.wait(TimePoint::min()));
 }
 
+// The thread's form in a task: the loop would sleep, and with it the task that sets the event.
+TEST_P(EventTest, AWaitThatWouldStopTheOtherTasksOfALoopIsRefused) {
+  Event event;
+  auto io = make_io();
+  Result<> waited, in_time, alone;
+  auto set = [&]() -> Task<> {
+    event.set();
+    co_return;
+  };
+  auto body = [&](TaskGroup& group) -> Task<> {
+    (void)group.spawn(set);
+    waited = event.wait();
+    in_time = event.wait(io->now());
+    co_return;
+  };
+  io->run(with_task_group(*io, body));
+  EXPECT_EQ(waited.has_value(), io->thread_per_job());
+  if (waited) return;
+  EXPECT_TRUE(test::failed_with(waited, std::errc::resource_deadlock_would_occur));
+  EXPECT_TRUE(test::timed_out(in_time));
+  event.clear();
+  std::jthread later;
+  auto only = [&]() -> Task<> {  // it stops no other
+    later = std::jthread([&] { event.set(); });
+    alone = event.wait();
+    co_return;
+  };
+  io->run(only());
+  EXPECT_TRUE(alone);
+}
+
 }  // namespace
 }  // namespace polyio

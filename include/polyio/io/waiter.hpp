@@ -48,7 +48,8 @@ class Waiter : public ListNode<WaiterTag> {
 
   // take() without waiting; false: it would have to wait.
   bool take_now();
-  // For plain threads. Errors: timed_out, or the error that the wait was ended with.
+  // For plain threads. Errors: timed_out, or the error that the wait was ended with; EDEADLK on the
+  // thread of a loop that has other tasks, where it would have to sleep without a deadline.
   Result<> wait(Deadline deadline);
   // For tasks. Errors: those of the scope, or the error that the wait was ended with.
   Task<Result<>> wait(Io& io);

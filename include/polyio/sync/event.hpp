@@ -21,7 +21,7 @@ class Event {
 
   // For tasks: `auto set = co_await event.wait(io);`, a Result<>. Errors: those of the scope.
   auto wait(Io& io) noexcept { return detail::WaitAwaiter<Request>(io, *this); }
-  // For plain threads: blocks the calling thread. Errors: timed_out.
+  // For plain threads: blocks the calling thread. Errors: timed_out; EDEADLK, as Mutex::hold.
   Result<> wait(Deadline deadline = never) { return detail::ThreadWait<Request>(*this)(deadline); }
 
  private:

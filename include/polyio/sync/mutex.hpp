@@ -41,8 +41,8 @@ class Mutex {
   // For tasks: `auto held = co_await mutex.hold(io);`, a Result<Hold>. Errors: those of the scope,
   // also when it is cancelled already; ownership that arrived before the cancellation is kept.
   auto hold(Io& io) noexcept { return detail::WaitAwaiter<Request>(io, *this); }
-  // For plain threads: blocks the calling thread. Inside a task it would block the whole Io.
-  // Errors: timed_out.
+  // For plain threads: blocks the calling thread. Errors: timed_out; EDEADLK where it would have to
+  // sleep without a deadline on the thread of a loop that has other tasks: a task writes hold(io).
   Result<Hold> hold(Deadline deadline = never);
   // Never waits. Errors: EAGAIN, it is held.
   Result<Hold> try_hold();

@@ -31,8 +31,8 @@ class Queue {
   // not lost.
   auto get(Io& io) { return detail::WaitAwaiter<Get>(io, *this); }
 
-  // For plain threads: blocks the calling thread, until `deadline` at most. Errors: timed_out, as
-  // above.
+  // For plain threads: blocks the calling thread, until `deadline` at most. Errors: timed_out,
+  // as above; EDEADLK, as Mutex::hold.
   Result<> put(T value, Deadline deadline = never) {
     return detail::ThreadWait<Put>(*this, value)(deadline);
   }

@@ -19,7 +19,7 @@ class Semaphore {
   // scope, also when it is cancelled already; a permit that arrived before the cancellation is
   // kept.
   auto acquire(Io& io) noexcept { return detail::WaitAwaiter<Request>(io, *this); }
-  // For plain threads: blocks the calling thread. Errors: timed_out.
+  // For plain threads: blocks the calling thread. Errors: timed_out; EDEADLK, as Mutex::hold.
   Result<> acquire(Deadline deadline = never) {
     return detail::ThreadWait<Request>(*this)(deadline);
   }
