@@ -20,6 +20,9 @@ if(POLYIO_APPS)
           DESTINATION ${CMAKE_INSTALL_BINDIR} OPTIONAL)
 endif()
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# For the users' own coroutines (docs/handlers.md).
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/co_await_forms.py
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/polyio)
 
 configure_package_config_file(
   ${PROJECT_SOURCE_DIR}/cmake/polyioConfig.cmake.in ${PROJECT_BINARY_DIR}/polyioConfig.cmake

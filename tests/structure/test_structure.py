@@ -320,6 +320,22 @@ class CoAwait(unittest.TestCase):
         text = '/* a\nb */\nauto s = R"x(\n)x";\nvoid f() { g(co_await x); }\n'
         self.assertEqual([at for at, _ in co_await_forms.check(text)], [5])
 
+    def test_a_users_files_are_checked(self):
+        with tempfile.TemporaryDirectory() as folder:
+            good, bad = Path(folder, "good.cc"), Path(folder, "bad.h")
+            good.write_text("Task<> f() { co_await g(); }\n")
+            bad.write_text("Task<> f() {\n  if (co_await g()) h();\n}\n")
+            self.assertEqual(self.users_check(good), (0, ""))
+            status, text = self.users_check(folder)
+            self.assertEqual((status, text.count("\n")), (1, 1))
+            self.assertIn(f"{bad}:2: ", text)
+
+    @staticmethod
+    def users_check(path):
+        script = Path(co_await_forms.__file__)
+        ran = subprocess.run([sys.executable, script, path], capture_output=True, text=True)
+        return ran.returncode, ran.stdout
+
 
 if __name__ == "__main__":
     unittest.main()
