@@ -69,12 +69,30 @@ int ReadinessDriver::descriptor(Handle handle) const noexcept {
   return static_cast<int>(handle.slot);
 }
 
-Result<Handle> ReadinessDriver::adopt_listener(int socket, bool) {
-  if (auto set = os::set_nonblocking(socket, true); !set) {
-    os::UniqueFd(socket).reset();
-    return fail(set.error());
+Result<Handle> ReadinessDriver::adopt_listener(int socket, bool shared) {
+  os::UniqueFd own(socket);
+  if (auto set = os::set_nonblocking(socket, true); !set) return fail(set.error());
+  auto handle = open_slot(std::move(own));
+  if (!handle || !shared) return handle;
+  exclusive_.push_back(socket);
+  slots_[handle->slot].exclusive = true;
+  return handle;
+}
+
+// The connection that woke an accept which was cancelled since has woken no other: it is taken.
+bool ReadinessDriver::stop_accepting(Handle handle) noexcept {
+  Slot& slot = slot_of(handle);
+  if (slot.exclusive) slot.accepts = Accepts::once_more;
+  return slot.exclusive;
+}
+
+// A listener on which no accept waits is not waited for either: a connection would wake this loop
+// in vain, and none of those that share the listener.
+void ReadinessDriver::leave_rivals() noexcept {
+  for (const int fd : exclusive_) {
+    Slot& slot = slots_[static_cast<std::size_t>(fd)];
+    if (!slot.reader) (void)set_interest(fd, slot, 0);
   }
-  return open_slot(os::UniqueFd(socket));
 }
 
 Result<Handle> ReadinessDriver::watch(int fd) {
@@ -110,10 +128,11 @@ Handle ReadinessDriver::handle_of(int fd) const noexcept {
 
 os::UniqueFd ReadinessDriver::detach(Handle handle) noexcept {
   Slot& slot = slot_of(handle);
-  POLYIO_ASSERT(!slot.reader && !slot.writer);
+  POLYIO_RULE(!slot.reader && !slot.writer, closed_while_used);
   if (slot.interest) (void)selector_->unregister(static_cast<int>(handle.slot));
   slot.interest = 0;
   slot.open = false;
+  if (slot.exclusive) std::erase(exclusive_, static_cast<int>(handle.slot));
   ++slot.generation;  // what still has the handle, or an event of it, is stale
   return os::UniqueFd(static_cast<int>(handle.slot));
 }
@@ -145,7 +164,8 @@ int ReadinessDriver::set_interest(int fd, Slot& slot, Events interest) noexcept 
   if (!interest) {
     (void)selector_->unregister(fd);
   } else if (!slot.interest) {
-    auto key = selector_->register_fd(fd, interest, slot.generation);
+    auto key = slot.exclusive ? selector_->register_exclusive(fd, slot.generation)
+                              : selector_->register_fd(fd, interest, slot.generation);
     if (!key) error = key.error();
   } else {
     auto key = selector_->modify(fd, interest, slot.generation);
@@ -189,7 +209,7 @@ bool ReadinessDriver::perform(Slot& slot, Op& op) {
 
 bool ReadinessDriver::wait_for(Slot& slot, Op& op, Events direction) {
   Op*& place = direction == event_read ? slot.reader : slot.writer;
-  POLYIO_ASSERT(!place);
+  POLYIO_RULE(!place, one_at_a_time);
   if (direction == event_read) slot.may_read = false;
   if (!(slot.interest & direction)) {
     const int error = set_interest(fd_of(op), slot, slot.interest | direction);
@@ -236,11 +256,15 @@ bool ReadinessDriver::send(Slot& slot, Op& op) {
 }
 
 bool ReadinessDriver::accept(Slot& slot, Op& op) {
+  const bool last = slot.accepts == Accepts::once_more;
+  if (slot.accepts == Accepts::none) return finish(op, -ECANCELED);
   for (;;) {
     auto fd = os::accept(fd_of(op), mode());
+    if (last) slot.accepts = Accepts::none;
     if (fd) return finish(op, fd->release());
     const int error = fd.error().value();
     if (error == EINTR) continue;
+    if (last) return finish(op, -ECANCELED);
     if (error == EAGAIN || error == EWOULDBLOCK) return wait_for(slot, op, event_read);
     return finish(op, -error);
   }
@@ -321,6 +345,8 @@ void ReadinessDriver::on_event(const SelectorEvent& event) {
 void ReadinessDriver::poll(Deadline deadline) {
   const Timeout timeout =
       deadline == TimePoint::min() ? no_wait : timeout_until(deadline, monotonic_now());
+  if (!exclusive_.empty()) [[unlikely]]
+    leave_rivals();
   const auto count = selector_->select(events_, timeout);
   if (!count) {
     POLYIO_ASSERT(exhausted(count.error()));

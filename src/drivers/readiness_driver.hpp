@@ -27,6 +27,7 @@ class ReadinessDriver : public SocketDriver {
   Result<Handle> adopt(int socket) override;
   Result<Handle> adopt_listener(int socket, bool shared) override;
   Result<Handle> adopt_descriptor(int fd) override;
+  bool stop_accepting(Handle handle) noexcept override;
   Result<Handle> watch(int fd) override;
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
@@ -56,6 +57,8 @@ class ReadinessDriver : public SocketDriver {
   LeasePool buffers_;
 
  private:
+  // After stop_accepting() an exclusive listener is looked at once more, without waiting.
+  enum class Accepts : std::uint8_t { always, once_more, none };
   // One per descriptor number: slot and descriptor are the same.
   struct Slot {
     Op* reader = nullptr;               // waits for readability: receive, accept, ready
@@ -63,6 +66,8 @@ class ReadinessDriver : public SocketDriver {
     std::uint32_t generation : 31 = 0;  // as in a Handle
     Events interest = 0;
     bool open = false;
+    bool exclusive = false;  // a listener that others share: a connection may wake this one only
+    Accepts accepts = Accepts::always;
     bool may_read = true;  // worth a try
   };
 
@@ -78,6 +83,7 @@ class ReadinessDriver : public SocketDriver {
   bool ready(Slot& slot, Op& op);
   bool wait_for(Slot& slot, Op& op, Events direction);
   int set_interest(int fd, Slot& slot, Events interest) noexcept;
+  void leave_rivals() noexcept;
   void on_event(const SelectorEvent& event);
 
   std::unique_ptr<Selector> selector_;
@@ -85,6 +91,7 @@ class ReadinessDriver : public SocketDriver {
   os::Wakeup wakeup_;
   std::array<SelectorEvent, 256> events_;  // of one wait
   std::vector<Slot> slots_;
+  std::vector<int> exclusive_;  // their descriptors
 };
 
 }  // namespace polyio

@@ -27,6 +27,7 @@ int EpollSelector::control(int epoll, int operation, int fd, const Record& recor
                            Events events) noexcept {
   epoll_event event{};
   event.events = to_poll(events) | (trigger() == Trigger::edge ? EPOLLET : 0u);
+  if (std::ranges::find(exclusive_, fd) != exclusive_.end()) event.events |= EPOLLEXCLUSIVE;
   event.data.u64 = pack(fd, record.mark);
   return ::epoll_ctl(epoll, operation, fd, &event) == 0 ? 0 : errno;
 }
@@ -34,6 +35,13 @@ int EpollSelector::control(int epoll, int operation, int fd, const Record& recor
 int EpollSelector::arm(int fd, Record& record, Events events) {
   ++record.mark;
   return control(epoll_.get(), EPOLL_CTL_ADD, fd, record, events);
+}
+
+int EpollSelector::arm_exclusive(int fd, Record& record) {
+  exclusive_.push_back(fd);
+  const int error = arm(fd, record, event_read);
+  if (error) exclusive_.pop_back();
+  return error;
 }
 
 int EpollSelector::rearm(int fd, Record& record, Events events) {
@@ -45,6 +53,7 @@ int EpollSelector::rearm(int fd, Record& record, Events events) {
 void EpollSelector::disarm(int fd, Record& record) noexcept {
   // Fails when the fd was closed; a duplicate may then keep the kernel telling it: see wait().
   control(epoll_.get(), EPOLL_CTL_DEL, fd, record, 0);
+  std::erase(exclusive_, fd);
 }
 
 int EpollSelector::wait_for(epoll_event* out, int capacity, const std::timespec* timeout) noexcept {

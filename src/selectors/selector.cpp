@@ -19,25 +19,39 @@ bool valid(Events events) noexcept { return events != 0 && (events & ~directions
 Result<SelectorKey> Selector::register_fd(int fd, Events events, std::uint64_t data) {
   if (closed_) return fail(EBADF);
   if (!valid(events)) return fail(EINVAL);
-  return enter(fd, events, data, false);
+  return enter(fd, events, data, With::none);
 }
 
 Result<SelectorKey> Selector::register_shared(int fd, std::uint64_t data) {
   if (closed_) return fail(EBADF);
-  return enter(fd, event_read, data, true);
+  return enter(fd, event_read, data, With::sharers);
 }
 
-Result<SelectorKey> Selector::enter(int fd, Events events, std::uint64_t data, bool shared) {
+Result<SelectorKey> Selector::register_exclusive(int fd, std::uint64_t data) {
+  if (closed_) return fail(EBADF);
+  return enter(fd, event_read, data, With::rivals);
+}
+
+Result<SelectorKey> Selector::enter(int fd, Events events, std::uint64_t data, With others) {
   if (find(fd)) return fail(EEXIST);
   try {
-    if (int error = put_in(fd, events, data, shared)) return fail(error);
+    if (int error = put_in(fd, events, data, others)) return fail(error);
   } catch (const std::bad_alloc&) {
     return fail(ENOMEM);
   }
   return SelectorKey{fd, events, data};
 }
 
-int Selector::put_in(int fd, Events events, std::uint64_t data, bool shared) {
+int Selector::arm_with(int fd, Record& record, Events events, With others) {
+  switch (others) {
+    case With::sharers: return arm_shared(fd, record);
+    case With::rivals: return arm_exclusive(fd, record);
+    case With::none: break;
+  }
+  return arm(fd, record, events);
+}
+
+int Selector::put_in(int fd, Events events, std::uint64_t data, With others) {
   if (fd < 0) return EBADF;
   const auto index = static_cast<std::size_t>(fd);
   if (index >= table_.size()) {
@@ -46,7 +60,7 @@ int Selector::put_in(int fd, Events events, std::uint64_t data, bool shared) {
     table_.resize(index + 1);
   }
   Record& record = table_[index];
-  if (int error = shared ? arm_shared(fd, record) : arm(fd, record, events)) return error;
+  if (int error = arm_with(fd, record, events, others)) return error;
   record.events = events;
   record.data = data;
   ++size_;

@@ -7,6 +7,7 @@
 
 #include <polyio/os/unique_fd.hpp>
 #include <polyio/selectors/selector.hpp>
+#include <vector>
 
 namespace polyio {
 
@@ -17,6 +18,7 @@ class EpollSelector final : public Selector {
 
  private:
   int arm(int fd, Record& record, Events events) override;
+  int arm_exclusive(int fd, Record& record) override;
   int rearm(int fd, Record& record, Events events) override;
   void disarm(int fd, Record& record) noexcept override;
   Result<std::size_t> wait(std::span<SelectorEvent> out, const std::timespec* timeout) override;
@@ -28,6 +30,7 @@ class EpollSelector final : public Selector {
   // Record::mark is the generation of the fd number: it goes to the kernel with the fd, so that an
   // event of an old registration is recognised as stale.
   os::UniqueFd epoll_;
+  std::vector<int> exclusive_;
   bool has_pwait2_ = true;  // until the kernel denies it
 };
 

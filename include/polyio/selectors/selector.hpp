@@ -123,6 +123,12 @@ class Selector {
   // number of duplicates of it. For the other mechanisms there is no difference. Not for modify().
   Result<SelectorKey> register_shared(int fd, std::uint64_t data = 0);
 
+  // The same for a listening socket on which others wait too: where the mechanism can (epoll, by
+  // EPOLLEXCLUSIVE), a connection wakes one of those that sleep, not all. One that was woken and
+  // does not accept has to look once more before it unregisters, or the connection waits for the
+  // next wake. Not for modify().
+  Result<SelectorKey> register_exclusive(int fd, std::uint64_t data = 0);
+
   // Sets what is waited for and the data of a registered fd; returns the new key. Always asks the
   // kernel, so edge-triggered it also tells again what is ready. On an error nothing has changed.
   // Errors: ENOENT not registered; EINVAL, EBADF, EPERM, ENOMEM, ENOSPC as above.
@@ -195,6 +201,7 @@ class Selector {
   // caller; disarm() is also called for an fd that is closed by now.
   virtual int arm(int fd, Record& record, Events events) = 0;
   virtual int arm_shared(int fd, Record& record) { return arm(fd, record, event_read); }
+  virtual int arm_exclusive(int fd, Record& record) { return arm(fd, record, event_read); }
   virtual int rearm(int fd, Record& record, Events events) = 0;
   virtual void disarm(int fd, Record& record) noexcept = 0;
   // One system call; nullptr waits for ever. EAGAIN: closed descriptors came up instead of events
@@ -202,8 +209,10 @@ class Selector {
   virtual Result<std::size_t> wait(std::span<SelectorEvent> out, const std::timespec* timeout) = 0;
   virtual void release() noexcept = 0;
 
-  Result<SelectorKey> enter(int fd, Events events, std::uint64_t data, bool shared);
-  int put_in(int fd, Events events, std::uint64_t data, bool shared);
+  enum class With : std::uint8_t { none, sharers, rivals };  // who else waits for it
+  Result<SelectorKey> enter(int fd, Events events, std::uint64_t data, With others);
+  int put_in(int fd, Events events, std::uint64_t data, With others);
+  int arm_with(int fd, Record& record, Events events, With others);
 
   std::vector<Record> table_;
   std::size_t size_ = 0;
