@@ -1,4 +1,5 @@
 // What a TaskGroup starts: tasks, and functions that it keeps with what they captured.
+#include <algorithm>
 #include <polyio/io/per_io.hpp>
 
 #include "contract.hpp"

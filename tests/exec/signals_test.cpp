@@ -22,8 +22,8 @@ INSTANTIATE_TEST_SUITE_P(All, SignalsTest, testing::ValuesIn([] {
                            }
                            return models;
                          }()),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& tested) {
+                           std::string name = tested.param;
                            std::ranges::replace(name, '-', '_');
                            return name;
                          });

@@ -103,9 +103,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Combine(testing::Values(Kind{"pipe", make_pipe}, Kind{"named_pipe", make_named_pipe},
                                      Kind{"terminal", make_terminal}, Kind{"socket", make_socket}),
                      testing::Values(Writer::caller, Writer::thread)),
-    [](const auto& info) {
-      return std::string(std::get<0>(info.param).name) +
-             (std::get<1>(info.param) == Writer::thread ? "_by_a_thread" : "");
+    [](const auto& tested) {
+      return std::string(std::get<0>(tested.param).name) +
+             (std::get<1>(tested.param) == Writer::thread ? "_by_a_thread" : "");
     });
 
 TEST_P(LineLogTest, LinesArrive) {

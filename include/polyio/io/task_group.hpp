@@ -60,8 +60,8 @@ class TaskGroup {
   template <class T>
   Result<> spawn(const Task<T>&) {
     static_assert(!std::is_same_v<T, T>,
-                  "give spawn() the function and its arguments, spawn(f, x), not the task f(x): "
-                  "spawn keeps the function as long as its task runs");
+                  "spawn takes the function and its arguments, spawn(f, x), not the task f(x): "
+                  "it keeps the function as long as the task runs");
     return {};
   }
   // As spawn(), for the connection whose descriptor is `serves`, in a watchdog's report.

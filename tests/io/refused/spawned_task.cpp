@@ -1,4 +1,4 @@
-// give spawn() the function and its arguments, spawn(f, x), not the task f(x)
+// spawn takes the function and its arguments
 #include <polyio/io/task_group.hpp>
 
 polyio::Result<> use(polyio::TaskGroup& group, int number) {
