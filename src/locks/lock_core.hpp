@@ -158,7 +158,7 @@ class LockCore {
         state.wanted = stronger_of(state.granted, mode);
         state.asked_then = call.on_table ? state.asked : stronger_of(state.asked, mode);
         const bool upgrade = state.granted != LockMode::none;
-        const std::uint32_t queue = upgrade ? view.upgrades : view.waiting;
+        const std::uint32_t queue = upgrade ? view.before_newcomers : view.waiting;
         // Those that wait for what it has can't go before it.
         const std::uint32_t ahead = view.held | (queue & ~lock_mode::conflicts(state.granted));
         if (state.wanted == state.granted || (ahead & lock_mode::conflicts(state.wanted)) == 0) {
@@ -174,10 +174,15 @@ class LockCore {
         const std::uint64_t order = queued ? entry.order(*view.own) : entry.place(state);
         if (cycle.reap_in_the_way(session, what, state, order)) continue;
       }
-      if (late) return fail(ETIMEDOUT);
+      // What only others in the queue keep it from, it may yet have before them.
+      const bool held = (view.held & lock_mode::conflicts(state.wanted)) != 0;
+      if (late && (queued || held)) return fail(ETIMEDOUT);
       if (!queued && !entry.wait(session, view.own, what, state)) break;
       cycle.resolve(session);
-      if (session.waiting.load(relaxed)) return false;
+      if (session.waiting.load(relaxed)) {
+        if (late) return fail(ETIMEDOUT);
+        return false;
+      }
       looked = false;
     }
     return fail(entry.whole() ? ENOLCK : ENOTRECOVERABLE);

@@ -1,9 +1,10 @@
 // LockEntry: one stay inside a LockTable, with its mutex held: what is done to sessions, requests
 // and queues. The rules: a request waits as long as it conflicts with what another session holds on
-// the resource or with one that asked earlier, upgrades being earlier than all others, but not with
-// one that waits for what its own session holds there; no stay ends
-// with a request waiting that could be granted. A process killed in here leaves true slots and
-// perhaps false chains: the next one rebuilds the chains, and grants what was about to be granted.
+// the resource or with one ahead of it in the queue, but not with one that waits for what its own
+// session holds there. Upgrades join the queue ahead of newcomers, and LockCycle puts some at the
+// front. No stay ends with a request waiting that could be granted. A process killed in here leaves
+// true slots and perhaps false chains: the next one rebuilds the chains, and grants what was about
+// to be granted.
 #pragma once
 
 #include <algorithm>
@@ -96,7 +97,8 @@ class LockEntry {
   // What a session finds on a resource: its own request, and as bits the modes in its way.
   struct View {
     Request* own = nullptr;
-    std::uint32_t held = 0, waiting = 0, upgrades = 0;  // by others
+    std::uint32_t held = 0, waiting = 0;  // by others
+    std::uint32_t before_newcomers = 0;   // of those that wait
   };
   View look(const Session& session, const Resource& what) noexcept {
     View view;
@@ -109,7 +111,7 @@ class LockEntry {
       const LockState state = state_of(request);
       view.held |= lock_mode::bit(state.granted);
       view.waiting |= lock_mode::bit(state.wanted);
-      if (state.granted != LockMode::none) view.upgrades |= lock_mode::bit(state.wanted);
+      if (order(request) < newcomer) view.before_newcomers |= lock_mode::bit(state.wanted);
       return true;
     });
     return view;
@@ -124,7 +126,7 @@ class LockEntry {
   // Puts the session into the queue. False: there is no room.
   bool wait(Session& session, Request* own, const Resource& what, LockState state) noexcept {
     if (own) {
-      own->ticket.store(next_ticket(), relaxed);
+      own->ticket.store(upgrade + next_ticket(), relaxed);
       set(*own, state);
     } else {
       own = make(session, what, state);
@@ -172,7 +174,12 @@ class LockEntry {
     }
     grant(what);
   }
-  // Grants the resource to those that may have it now, first come, first served.
+  // Puts a request that waits at the front of its queue. What may be had now, grant() gives.
+  void put_first(Request& request) noexcept {
+    request.ticket.store(upgrade - next_ticket(), relaxed);
+    K::shared_step();
+  }
+  // Grants the resource to those that may have it now, in the order of the queue.
   void grant(const Resource& what) noexcept {
     std::uint32_t ahead = 0;
     std::uint64_t last = 0;
@@ -182,10 +189,8 @@ class LockEntry {
       each_on(what, [&](Request& request) {
         const LockState state = state_of(request);
         ++holders[static_cast<std::size_t>(state.granted)];
-        if (state.wanted != LockMode::none && order(request) > last &&
-            (!first || order(request) < order(*first))) {
-          first = &request;
-        }
+        if (state.wanted == LockMode::none || order(request) <= last) return true;
+        if (!first || order(request) < order(*first)) first = &request;
         return true;
       });
       if (!first) return;
@@ -200,8 +205,8 @@ class LockEntry {
         give(*first, state);
       } else {
         ahead |= lock_mode::bit(state.wanted);
-        // No newcomer gets past that, and upgrades come before newcomers.
-        if (state.wanted == LockMode::X && state.granted == LockMode::none) return;
+        // Only newcomers follow, and none gets past that.
+        if (state.wanted == LockMode::X && last > newcomer) return;
       }
     }
   }
@@ -219,9 +224,8 @@ class LockEntry {
     each(session.first.load(relaxed), &Request::next_of_session, visit);
   }
   // Requests that wait for one resource are served in this order, smallest first.
-  std::uint64_t order(const Request& request) noexcept {
-    const std::uint64_t ticket = request.ticket.load(relaxed);
-    return state_of(request).granted == LockMode::none ? ticket | newcomer : ticket;
+  std::uint64_t order(const Request& request) const noexcept {
+    return request.ticket.load(relaxed);
   }
   // The order of a request that joins the queue now.
   std::uint64_t place(LockState state) const noexcept {
@@ -251,7 +255,8 @@ class LockEntry {
   void damaged() noexcept { header_.broken.store(1); }
 
  private:
-  static constexpr std::uint64_t newcomer = std::uint64_t{1} << 63;
+  // Tickets from here on; those put at the front have ever smaller ones than the first upgrade.
+  static constexpr std::uint64_t upgrade = std::uint64_t{1} << 62, newcomer = upgrade * 2;
 
   template <class Next, class Visit>
   void each(std::uint32_t number, Next next, Visit visit) noexcept {
@@ -273,7 +278,7 @@ class LockEntry {
     K::shared_step();
     request->what = what;
     request->session.store(slots_.number(session), relaxed);
-    request->ticket.store(next_ticket(), relaxed);
+    request->ticket.store(newcomer + next_ticket(), relaxed);
     set(*request, state);
     put_in(*request, session);
     return request;

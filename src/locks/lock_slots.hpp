@@ -59,7 +59,7 @@ template <class K>
 struct LockRequest {
   Word<K> state;  // LockState; 0: a free slot
   Word<K> session;
-  Word<K, std::uint64_t> ticket;  // order of asking, of a request that waits
+  Word<K, std::uint64_t> ticket;  // its place in the queue, of a request that waits
   Resource what;
   Word<K> next, previous;                        // in its bucket; `next` of free ones; derived
   Word<K> next_of_session, previous_of_session;  // derived

@@ -12,7 +12,7 @@ namespace {
 using Core = LockCore<SharedKernel>;
 using Slots = LockSlots<SharedKernel>;
 
-constexpr Layout layout{hash_of("polyio::ipc::LockTable"), 1, alignof(std::uint64_t)};
+constexpr Layout layout{hash_of("polyio::ipc::LockTable"), 2, alignof(std::uint64_t)};
 
 LockTableLimits checked(LockTableLimits limits) {
   if (limits.sessions - 1 >= LockTableLimits::max_sessions ||
@@ -40,9 +40,9 @@ std::string Resource::text() const {
 std::string Deadlock::text() const {
   std::string text = fmt::format("deadlock of {}: ", length);
   for (const DeadlockLink& link : cycle) {
-    text += fmt::format("{} (process {}, thread {}) {} {} in {} and waits for {} in {}; ",
-                        link.owner(), link.pid, link.thread, link.queued ? "is before" : "holds",
-                        link.holds.text(), lock_mode::name(link.holds_mode), link.waits_for.text(),
+    text += fmt::format("{} (process {}, thread {}) holds {} in {} and waits for {} in {}; ",
+                        link.owner(), link.pid, link.thread, link.holds.text(),
+                        lock_mode::name(link.holds_mode), link.waits_for.text(),
                         lock_mode::name(link.waits_mode));
   }
   if (length > cycle.size()) text += fmt::format("and {} more; ", length - cycle.size());

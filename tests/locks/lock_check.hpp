@@ -1,6 +1,7 @@
 // LockCheck: looks at every rule that a LockTable keeps whenever its mutex is free.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "locks/lock_core.hpp"
@@ -113,6 +114,17 @@ class LockCheck {
   LockSlots<K> slots_;
   LockEntry<K> entry_;
   std::vector<std::uint8_t> in_bucket_, in_session_;
+};
+
+// Memory for a table, all of one process.
+struct TableInMemory {
+  explicit TableInMemory(LockTableLimits limits)
+      : bytes(new std::uint64_t[LockSlots<SharedKernel>::bytes(limits) / 8 + 1]()),
+        slots(bytes.get(), limits) {
+    slots.format();
+  }
+  std::unique_ptr<std::uint64_t[]> bytes;
+  LockSlots<SharedKernel> slots;
 };
 
 struct LockTableMemory {

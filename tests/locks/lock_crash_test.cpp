@@ -231,6 +231,45 @@ TEST_F(LockKill, OneThatMakesAnotherGiveWay) {
   EXPECT_GT(told_so, 0);
 }
 
+// What waits for the one that dies is asleep behind another that it could go before.
+TEST_F(LockKill, OneThatUntanglesTheQueues) {
+  Core::Id dies, has_first, wants_first, reader;
+  int untangled = 0;
+  const Resource first("t", 1), second("t", 2), third("t", 3);
+  at_every_step({.prepare =
+                     [&] {
+                       dies = begin("dies");
+                       EXPECT_TRUE(lock(dies, second, S, never));
+                     },
+                 .beside =
+                     [&] {
+                       has_first = begin("has first"), wants_first = begin("wants first");
+                       reader = begin("reader");
+                       EXPECT_TRUE(lock(has_first, first, S, never));
+                       EXPECT_TRUE(waits(has_first, second, X));
+                       EXPECT_TRUE(waits(wants_first, first, X));
+                       EXPECT_TRUE(lock(reader, third, X, never));
+                       EXPECT_TRUE(waits(reader, first, S));
+                     },
+                 .act = [&] { EXPECT_TRUE(waits(dies, third, S)); },
+                 .after =
+                     [&] {
+                       EXPECT_TRUE(lock(has_first, second, X, soon_enough()));
+                       EXPECT_TRUE(core.end(has_first));
+                       const bool before = core.held(reader, first).value() == S;
+                       untangled += before;
+                       if (before) {
+                         EXPECT_TRUE(core.end(reader));
+                       }
+                       EXPECT_TRUE(lock(wants_first, first, X, soon_enough()));
+                       EXPECT_TRUE(core.end(wants_first));
+                       if (before) return;
+                       EXPECT_TRUE(lock(reader, first, S, soon_enough()));
+                       EXPECT_TRUE(core.end(reader));
+                     }});
+  EXPECT_GT(untangled, 1);
+}
+
 // Processes that lock rows at random and are killed at random, each followed by another.
 TEST_F(LockKill, ACrowd) {
   slots.format();

@@ -73,18 +73,20 @@ class LockModel {
       place.wanted = both(place.granted, mode);
       place.asked_then = call.on_table ? place.asked : both(place.asked, mode);
       place.ticket = ++ticket_;
+      if (place.granted != LockMode::none) place.ticket -= newcomer;
       if (place.wanted == place.granted) {  // no more than it has
         place.asked = place.asked_then;
         place.wanted = place.asked_then = LockMode::none;
-      } else if (late && !free_for(what, place)) {
+      } else if (late && held_by_others(what, place)) {
         return give_up(session, call, Outcome::late);
       }
       put(what, place);
       grant(what);
       if (waits(session)) {
         if (!choose(session, doomed_now, true)) choose(session, doomed_now, false);
-        if (waits(session)) return Outcome::waits;
+        untangle(session);
         if (doomed(session)) continue;
+        if (waits(session)) return late ? give_up(session, call, Outcome::late) : Outcome::waits;
       }
       if (!call.on_table) return Outcome::granted;
       call.on_table = false;
@@ -109,14 +111,16 @@ class LockModel {
     for (auto& [what, queue] : queues_) grant(what);
     doomed_.erase(session);
   }
+  // What a session waits for: locks that others have, or also others ahead in its queue.
+  enum class Edges { of_locks, all };
   // Whether `from` waits for `to`, over any number of others, none of them younger than `youngest`.
-  bool reaches(int from, int to, int youngest) const {
+  bool reaches(int from, int to, int youngest, Edges edges) const {
     std::set<int> seen{from};
     std::vector<int> open{from};
     while (!open.empty()) {
       const int at = open.back();
       open.pop_back();
-      for (const int next : waits_for(at)) {
+      for (const int next : waits_for(at, edges)) {
         if (next == to) return true;
         if (next <= youngest && seen.insert(next).second) open.push_back(next);
       }
@@ -125,25 +129,28 @@ class LockModel {
   }
 
  private:
-  static bool before(const Place& a, const Place& b) {
-    const bool a_new = a.granted == LockMode::none, b_new = b.granted == LockMode::none;
-    return a_new != b_new ? b_new : a.ticket < b.ticket;
-  }
-  static bool in_the_way(const Place& other, const Place& place) {
+  static bool in_the_way(const Place& other, const Place& place, Edges edges = Edges::all) {
     return !fit(other.granted, place.wanted) ||
-           (other.wanted != LockMode::none && before(other, place) &&
+           (edges == Edges::all && other.wanted != LockMode::none && other.ticket < place.ticket &&
             !fit(other.wanted, place.wanted) && fit(other.wanted, place.granted));
   }
-  std::set<int> waits_for(int session) const {
+  std::set<int> waits_for(int session, Edges edges = Edges::all) const {
     std::set<int> others;
     for (const auto& [what, queue] : queues_) {
       const Place place = find(session, what);
       if (place.wanted == LockMode::none) continue;
       for (const Place& other : queue) {
-        if (other.session != session && in_the_way(other, place)) others.insert(other.session);
+        if (other.session != session && in_the_way(other, place, edges)) {
+          others.insert(other.session);
+        }
       }
     }
     return others;
+  }
+  bool held_by_others(const std::string& what, const Place& place) {
+    return std::ranges::any_of(queues_[what], [&](const Place& other) {
+      return other.session != place.session && in_the_way(other, place, Edges::of_locks);
+    });
   }
   bool free_for(const std::string& what, const Place& place) {
     return std::ranges::none_of(queues_[what], [&](const Place& other) {
@@ -209,12 +216,15 @@ class LockModel {
   // `session`, until there is no cycle left: all of them, or the others were chosen later in the
   // call.
   bool choose(int session, std::set<int>& doomed_now, bool all) {
-    if (!reaches(session, session, INT_MAX)) return !all || doomed_now.empty();
+    const auto locked_by = [&](int from, int to, int youngest) {
+      return reaches(from, to, youngest, Edges::of_locks);
+    };
+    if (!locked_by(session, session, INT_MAX)) return !all || doomed_now.empty();
     for (const int victim : doomed_now) {
       const bool through = victim == session
-                               ? reaches(session, session, session)
-                               : victim > session && reaches(session, victim, victim) &&
-                                     reaches(victim, session, victim);
+                               ? locked_by(session, session, session)
+                               : victim > session && locked_by(session, victim, victim) &&
+                                     locked_by(victim, session, victim);
       if (!through) continue;
       LockModel then = *this;
       std::set<int> others = doomed_now;
@@ -229,6 +239,66 @@ class LockModel {
     return false;
   }
 
+  // No cycle of locks is left through `session`: ends those that queues make.
+  void untangle(int session) {
+    if (!reaches(session, session, INT_MAX, Edges::all)) return;
+    std::vector<int> placed, overtaking;
+    const auto has_place = [&](int other) { return std::ranges::count(placed, other) != 0; };
+    const auto can_go = [&](int one, Edges edges) {
+      return !has_place(one) && std::ranges::all_of(waits_for(one, edges), has_place);
+    };
+    while (!has_place(session)) {
+      std::set<int> open{session};  // waited for, over those that have no place
+      for (std::size_t size = 0; size != open.size();) {
+        size = open.size();
+        for (const int one : std::set(open)) {
+          for (const int other : waits_for(one)) {
+            if (!has_place(other)) open.insert(other);
+          }
+        }
+      }
+      for (bool again = true; again;) {
+        again = false;
+        for (const int one : open) {
+          if (!can_go(one, Edges::all)) continue;
+          placed.push_back(one);
+          again = true;
+        }
+      }
+      if (has_place(session)) break;
+      int overtaker = session;
+      if (!can_go(session, Edges::of_locks)) {  // the oldest is the first of the set
+        overtaker =
+            *std::ranges::find_if(open, [&](int one) { return can_go(one, Edges::of_locks); });
+      }
+      placed.push_back(overtaker);
+      overtaking.push_back(overtaker);
+    }
+    reorder(placed, overtaking);
+  }
+  std::string waits_on(int session) const {
+    for (const auto& [what, queue] : queues_) {
+      if (find(session, what).wanted != LockMode::none) return what;
+    }
+    return "";
+  }
+  void reorder(const std::vector<int>& placed, std::vector<int> overtaking) {
+    std::set<std::string> changed;
+    for (auto at = placed.rbegin(); at != placed.rend(); ++at) {
+      const std::string what = waits_on(*at);
+      if (!overtaking.empty() && *at == overtaking.back()) {
+        overtaking.pop_back();
+        changed.insert(what);
+      }
+      if (!changed.contains(what)) continue;
+      Place place = find(*at, what);
+      place.ticket = -2 * newcomer - ++ticket_;
+      put(what, place);
+    }
+    for (const std::string& what : changed) grant(what);
+  }
+
+  static constexpr int newcomer = 1 << 24;  // more than the tickets of a test
   std::map<std::string, std::vector<Place>> queues_;
   std::set<int> doomed_;
   int ticket_ = 0;

@@ -105,6 +105,20 @@ TEST(SimLockTable, AReaderOfTheTableAndWritersOfRows) {
   });
 }
 
+// In some interleavings the last one is behind the writer, which waits for the first, which waits
+// for the last. It goes before, so no session has to give way.
+TEST(SimLockTable, AWriterAndTwoReadersThatNeedEachOther) {
+  three([](World& world, Core::Id id, int i) -> Result<> {
+    const auto take = [&](const char* table, LockMode mode) {
+      EXPECT_TRUE(world.core.lock(id, table, mode, never, nullptr));
+    };
+    if (i == 0) take("a", S), take("b", S);
+    if (i == 1) take("a", X);
+    if (i == 2) take("b", X), take("a", S);
+    return {};
+  });
+}
+
 TEST(SimLockTable, ADeadlineLeavesNothingBehind) {
   three([](World& world, Core::Id id, int) -> Result<> {
     const Deadline end = deadline_after(SimKernel::now(), std::chrono::seconds(1));

@@ -35,7 +35,6 @@ struct DeadlockLink {
   Resource holds, waits_for;
   LockMode holds_mode = LockMode::none;
   LockMode waits_mode = LockMode::none;
-  std::uint32_t queued = 0;  // 1: it does not hold it yet, but asked first
 
   std::string_view owner() const noexcept {
     return {name.data(), ::strnlen(name.data(), Resource::longest_name)};
@@ -64,12 +63,14 @@ class LockTable {
     ~Session();
 
     // Returns once it has `mode` on `what`, or something stronger. A row is locked in S or X, which
-    // brings IS or IX on its table. Asking again for more is an upgrade, which goes before other
-    // waiters. With a deadline that has passed it never waits. Errors: timed_out; EDEADLK, this
-    // session is the youngest of a cycle (see deadlock()), and every call answers so until it has
-    // let go of everything; EINVAL, no such name or mode; ENOLCK, the table is full; EPERM, the
-    // session belongs to another process; ENOTRECOVERABLE, the memory is damaged. An error takes
-    // away nothing that it held before the call.
+    // brings IS or IX on its table. First come, first served, with two exceptions: asking again for
+    // more is an upgrade, which goes before newcomers, and a request goes before those of sessions
+    // that wait for it, directly or over others. With a deadline that has passed it never waits.
+    // Errors: timed_out; EDEADLK, this session is the youngest of a cycle (see deadlock()) that no
+    // order of granting avoids, and every call answers so until it has let go of everything;
+    // EINVAL, no such name or mode; ENOLCK, the table is full; EPERM, the session belongs to
+    // another process; ENOTRECOVERABLE, the memory is damaged. An error takes away nothing that it
+    // held before the call.
     Result<> lock(const Resource& what, LockMode mode, Deadline deadline = never);
     // Lets go of it. A table keeps the intention that its locked rows need; a table locked only for
     // its rows goes with the last of them. Errors: EPERM, the session does not hold it.
