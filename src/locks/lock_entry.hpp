@@ -22,7 +22,7 @@ class LockEntry {
   using Request = typename Slots::Request;
 
   explicit LockEntry(const Slots& slots) noexcept
-      : slots_(slots), header_(slots.header()), held_(header_.mutex.hold()) {
+      : slots_(slots), header_(slots.header()), held_(header_.mutex.hold_inside()) {
     if (held_ && held_->previous() == Previous::died) recover();
   }
   LockEntry(const LockEntry&) = delete;

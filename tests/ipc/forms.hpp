@@ -5,9 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
 #include <new>
-#include <polyio/ipc/kernel.hpp>
+#include <polyio/ipc/mutex.hpp>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -40,6 +41,20 @@ class InSharedMemory {
  private:
   os::SharedPages memory_;
   T* value_;
+};
+
+// While it lives, the calling thread holds as many mutexes in shared memory as it may.
+class AtItsLimit {
+ public:
+  AtItsLimit() {
+    for (Mutex& mutex : *mutexes_) EXPECT_TRUE(mutex.lock());
+  }
+  ~AtItsLimit() {
+    for (Mutex& mutex : *mutexes_) EXPECT_TRUE(mutex.unlock());
+  }
+
+ private:
+  InSharedMemory<std::array<Mutex, SharedKernel::max_held>> mutexes_;
 };
 
 // Runs a worker's `work`, which may return a bool: whether all was well.

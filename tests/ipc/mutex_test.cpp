@@ -269,9 +269,10 @@ TEST(MutexDeath, AllThatOneThreadMayHoldIsHandedOn) {
     }
     if (many->mutexes[all].lock().error() != errno_code(ENOLCK)) return 2;
     if (many->mutexes[all].try_lock().error() != errno_code(ENOLCK)) return 3;
-    if (!many->mutexes[0].unlock() || !many->mutexes[all].lock()) return 4;
+    if (many->mutexes[0].lock().error() != errno_code(EDEADLK)) return 4;
+    if (!many->mutexes[0].unlock() || !many->mutexes[all].lock()) return 5;
     ::kill(::getpid(), SIGKILL);
-    return 5;
+    return 6;
   });
   const os::ExitStatus status = child.wait();
   ASSERT_EQ(status.signal, SIGKILL) << status.text();

@@ -303,6 +303,22 @@ TEST(BoundedSemaphoreLimit, PlacesThatCantBeCountedAreAnErrorAndNoWait) {
   EXPECT_TRUE(shared->places.acquire(soon_enough()));
 }
 
+TEST(AThreadAtItsLimit, StillUsesTheOtherPrimitives) {
+  struct Shared {
+    BoundedSemaphore places{1};
+    Barrier barrier{1};
+    Mutex mutex;
+  };
+  InSharedMemory<Shared> shared;
+  ASSERT_TRUE(shared->places.acquire());
+  const AtItsLimit limit;
+  ASSERT_EQ(shared->mutex.lock().error(), errno_code(ENOLCK));
+  EXPECT_TRUE(shared->places.release());
+  EXPECT_EQ(shared->places.value(), 1u);
+  EXPECT_TRUE(shared->places.acquire(soon_enough()));
+  EXPECT_TRUE(shared->barrier.wait(soon_enough()));
+}
+
 TEST(BoundedSemaphoreDeath, GivesThePlacesBack) {
   struct Shared {
     BoundedSemaphore toilets{5};

@@ -6,7 +6,7 @@
 #include <polyio/locks/lock_table.hpp>
 #include <thread>
 
-#include "ipc/segments.hpp"
+#include "ipc/forms.hpp"
 #include "lock_check.hpp"
 
 namespace polyio::ipc {
@@ -16,6 +16,21 @@ using enum LockMode;
 constexpr Deadline now_or_not_at_all = Deadline::min();
 
 class LockProcesses : public NothingLeft {};
+
+TEST_F(LockProcesses, AThreadThatHoldsAllMutexesItMayLetsGoAllTheSame) {
+  LockTable table;
+  auto other = table.begin("other").value();
+  {
+    auto session = table.begin("at its limit").value();
+    ASSERT_TRUE(session.lock({"t", 1}, X));
+    ASSERT_TRUE(session.lock({"t", 2}, X));
+    const test::AtItsLimit limit;
+    EXPECT_TRUE(session.unlock({"t", 2}));
+    EXPECT_TRUE(other.lock({"t", 2}, X, now_or_not_at_all));
+    const auto ends = std::move(session);
+  }
+  EXPECT_TRUE(other.lock("t", X, now_or_not_at_all));
+}
 
 TEST_F(LockProcesses, AnotherRowGoesOnTheSameWaitsATableMeetsTheRows) {
   LockTable table;

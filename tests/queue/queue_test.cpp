@@ -249,6 +249,18 @@ TYPED_TEST(QueueTest, ValuesComeOutAsTheyWentIn) {
 
 class QueueOfProcesses : public NothingLeft {};
 
+TEST_F(QueueOfProcesses, AThreadThatHoldsAllItMayStillPutsAndEnds) {
+  ByteQueue queue;
+  {
+    auto out = queue.producer();
+    const test::AtItsLimit limit;
+    EXPECT_TRUE(out.try_put(pattern(1, 1)));
+    const auto ends = std::move(out);
+  }
+  EXPECT_TRUE(queue.try_get());
+  EXPECT_EQ(queue.try_get().error(), Errc::end_of_file);
+}
+
 TEST_F(QueueOfProcesses, AKilledProducerIsNoProducer) {
   ByteQueue queue;
   std::vector<os::ChildProcess> children;

@@ -28,7 +28,7 @@ class BasicBarrier {
   // timed_out, which breaks the barrier; EOWNERDEAD, a party has ended, which breaks it too;
   // ECANCELED, another party broke or aborted it.
   Result<std::uint32_t> wait(Deadline deadline = never) noexcept {
-    auto held = mutex_.hold(deadline);
+    auto held = mutex_.hold_inside(deadline);
     if (!held) return fail(held.error());
     if (broken_.load()) return fail(ECANCELED);
     const std::uint32_t round = round_.load(), place = count();
@@ -45,7 +45,7 @@ class BasicBarrier {
       held->unlock();
       const bool late = K::sleep(round_.futex(), round, deadline);
       if (round_.load() != round) return place_or_cancelled(place, round);
-      held = mutex_.hold();
+      held = mutex_.hold_inside();
       if (!held) return fail(held.error());
       if (round_.load() != round) return place_or_cancelled(place, round);
       if (!late && all_to_come(round, K::now() >= missed)) continue;
@@ -58,7 +58,7 @@ class BasicBarrier {
   // Breaks it, for those that wait and those that come later.
   void abort() noexcept {
     {
-      auto held = mutex_.hold();
+      auto held = mutex_.hold_inside();
       break_it();
     }
     K::wake(round_.futex(), INT_MAX);
@@ -66,7 +66,7 @@ class BasicBarrier {
   // Makes a broken one whole and empty. Parties that still wait get ECANCELED.
   void reset() noexcept {
     {
-      auto held = mutex_.hold();
+      auto held = mutex_.hold_inside();
       break_it();
       for (Party& party : seen()) party.thread.store(0);
       broken_.store(0);

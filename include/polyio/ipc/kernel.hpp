@@ -68,8 +68,8 @@ class SharedKernel {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     thread_self.list->pending = nullptr;
   }
-  // Linux hands on the 2,048 locks that a dead thread took last (ROBUST_LIST_LIMIT), glibc's own
-  // robust ones included. Call self() before.
+  // Linux hands on the 2,048 locks that a dead thread took last (ROBUST_LIST_LIMIT). The 48 left
+  // are for the primitives' own mutexes and for glibc's robust ones. Call self() before.
   static constexpr std::uint32_t max_held = 2000;
   static bool list_has_room() noexcept { return thread_self.held < max_held; }
   // Puts the node on the list, takes it off: as glibc does with its own mutexes on the same list.

@@ -38,10 +38,13 @@ class RobustWord {
   }
   ~RobustWord() = default;
 
+  // Whether a thread's limit counts: not for the primitives' own short sections, of which a thread
+  // is in a few at most. There is room for these, so that they can let go at the limit too.
+  enum class Limit : bool { counts, spares };
   // Errors: EDEADLK, this thread has it; timed_out; ENOLCK, it has as many as Linux would hand on.
-  Result<Previous> lock(Deadline deadline = never) noexcept {
-    if (__builtin_expect(lock_order::enabled(), 0)) return lock_watched(deadline);
-    return lock_now(deadline);
+  Result<Previous> lock(Deadline deadline = never, Limit limit = Limit::counts) noexcept {
+    if (__builtin_expect(lock_order::enabled(), 0)) return lock_watched(deadline, limit);
+    return lock_now(deadline, limit);
   }
   // Errors: EAGAIN, another has it.
   Result<Previous> try_lock() noexcept {
@@ -69,9 +72,11 @@ class RobustWord {
   static constexpr std::uint32_t waiters = 0x80000000, owner_died = 0x40000000,
                                  owner_mask = 0x3fffffff;  // FUTEX_WAITERS and so on
 
-  Result<Previous> lock_now(Deadline deadline) noexcept {
+  Result<Previous> lock_now(Deadline deadline, Limit limit) noexcept {
     const std::uint32_t me = K::self();
-    if (__builtin_expect(!K::list_has_room(), 0)) return fail(ENOLCK);
+    if (__builtin_expect(!K::list_has_room(), 0) && limit == Limit::counts) {
+      return fail(mine() ? EDEADLK : ENOLCK);
+    }
     K::begin_list_op(node_);
     std::uint32_t seen = 0;
     if (__builtin_expect(!word_.compare_exchange(seen, me, std::memory_order_acquire), 0)) {
@@ -97,9 +102,9 @@ class RobustWord {
     return false;
   }
   // A try can't deadlock, so only what it holds afterwards counts.
-  [[gnu::noinline]] Result<Previous> lock_watched(Deadline deadline) noexcept {
+  [[gnu::noinline]] Result<Previous> lock_watched(Deadline deadline, Limit limit) noexcept {
     if (deadline != Deadline::min()) lock_order::detail::before_wait(this);
-    auto locked = lock_now(deadline);
+    auto locked = lock_now(deadline, limit);
     if (locked) lock_order::detail::locked(this);
     return locked;
   }
@@ -194,6 +199,12 @@ class BasicMutex {
   // `auto held = mutex.hold();` locks it to the end of the block.
   Result<Hold<BasicMutex>> hold(Deadline deadline = never) noexcept {
     auto locked = lock(deadline);
+    if (!locked) return fail(locked.error());
+    return Hold<BasicMutex>(*this, *locked);
+  }
+  // The same for a primitive's own short section: a thread that holds 2,000 others gets it too.
+  Result<Hold<BasicMutex>> hold_inside(Deadline deadline = never) noexcept {
+    auto locked = word_.lock(deadline, RobustWord<K>::Limit::spares);
     if (!locked) return fail(locked.error());
     return Hold<BasicMutex>(*this, *locked);
   }

@@ -87,7 +87,7 @@ class BasicBoundedSemaphore {
   }
   // Gives back a place of the calling process. Errors: EPERM, it has none: released too often.
   Result<> release() noexcept {
-    auto held = mutex_.hold();
+    auto held = mutex_.hold_inside();
     if (!held) return fail(held.error());
     if (!taken_.remove()) return fail(EPERM);
     released_.fetch_add(1);
@@ -97,7 +97,7 @@ class BasicBoundedSemaphore {
   }
   // Places that are free. Those of a killed process count as taken until another wants one.
   std::uint32_t value() noexcept {
-    auto held = mutex_.hold();
+    auto held = mutex_.hold_inside();
     return held ? places_ - taken_.held() : 0;
   }
 
@@ -114,7 +114,7 @@ class BasicBoundedSemaphore {
   }
   // False: none is free; `seen` is the word to sleep on.
   Result<bool> take(std::uint32_t& seen, Deadline deadline) noexcept {
-    auto held = mutex_.hold(deadline);
+    auto held = mutex_.hold_inside(deadline);
     if (!held) return fail(held.error());
     if (!can_take()) taken_.forget_the_dead();
     if (taken_.held() >= places_) {

@@ -135,7 +135,7 @@ class JobQueueCore {
 
   // A claim of ours: one that has a message, or else a reserved one, or none.
   Result<Found> find(Deadline deadline) noexcept {
-    auto held = table_->lock.hold(deadline);
+    auto held = table_->lock.hold_inside(deadline);
     if (!held) return fail(held.error());
     const bool ask = may_ask();
     std::uint32_t first_unused = none;

@@ -66,7 +66,7 @@ class QueueCore {
   // work; EPIPE, closed; EMSGSIZE, longer than the limit; EBADMSG, damaged.
   Result<> put(Bytes bytes, Deadline deadline) noexcept {
     if (bytes.size() > shape_.largest) return fail(EMSGSIZE);
-    auto held = state_->put_lock.hold(deadline);
+    auto held = state_->put_lock.hold_inside(deadline);
     if (!held) return fail(held.error());
     const std::uint64_t tail = state_->tail.load(std::memory_order_relaxed);
     const std::uint32_t units = Record::units(bytes.size());
@@ -91,7 +91,7 @@ class QueueCore {
   // empty, and closed or without a living producer; EBADMSG, damaged.
   template <class Visit>
   Result<> take(Visit&& visit, Deadline deadline) {
-    auto held = state_->get_lock.hold(deadline);
+    auto held = state_->get_lock.hold_inside(deadline);
     if (!held) return fail(held.error());
     const std::uint64_t head = state_->head.load(std::memory_order_relaxed);
     auto used = wait_for_message(head, deadline);

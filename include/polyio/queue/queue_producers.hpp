@@ -17,7 +17,7 @@ class QueueProducers {
   // The calling process has `handles` more. `anew`: not a fork's copies of handles that are counted
   // already. Errors: ENOSPC, as many processes hold some as can be counted.
   Result<> add(std::uint32_t handles, bool anew) noexcept {
-    auto held = lock_.hold();
+    auto held = lock_.hold_inside();
     if (!held) return fail(held.error());
     if (!handles_.has_room()) handles_.forget_the_dead();
     if (!handles_.has_room()) return fail(ENOSPC);
@@ -29,7 +29,7 @@ class QueueProducers {
   }
   // One less. True: it was the last of all.
   bool remove() noexcept {
-    auto held = lock_.hold();
+    auto held = lock_.hold_inside();
     if (!held || !handles_.remove()) return false;
     count();
     return there_.load() == 0;
@@ -43,7 +43,7 @@ class QueueProducers {
     const auto span = static_cast<std::uint64_t>(Nanoseconds(recheck_every).count());
     const bool ask = now >= next || next > now + span;
     if (there_.load() != 0 && !ask) return false;
-    auto held = lock_.hold(deadline);
+    auto held = lock_.hold_inside(deadline);
     if (!held) return false;
     if (ask) {
       ask_again_.store(now + span, std::memory_order_relaxed);
