@@ -1,0 +1,114 @@
+"""Uses the programs of examples/programs/ as their users do. EXAMPLES: where they were built."""
+import os
+import socket
+import time
+import unittest
+
+from running import EXAMPLES, Example, Server, ask, read
+
+
+def program(name, *arguments):
+    return Server(os.path.join(EXAMPLES, name), "127.0.0.1:0", *arguments)
+
+
+def in_pieces(connection, said, size):
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for at in range(0, len(said), size):
+        connection.sendall(said[at:at + size])
+
+
+def command(*words):
+    """A command of Redis's protocol."""
+    parts = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
+
+
+class RedisServer(unittest.TestCase):
+    def test_commands(self):
+        said = [
+            (command("PING"), b"+PONG\r\n"), (command("ping", "a"), b"$1\r\na\r\n"),
+            (command("SET", "k", b"\r\n\0\xff"), b"+OK\r\n"),
+            (command("GET", "k"), b"$4\r\n\r\n\0\xff\r\n"), (command("GET", "none"), b"$-1\r\n"),
+            (command("SET", "k", "", "NX"), b"$-1\r\n"),
+            (command("SET", "k", "", "XX"), b"+OK\r\n"),
+            (command("GET", "k"), b"$0\r\n\r\n"), (command("EXISTS", "k", "k", "none"), b":2\r\n"),
+            (command("INCR", "n"), b":1\r\n"), (command("INCR", "n"), b":2\r\n"),
+            (command("SET", "n", 2 ** 63 - 1), b"+OK\r\n"),
+            (command("INCR", "n"), b"-ERR value is not an integer or out of range\r\n"),
+            (command("INCR", "k"), b"-ERR value is not an integer or out of range\r\n"),
+            (command("DBSIZE"), b":2\r\n"), (command("TTL", "k"), b":-1\r\n"),
+            (command("EXPIRE", "k", 100), b":1\r\n"), (command("TTL", "k"), b":100\r\n"),
+            (command("EXPIRE", "k", -1), b":1\r\n"), (command("TTL", "k"), b":-2\r\n"),
+            (command("SET", "k", "v", "EX", 0),
+             b"-ERR value is not an integer or out of range\r\n"),
+            (command("SET", "k", "v", "EX"), b"-ERR syntax error\r\n"),
+            (command("DEL", "k", "n", "none"), b":1\r\n"),
+            (command("GET"), b"-ERR wrong number of arguments for 'GET'\r\n"),
+            (command("NO\r\n"), b"-ERR unknown command 'NO\\x0D\\x0A'\r\n"),
+            (b"*0\r\n", b""), (b"\r\n", b""), (b"set  a b\r\nGET a\n", b"+OK\r\n$1\r\nb\r\n"),
+            (command("FLUSHALL"), b"+OK\r\n"), (command("DBSIZE"), b":0\r\n"),
+            (command("QUIT"), b"+OK\r\n"), (command("PING"), b"")]
+        everything = b"".join(question for question, _ in said)
+        answers = b"".join(answer for _, answer in said)
+        for size in (1, 7, len(everything)):
+            with self.subTest(size=size), Example("redis_server") as connection, connection:
+                in_pieces(connection, everything, size)
+                self.assertEqual(read(connection, len(answers) + 1), answers)
+
+    def test_bad_input_is_answered_and_closed(self):
+        bad = (b"*x\r\n", b"*\r\n", b"*-1\r\n", b"*1\n", b"*1\r\n+4\r\n", b"*2\r\n$x\r\n",
+               b"*1\r\n$4\r\nPINGxx", b"*1\r\n$99999999999\r\n", b"*99999999999\r\n",
+               b"*1" + b"0" * 40, b"x" * 70_000)
+        for said in bad:
+            for behind in (b"", b"more" * 20_000):
+                with (self.subTest(said=said[:20], behind=len(behind)),
+                      Example("redis_server", "epoll") as connection, connection):
+                    connection.sendall(command("PING") + said + behind)
+                    self.assertEqual(read(connection, 100), b"+PONG\r\n-ERR Protocol error\r\n")
+
+    def test_what_is_whole_is_answered_at_once(self):
+        with Example("redis_server") as connection, connection:
+            rest = command("SET", "a", "b")
+            self.assertEqual(ask(connection, command("PING") + rest[:12], 7), b"+PONG\r\n")
+            self.assertEqual(ask(connection, rest[12:] + command("GET", "a"), 12),
+                             b"+OK\r\n$1\r\nb\r\n")
+
+    def test_pipelines_and_large_values(self):
+        with Example("redis_server", "auto", "loops", "2") as connection, connection:
+            value = os.urandom(3_000_000)
+            connection.sendall(command("SET", "large", value) + command("GET", "large") * 3)
+            answer = b"$3000000\r\n" + value + b"\r\n"
+            self.assertEqual(read(connection, 5 + 3 * len(answer)), b"+OK\r\n" + 3 * answer)
+            connection.sendall(command("INCR", "n") * 20_000)
+            answers = b"".join(b":%d\r\n" % (n + 1) for n in range(20_000))
+            self.assertEqual(read(connection, len(answers)), answers)
+            keys = range(100_000)
+            connection.sendall(command("DEL", "n", *keys))
+            self.assertEqual(read(connection, 4), b":1\r\n")
+
+    def test_connections_share_the_keys(self):
+        for dials in (["auto", "loops", "2"], ["blocking", "thread-per-connection"]):
+            with self.subTest(dials=dials), program("redis_server", *dials) as server:
+                connections = [server.connect() for _ in range(8)]
+                for connection in connections:
+                    connection.sendall(command("INCR", "n") * 100)
+                last = 0
+                for connection in connections:
+                    with connection:
+                        connection.sendall(command("QUIT"))
+                        *counts, end = read(connection, 10_000).split()
+                        self.assertEqual((len(counts), end), (100, b"+OK"))
+                        last = max(last, *(int(count[1:]) for count in counts))
+                self.assertEqual(last, 800)
+
+    def test_what_has_expired_is_forgotten(self):
+        with Example("redis_server") as connection, connection:
+            connection.sendall(command("SET", "a", "b", "PX", 1))
+            self.assertEqual(read(connection, 5), b"+OK\r\n")
+            until = time.monotonic() + 20
+            while ask(connection, command("DBSIZE"), 4) != b":0\r\n":
+                self.assertLess(time.monotonic(), until)
+
+
+if __name__ == "__main__":
+    unittest.main()
