@@ -1,10 +1,11 @@
 """Uses the programs of examples/programs/ as their users do. EXAMPLES: where they were built."""
 import os
 import socket
+import struct
 import time
 import unittest
 
-from running import EXAMPLES, Example, Server, ask, read
+from running import EXAMPLES, Example, Server, ask, read, reset
 
 
 def program(name, *arguments):
@@ -108,6 +109,100 @@ class RedisServer(unittest.TestCase):
             until = time.monotonic() + 20
             while ask(connection, command("DBSIZE"), 4) != b":0\r\n":
                 self.assertLess(time.monotonic(), until)
+
+
+class SocksProxy(unittest.TestCase):
+    def setUp(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(self.listener.close)
+        self.listener.settimeout(20)
+        self.port = struct.pack(">H", self.listener.getsockname()[1])
+        self.here = b"\1\x7f\0\0\1" + self.port
+
+    def through(self, server, to):
+        """A connection through the proxy, its other end, and where that says it came from."""
+        client = server.connect()
+        client.sendall(b"\5\1\0" + b"\5\1\0" + to)
+        self.assertEqual(read(client, 2), b"\5\0")
+        reply = read(client, 10)
+        self.assertEqual(reply[:4], b"\5\0\0\1")
+        upstream, address = self.listener.accept()
+        upstream.settimeout(20)
+        self.assertEqual((socket.inet_ntoa(reply[4:8]), *struct.unpack(">H", reply[8:])), address)
+        return client, upstream
+
+    def test_bytes_and_ends_both_ways(self):
+        name = b"localhost"
+        for to in (self.here, b"\3" + bytes([len(name)]) + name + self.port):
+            for dials in (["auto"], ["epoll", "loops"], ["blocking", "thread-per-connection"]):
+                with self.subTest(to=to, dials=dials), program("socks_proxy", *dials) as server:
+                    client, upstream = self.through(server, to)
+                    with client, upstream:
+                        client.sendall(b"question")
+                        client.shutdown(socket.SHUT_WR)
+                        self.assertEqual(read(upstream, 1000), b"question")
+                        upstream.sendall(b"answer" * 1000)
+                        upstream.close()
+                        self.assertEqual(read(client, 10_000), b"answer" * 1000)
+
+    def test_ipv6(self):
+        try:
+            listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        except OSError:
+            self.skipTest("no IPv6 here")
+        port = struct.pack(">H", listener.getsockname()[1])
+        loopback = b"\0" * 15 + b"\1"
+        with listener, Example("socks_proxy") as client, client:
+            client.sendall(b"\5\1\0\5\1\0\4" + loopback + port)
+            reply = read(client, 24)
+            listener.settimeout(20)
+            upstream, address = listener.accept()
+            with upstream:
+                from_here = loopback + struct.pack(">H", address[1])
+                self.assertEqual(reply, b"\5\0" + b"\5\0\0\4" + from_here)
+
+    def test_what_follows_the_request_at_once_is_passed_on(self):
+        with Example("socks_proxy") as client, client:
+            client.sendall(b"\5\1\0\5\1\0" + self.here + b"early")
+            upstream = self.listener.accept()[0]
+            with upstream:
+                self.assertEqual(read(upstream, 5), b"early")
+
+    def test_a_break_is_no_end(self):
+        with program("socks_proxy") as server:
+            for upstream_breaks in (True, False):
+                client, upstream = self.through(server, self.here)
+                with self.subTest(upstream_breaks=upstream_breaks), client, upstream:
+                    broken, other = (upstream, client) if upstream_breaks else (client, upstream)
+                    other.sendall(b"question")
+                    self.assertEqual(read(broken, 8), b"question")
+                    reset(broken)
+                    self.assertRaises(ConnectionResetError, other.recv, 1)
+
+    def test_silence_is_cut(self):
+        with program("socks_proxy", "auto", "loop", "1") as server:
+            client, upstream = self.through(server, self.here)
+            with client, upstream:
+                self.assertRaises(ConnectionResetError, client.recv, 1)
+                self.assertRaises(ConnectionResetError, upstream.recv, 1)
+
+    def test_refusals(self):
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            free = b"\1\x7f\0\0\1" + struct.pack(">H", closed.getsockname()[1])
+        label = b"a" * 64  # one byte more than the DNS has room for
+        greeted = b"\5\0"
+        nowhere = b"\0\1" + b"\0" * 6
+        cases = [(b"\4\1", b""), (b"\5\1\2", b"\5\xff"), (b"\5\0", b"\5\xff"),
+                 (b"\5\1\0" + b"\4\1\0" + self.here, greeted),
+                 (b"\5\1\0" + b"\5\1\0" + free, greeted + b"\5\5" + nowhere),
+                 (b"\5\1\0" + b"\5\1\0\3\x40" + label + b"\0\x50", greeted + b"\5\4" + nowhere),
+                 (b"\5\1\0" + b"\5\2\0" + self.here, greeted + b"\5\7" + nowhere),
+                 (b"\5\1\0" + b"\5\1\0\7" + b"what follows", greeted + b"\5\x08" + nowhere)]
+        with program("socks_proxy") as server:
+            for said, answer in cases:
+                with self.subTest(said=said), server.connect() as client:
+                    client.sendall(said)
+                    self.assertEqual(read(client, 1000), answer)
 
 
 if __name__ == "__main__":
