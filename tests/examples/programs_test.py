@@ -205,5 +205,62 @@ class SocksProxy(unittest.TestCase):
                     self.assertEqual(read(client, 1000), answer)
 
 
+def frame(first, payload):
+    """A client's frame: masked, with zeros."""
+    size = len(payload)
+    length = (bytes([0x80 | size]) if size < 126 else
+              b"\xfe" + struct.pack(">H", size) if size < 65536 else
+              b"\xff" + struct.pack(">Q", size))
+    return bytes([first]) + length + b"\0\0\0\0" + payload
+
+
+class WebSocketServer(unittest.TestCase):
+    head = (b"GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+
+    def test_echo(self):
+        binary = os.urandom(70_000)
+        said = self.head + b"".join([
+            frame(0x81, b"hi"), frame(0x82, b"\xff\0"), frame(0x01, b"in "), frame(0x89, b"ping"),
+            frame(0x80, b"two"), frame(0x8a, b"pong"), frame(0x82, binary),
+            frame(0x88, b"\x03\xe8bye"), frame(0x81, b"too late")])
+        answers = (b"\x81\x02hi" + b"\x82\x02\xff\0" + b"\x8a\x04ping" + b"\x81\x06in two" +
+                   b"\x82\x7f" + struct.pack(">Q", len(binary)) + binary + b"\x88\x02\x03\xe8")
+        for dials in ([], ["epoll", "loops"], ["blocking", "thread-per-connection"]):
+            for size in (len(said), 1000):
+                with (self.subTest(dials=dials, size=size),
+                      Example("websocket_server", *dials) as connection, connection):
+                    in_pieces(connection, said, size)
+                    head, _, frames = read(connection, 200_000).partition(b"\r\n\r\n")
+                    self.assertIn(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", head)
+                    self.assertEqual(frames, answers)
+
+    def test_much_at_once(self):
+        with Example("websocket_server") as connection, connection:
+            connection.sendall(self.head + frame(0x82, b"x" * 3_000_000) + frame(0x88, b""))
+            self.assertTrue(read(connection, 4_000_000).endswith(b"x" * 3_000_000 + b"\x88\0"))
+
+    def test_bad_frames_are_answered_with_their_code(self):
+        for said, code in ((b"\x81\x02hi", 1002), (frame(0x81, b"\xff"), 1007),
+                           (frame(0x82, b"x" * 101), 1009)):
+            with (self.subTest(said=said[:10]),
+                  Example("websocket_server", "epoll", "loop", "100") as connection, connection):
+                connection.sendall(self.head + said + b"x" * 100_000)
+                frames = read(connection, 10_000).partition(b"\r\n\r\n")[2]
+                self.assertEqual((frames[0], frames[2:4]), (0x88, struct.pack(">H", code)))
+
+    def test_refusals(self):
+        for said, status in (
+                (self.head.replace(b"/echo", b"/other"), b"404"),
+                (self.head.replace(b"Upgrade: websocket\r\n", b""), b"426"),
+                (self.head.replace(b"Host", b"Origin: http://evil.example\r\nHost"), b"403"),
+                (b"hello\n", b"400"), (b"GET /" + b"x" * 100_000, b"414")):
+            with (self.subTest(status=status),
+                  Example("websocket_server") as connection, connection):
+                connection.sendall(said)
+                self.assertEqual(read(connection, 10_000).split()[1], status)
+
+
 if __name__ == "__main__":
     unittest.main()
