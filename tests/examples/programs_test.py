@@ -1,7 +1,9 @@
 """Uses the programs of examples/programs/ as their users do. EXAMPLES: where they were built."""
 import os
+import re
 import socket
 import struct
+import subprocess
 import time
 import unittest
 
@@ -260,6 +262,55 @@ class WebSocketServer(unittest.TestCase):
                   Example("websocket_server") as connection, connection):
                 connection.sendall(said)
                 self.assertEqual(read(connection, 10_000).split()[1], status)
+
+
+def result_of(n):
+    """What job_farm computes, in closed form: 50,000 steps of x = x * a + c."""
+    a, c, steps, power, sum_of = 6364136223846793005, 1442695040888963407, 50_000, 1, 0
+    for bit in bin(steps)[2:]:
+        power, sum_of = power * power, sum_of * (power + 1)
+        if bit == "1":
+            power, sum_of = power * a, sum_of * a + 1
+        power, sum_of = power % 2 ** 64, sum_of % 2 ** 64
+    return (n * power + c * sum_of) % 2 ** 64
+
+
+class JobFarm(unittest.TestCase):
+    def test_batch(self):
+        for workers, kills in ((3, 0), (3, 20), (1, 20)):
+            with self.subTest(workers=workers, kills=kills):
+                farm = [os.path.join(EXAMPLES, "job_farm"), "batch", "3000", str(workers),
+                        str(kills)]
+                said = subprocess.run(farm, capture_output=True, check=True, timeout=100).stdout
+                found = re.match(rf"3000 jobs, {workers} workers: (\d+) killed, \d+ begun again, "
+                                 r"\d+ answered twice, 0 wrong, ", said.decode())
+                self.assertTrue(found, said)
+                # All jobs may be done before that many have been killed.
+                self.assertIn(int(found[1]), range(min(kills, 1), kills + 1))
+
+    def test_serve(self):
+        for model in ("auto", "epoll", "blocking"):
+            farm = Server(os.path.join(EXAMPLES, "job_farm"), "serve", "127.0.0.1:0", "3", "0.002",
+                          model)
+            with self.subTest(model=model):
+                farm.__enter__()
+                with farm.process:
+                    clients = [farm.connect() for _ in range(4)]
+                    for i, client in enumerate(clients):
+                        jobs = range(i * 100, i * 100 + 50)
+                        client.sendall(b"".join(b"%d\n" % n for n in jobs))
+                    for i, client in enumerate(clients):
+                        expected = b"".join(b"%d %d\n" % (n, result_of(n))
+                                            for n in range(i * 100, i * 100 + 50))
+                        with client:
+                            self.assertEqual(read(client, len(expected)), expected)
+                    farm.process.terminate()
+                    said = farm.process.stdout.read().decode()
+                    self.assertEqual(farm.process.wait(20), 0)
+                    found = re.fullmatch(r"200 jobs, (\d+) killed, \d+ begun again, "
+                                         r"\d+ answered twice\n", said)
+                    self.assertTrue(found, said)
+                    self.assertGreater(int(found[1]), 0)
 
 
 if __name__ == "__main__":
