@@ -118,8 +118,10 @@ void PosixAioDriver::close(Handle handle) noexcept {
   }
   reader->closing = true;
   ++closing_;
-  const int fd = detach(handle).release();        // open until the read's end
-  (void)os::shutdown(fd, SHUT_RDWR);              // ends the read that a helper is in
+  const int fd = detach(handle).release();  // open until the read's end
+  // Ends the read that a helper is in. Receiving only: what the peer sees, an end or a reset, is
+  // what closing makes.
+  (void)os::shutdown(fd, SHUT_RD);
   connections_.request(reader->permit).cancel();  // or that none has begun
 }
 

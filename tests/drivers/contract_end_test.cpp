@@ -124,6 +124,22 @@ TEST_P(EndTest, AResetIsNoEnd) {
   run(body);
 }
 
+// Some models have a receive under way still, which ended for the task.
+TEST_P(EndTest, AResetIsNoEndAfterAReceiveThatTimedOut) {
+  auto body = [&](TaskGroup&) -> Task<> {
+    Pair ends = pair();
+    {
+      CancelScope patience(io(), 2ms);
+      auto nothing = co_await ends.near.receive();
+      EXPECT_TRUE(timed_out(nothing));
+    }
+    ends.near.reset();
+    auto chunk = co_await ends.far.receive();
+    EXPECT_TRUE(failed_with(chunk, std::errc::connection_reset));
+  };
+  run(body);
+}
+
 TEST_P(EndTest, TheEndIsSeenByAWaitingReceive) {
   auto body = [&](TaskGroup& group) -> Task<> {
     auto [stream, raw] = half();
