@@ -24,11 +24,11 @@ bool Waiter::take_now() {
   return take();
 }
 
-// A thread that sleeps for good here would stop the tasks beside this one, and what it waits for
-// may be theirs to do.
+// A thread that sleeps for good here would stop the tasks beside this one (they take turns under
+// the blocking model too), and what it waits for may be theirs to do.
 static bool blocks_a_loop() noexcept {
   const Io* const io = Io::of_this_thread();
-  return io && !io->thread_per_job() && io->jobs() > 1;
+  return io && io->jobs() > 1;
 }
 
 Result<> Waiter::wait(Deadline deadline) {
