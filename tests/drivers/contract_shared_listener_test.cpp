@@ -20,28 +20,30 @@ POLYIO_ON_EVERY_MODEL(SharedListenerTest);
 class Other {
  public:
   Other(std::unique_ptr<Io> io, os::UniqueFd socket) : io_(std::move(io)) {
-    thread_ = std::jthread([this, owned = std::move(socket)]() mutable {
-      io_->run(with_task_group(*io_, [&](TaskGroup& group) { return main(group, owned); }));
-    });
+    thread_ = std::jthread(
+        [this, owned = std::move(socket)]() mutable { io_->run(main(std::move(owned))); });
     waits_.wait(false);
   }
   ~Other() { over_ = true; }
   bool accepted() const { return accepted_; }
 
  private:
-  Task<> main(TaskGroup& group, os::UniqueFd& socket) {
+  Task<> main(os::UniqueFd socket) {
     auto listener = io_->adopt_listener(std::move(socket), true);
     POLYIO_REQUIRE(listener);
     auto accept = [this, &from = *listener]() -> Task<> {
       auto stream = co_await from.accept();
       accepted_ = stream.has_value();
     };
-    (void)group.spawn(accept);
-    for (int i = 0; i < 3; ++i) (void)co_await io_->yield();
-    waits_ = true;
-    waits_.notify_one();
-    while (!over_ && !accepted_) (void)co_await io_->sleep(1ms);
-    group.cancel();
+    auto until_over = [&](TaskGroup& group) -> Task<> {
+      (void)group.spawn(accept);
+      for (int i = 0; i < 3; ++i) (void)co_await io_->yield();
+      waits_ = true;
+      waits_.notify_one();
+      while (!over_ && !accepted_) (void)co_await io_->sleep(1ms);
+      group.cancel();
+    };
+    co_await with_task_group(*io_, until_over);
   }
 
   std::unique_ptr<Io> io_;

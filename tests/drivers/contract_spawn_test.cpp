@@ -41,10 +41,10 @@ Task<> add(Io& io, int& sum, int number) {
 
 TEST_P(SpawnTest, AFunctionIsCalledAtOnceWithItsArguments) {
   int sum = 0;
+  auto add_some = [&](int number) -> Task<> { co_await add(io(), sum, number); };
   run([&](TaskGroup& group) -> Task<> {
     EXPECT_TRUE(group.spawn(add, io(), sum, 1));
     EXPECT_TRUE(group.spawn([&] { return add(io(), sum, 2); }));
-    auto add_some = [&](int number) -> Task<> { co_await add(io(), sum, number); };
     EXPECT_TRUE(group.spawn(std::ref(add_some), 3));
     EXPECT_TRUE(group.spawn(add_some, 4));
     EXPECT_TRUE(group.spawn(&SpawnTest::add_one, this, sum));
