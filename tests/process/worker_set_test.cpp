@@ -1,5 +1,6 @@
 // WorkerSet and WorkerSlots as any owner uses them: a Selector, messages, ends, replacements.
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <array>
 #include <optional>
@@ -120,7 +121,10 @@ TEST_F(WorkerSetTest, AReplacedWorkerThatHangsIsKilledAndTheOthersStay) {
   retire_within_ = 50ms;
   keep(2).fill();
   handle_until([&] { return slots_->settled(); });
-  ::kill(workers_.find(6)->process.pid(), SIGSTOP);
+  const pid_t pid = workers_.find(6)->process.pid();
+  ::kill(pid, SIGSTOP);
+  siginfo_t stopped{};  // a SIGTERM that arrives before it has stopped would still end it
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &stopped, WSTOPPED | WNOWAIT), 0);
   slots_->replace_all();
   handle_until([&] { return ends_.size() == 2; });
   EXPECT_GE(killed_, 1u);
