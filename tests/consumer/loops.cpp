@@ -21,8 +21,7 @@ polyio::Task<> echo(polyio::Io&, polyio::Stream stream) {
 // A server that is asked to stop as soon as it listens.
 void serve_once(const char* model) {
   std::unique_ptr<polyio::Server> server;
-  polyio::ServerOptions options;
-  options.model = model;
+  polyio::ServerOptions options{.model = model};  // warns of no member, with -Wextra either
   options.log = [](std::string_view) {};
   options.on_ready = [&](const polyio::Server&) { server->stop(); };
   server = std::make_unique<polyio::Server>(std::move(options), echo);

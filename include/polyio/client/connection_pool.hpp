@@ -20,7 +20,7 @@ struct ConnectionPoolOptions {
   Nanoseconds connect_timeout = std::chrono::seconds(10);
   // Called before a connection is used again, after the check that the server has neither closed it
   // nor sent anything unasked. False: the connection is closed and the next one tried.
-  std::function<Task<bool>(Io&, Stream&)> health;
+  std::function<Task<bool>(Io&, Stream&)> health = {};
   Nanoseconds health_timeout = std::chrono::seconds(1);
   ConnectOptions connecting;
 };

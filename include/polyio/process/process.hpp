@@ -138,7 +138,7 @@ class Process {
 
 // This process: "MainProcess", or the name of the Process that runs here.
 struct Current {
-  std::string name;
+  std::string name = {};
   pid_t pid, parent_pid;  // getpid(2), getppid(2)
   bool daemon;
 };
@@ -147,7 +147,7 @@ Current current_process();
 // The children of this process that have not ended, those of destroyed Process objects too; in the
 // order of start(). Reaps what has ended.
 struct Active {
-  std::string name;
+  std::string name = {};
   pid_t pid;
   bool daemon;
 };

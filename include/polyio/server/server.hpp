@@ -26,7 +26,7 @@ using Handler = std::function<Task<>(Io&, Stream)>;
 
 // A further listening socket of a server, with a handler of its own.
 struct AlsoListen {
-  std::string listen;  // as ServerOptions::listen
+  std::string listen = {};  // as ServerOptions::listen
   Handler handler;
   unsigned unix_mode = 0;  // as ServerOptions::unix_mode
 };
@@ -38,8 +38,8 @@ struct ServerOptions {
   // Under every architecture but iterative. A connection's socket must tell where it came in, so no
   // two may have the same address.
   std::vector<AlsoListen> also{};
-  std::string model = "auto";  // drivers/registry.hpp
-  std::string architecture;    // empty: the model's first
+  std::string model = "auto";     // drivers/registry.hpp
+  std::string architecture = {};  // empty: the model's first
   // How many loops, threads of the pool or processes. 0: one per core; thread-pool 64; prefork with
   // model blocking 16.
   unsigned workers = 0;
@@ -53,9 +53,9 @@ struct ServerOptions {
   // waits in the backlog, unaccepted; thread-pool, and prefork with model blocking: 128.
   std::optional<std::size_t> max_waiting{};
   // Sent to a client that is turned away or refused, before the end of file. Empty: a reset.
-  std::string refusal;
+  std::string refusal = {};
   // loops: how connections get to the loops: hand-over, shared, reuseport. Empty: hand-over.
-  std::string accepting;
+  std::string accepting = {};
   // The connections meet in the memory of this process, as in a chat: architectures of several
   // processes, or that serve one connection at a time, are refused.
   bool one_process = false;
@@ -76,10 +76,10 @@ struct ServerOptions {
   // workers of prefork.
   bool signals = true;
   // Called once the server listens, on the thread that runs it.
-  std::function<void(const class Server&)> on_ready;
+  std::function<void(const class Server&)> on_ready = {};
   // Takes one line that says what happened, never with control characters from the network. Must
   // be thread-safe, and not wait: the server does meanwhile. Default: an os::LineLog on stderr.
-  std::function<void(std::string_view)> log;
+  std::function<void(std::string_view)> log = {};
 };
 
 struct ServerStatistics {
