@@ -214,7 +214,7 @@ def main(paths):
     """Checks the files named, and in folders every C++ file; 1 when there is something to say."""
     if not paths or paths[0] in ("-h", "--help"):
         print("usage: co_await_forms.py FILE|FOLDER...\n\n"
-              "Finds the co_await expressions that g++ 12 compiles wrongly, as docs/handlers.md says.\n"
+              "Finds the co_await expressions that g++ 12 compiles wrongly (docs/handlers.md).\n"
               "Example: co_await_forms.py src/ main.cpp")
         return 0 if paths else 2
     wrong = 0

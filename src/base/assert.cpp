@@ -1,5 +1,4 @@
 #include <execinfo.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -16,7 +15,7 @@ void misused(const char* rule) noexcept {
   std::fprintf(stderr, "polyio: misuse: %s. The calls that led here, for addr2line(1):\n", rule);
   std::fflush(stderr);
   void* calls[16];
-  ::backtrace_symbols_fd(calls, ::backtrace(calls, 16), STDERR_FILENO);
+  ::backtrace_symbols_fd(calls, ::backtrace(calls, 16), 2);
   std::abort();
 }
 

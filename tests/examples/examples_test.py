@@ -26,7 +26,9 @@ class Examples(unittest.TestCase):
                                  "three_processes", "guardian", "thread_666", "process_states",
                                  # process_examples_test.py
                                  "tickets", "toilets", "traffic_light", "two_keys", "row_locks",
-                                 "lock_order", "producer_consumer"})
+                                 "lock_order", "producer_consumer",
+                                 # programs_test.py
+                                 "redis_server", "socks_proxy", "websocket_server", "job_farm"})
 
     def test_upper_on_every_model(self):
         listed = subprocess.run([POLYIO, "models", "--json"], capture_output=True, check=True)

@@ -17,8 +17,8 @@ class SignalsTest : public testing::TestWithParam<std::string> {
 };
 INSTANTIATE_TEST_SUITE_P(All, SignalsTest, testing::ValuesIn([] {
                            std::vector<std::string> models;
-                           for (const ModelInfo& info : list_models()) {
-                             if (info.available) models.push_back(info.model);
+                           for (const ModelInfo& one : list_models()) {
+                             if (one.available) models.push_back(one.model);
                            }
                            return models;
                          }()),

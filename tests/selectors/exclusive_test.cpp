@@ -20,7 +20,8 @@ class Sleeper {
     EXPECT_TRUE(selector_.register_fd(end_.fd(), event_read));
     thread_ = std::jthread([this] {
       thread_id_ = static_cast<int>(::syscall(SYS_gettid));
-      for (const SelectorEvent& event : selector_.select().value()) {
+      const auto events = selector_.select().value();
+      for (const SelectorEvent& event : events) {
         woken_ |= event.key.fd == listener_;
       }
       over_ = true;
