@@ -1,6 +1,7 @@
 #include <polyio/io/io.hpp>
 #include <polyio/io/stream.hpp>
 #include <polyio/io/task_group.hpp>
+#include <polyio/os/line_log.hpp>
 #include <thread>
 
 namespace polyio {
@@ -24,6 +25,12 @@ Io::Io(std::unique_ptr<Driver> driver)
       idle_sweep_(*this) {
   driver_->bind(*this);
   scheduler_ = driver_->make_scheduler();
+  on_lease_shortage_ = [said = false]() mutable {
+    if (std::exchange(said, true)) return;
+    os::write_to_stderr(
+        "polyio: the receive buffers have run out, because handlers hold their leases: a receive\n"
+        "gets 4 KiB from now on, and waits on a connection that holds such a lease already\n");
+  };
 }
 
 Io::~Io() {

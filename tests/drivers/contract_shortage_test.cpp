@@ -73,6 +73,18 @@ TEST_P(ShortageTest, AFreshConnectionIsServedBesideHolders) {
   run(body);
 }
 
+TEST_P(ShortageTest, IsSaidOnceWhereNothingElseListens) {
+  auto body = [&](TaskGroup&) -> Task<> {
+    while (held_.size() < std::size_t{3} * large) co_await hold_one();
+    let_go();
+  };
+  testing::internal::CaptureStderr();
+  run(body);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(said.starts_with("polyio: the receive buffers have run out")) << said;
+  EXPECT_EQ(said.find("polyio:", 1), said.npos) << said;
+}
+
 // A connection that gives its own buffer back is not behind the others that wait.
 TEST_P(ShortageTest, GivingOnesOwnBackIsEnough) {
   std::pair<Stream, Raw> slow = half(), quick = half();
