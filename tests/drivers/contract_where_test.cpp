@@ -50,7 +50,10 @@ class Server {
 
  private:
   bool where(std::string_view name) const { return place_.where == name; }
-  std::unique_ptr<Io> make_io() const { return std::make_unique<Io>(*make_driver(place_.model)); }
+  std::unique_ptr<Io> make_io(bool one_connection = false) const {
+    return std::make_unique<Io>(
+        make_driver(place_.model, {.one_connection = one_connection}).value());
+  }
 
   void run_acceptor() {
     auto io = make_io();
@@ -92,7 +95,7 @@ class Server {
       return;
     }
     own_threads_.emplace_back([this, fd = std::move(*socket)]() mutable {
-      auto io = make_io();
+      auto io = make_io(true);
       auto adopted = io->adopt(std::move(fd));
       ASSERT_TRUE(adopted);
       io->run(echo(*io, std::move(*adopted)));
