@@ -70,7 +70,7 @@ class Chat {
     Room room;
     bool distributes = false;  // before the loop's next turn
     Alarm retry;               // of a distribution that was held up
-    Alarm news;                // until then, presence is not told
+    Alarm news;                // until then, no presence is sent
   };
   // What a session's end could not tell the rooms for lack of memory.
   void leave_later(ClientPtr client) noexcept;

@@ -157,7 +157,7 @@ class LineSession {
 
   bool take_line(const Result<std::string_view>& line) {
     const bool first = std::exchange(first_line_, false);
-    // Who begins with something else than a line does not speak this protocol: a page that makes
+    // What begins with something else than a line is not this protocol: a page that makes
     // its browser send a request, whatever the method and however long the path, or a TLS client.
     if (!line) {
       error(fmt::format("line too long: at most {} bytes", member_.options().max_line));

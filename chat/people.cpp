@@ -62,7 +62,7 @@ Piece People::news() {
   changed_.clear();
   list_.reset();
   if (announced_.size() < listed / 2 && names_.size() > announced_.size()) {
-    list_anew();  // now there is room for those who were only counted
+    list_anew();  // now there is room for those that were only counted
     return list();
   }
   if (announced_total_ != names_.size()) {

@@ -15,7 +15,7 @@ constexpr std::size_t most_bytes_together = 32 * 1024;
 // The most by which the room's time goes on between two calls.
 constexpr Nanoseconds attention = Outbox::patience / 4;
 
-// Of a loop's time, for each page and each byte told to a page.
+// Of a loop's time, for each page and each byte sent to a page.
 constexpr Nanoseconds page_interval{200'000};
 constexpr Nanoseconds byte_interval{20};
 

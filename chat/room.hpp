@@ -88,7 +88,7 @@ class Room {
   // Tells a page its own new name, where no news will.
   void confirm_name(const ClientPtr& client, const Name& name);
 
-  // Presence is told to the pages in one piece for all that happened since the last time.
+  // Presence is sent to the pages in one piece for all that happened since the last time.
   void tell_presence();
   // For how long not to tell more, so that it takes a small share of the loop's time.
   Nanoseconds presence_pause() const noexcept { return presence_pause_; }

@@ -1,6 +1,6 @@
 // Console: the chat server's own command line on standard input. `quit` stops the server, anything
 // else lists the threads; the end of the input only ends the console. A thread of its own reads it;
-// when nobody reads what it prints, it prints less and goes on.
+// when its log is not read, it prints less and goes on.
 #pragma once
 
 #include <functional>

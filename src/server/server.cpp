@@ -99,7 +99,7 @@ class Server::Impl {
         architecture_(name_of(shared_.dials.architecture)) {
     host_ = make_host(shared_, listen_for_all(shared_));
   }
-  // Files of Unix sockets go, but those of inherited ones, which are somebody else's.
+  // Files of Unix sockets go, but those of inherited ones, which belong to another program.
   ~Impl() {
     host_.reset();
     for (const Endpoint& endpoint : shared_.endpoints) {

@@ -59,7 +59,7 @@ class Io {
   // the Io's run() has not ended. Works that are left when it ends are dropped. What one throws
   // ends neither the loop nor the other works.
   void post(std::move_only_function<void()> work);
-  // Who is told what a posted work threw; else it goes to stderr. Before run().
+  // Receives what a posted work threw, which else goes to stderr. Before run().
   void set_work_failed(std::function<void(const std::exception_ptr&)> report) {
     work_failed_ = std::move(report);
   }
@@ -120,6 +120,7 @@ class Io {
   }
   // Calls `note` each time that a receive finds no large buffer for its lease: handlers hold them
   // all (io/lease_pool.hpp). It must not throw; it is called on the thread that runs the job.
+  // Without one the first time is reported on stderr.
   void on_lease_shortage(std::move_only_function<void()> note) {
     on_lease_shortage_ = std::move(note);
   }

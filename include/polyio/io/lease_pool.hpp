@@ -73,7 +73,7 @@ class OwnBuffers {
 
 class LeasePool {
  public:
-  // How large, how many of them, and how many stay allocated while nobody uses them.
+  // How large, how many of them, and how many stay allocated while none is used.
   struct Sizes {
     std::size_t large = 64 * 1024, own = 4 * 1024;
     std::uint32_t limit = lease_limit, keep = 16;

@@ -69,9 +69,9 @@ class JobQueueCore {
 
   QueueCore<K>& queue() noexcept { return queue_; }
 
-  // The claim of a message that nobody else has: the first that was given back or whose owner has
-  // died, or else the queue's next. Deadline::min(): never waits. Errors: timed_out; end_of_file,
-  // the queue has ended and nothing is claimed; EBADMSG, damaged.
+  // The claim of a message that no other consumer has: the first that was given back or whose owner
+  // has died, or else the queue's next. Deadline::min(): never waits. Errors: timed_out;
+  // end_of_file, the queue has ended and nothing is claimed; EBADMSG, damaged.
   Result<std::uint32_t> take(Deadline deadline) noexcept {
     for (;;) {
       std::uint32_t seen = table_->ends.load();

@@ -209,7 +209,7 @@ class Selector {
   virtual Result<std::size_t> wait(std::span<SelectorEvent> out, const std::timespec* timeout) = 0;
   virtual void release() noexcept = 0;
 
-  enum class With : std::uint8_t { none, sharers, rivals };  // who else waits for it
+  enum class With : std::uint8_t { none, sharers, rivals };  // what else waits for it
   Result<SelectorKey> enter(int fd, Events events, std::uint64_t data, With others);
   int put_in(int fd, Events events, std::uint64_t data, With others);
   int arm_with(int fd, Record& record, Events events, With others);
