@@ -101,16 +101,7 @@ Result<os::UniqueFd> BlockingDriver::release(Handle handle) {
 }
 
 bool BlockingDriver::start(Op& op) {
-  if (op.kind == OpKind::receive && op.leases) {
-    const LeasePool::Buffer buffer = buffers_.take(op.handle, io());
-    if (!buffer.data) {
-      buffers_.wait(op);
-      return false;
-    }
-    op.buffer = buffer.id;
-    op.data = buffer.data;
-    op.size = buffer.size;
-  }
+  if (op.kind == OpKind::receive && op.leases && !buffers_.lend(op, io())) return false;
   const int fd = descriptor(op.handle);
   BlockedCall call{::pthread_self()};
   op.sleeper = &call;

@@ -220,16 +220,7 @@ bool ReadinessDriver::wait_for(Slot& slot, Op& op, Events direction) {
 }
 
 bool ReadinessDriver::receive(Slot& slot, Op& op) {
-  if (op.leases) {
-    const LeasePool::Buffer buffer = buffers_.take(op.handle, io());
-    if (!buffer.data) {
-      buffers_.wait(op);
-      return false;
-    }
-    op.buffer = buffer.id;
-    op.data = buffer.data;
-    op.size = buffer.size;
-  }
+  if (op.leases && !buffers_.lend(op, io())) return false;
   const std::int64_t count = os::receive_now(fd_of(op), {op.data, op.size});
   if (count > 0) {
     // Not at an edge: that of these bytes may have been that of the peer's end too.

@@ -98,6 +98,18 @@ class LeasePool {
     --kept_;
     return {buffer.memory.get(), id, static_cast<std::uint32_t>(sizes_.large)};
   }
+  // The same for a receive, into whose op it goes; false: it waits.
+  bool lend(Op& op, Io& io) {
+    const Buffer buffer = take(op.handle, io);
+    if (!buffer.data) {
+      wait(op);
+      return false;
+    }
+    op.buffer = buffer.id;
+    op.data = buffer.data;
+    op.size = buffer.size;
+    return true;
+  }
   // A small one, though the connection's own may be out: for bytes that no lease will hold.
   Buffer take_own(Handle connection);
   Buffer at(std::uint32_t id) const noexcept;
