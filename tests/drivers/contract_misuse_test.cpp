@@ -5,10 +5,14 @@ namespace polyio::contract {
 namespace {
 
 class MisuseTest : public ContractTest {
- protected:
+ public:
   void SetUp() override {
     ContractTest::SetUp();
     GTEST_FLAG_SET(death_test_style, "threadsafe");  // forking would share the driver
+  }
+  Task<> wait_for_data(Stream& stream) {
+    auto chunk = co_await stream.receive();
+    (void)chunk;
   }
   // Where every task waits on a thread of its own, the kernel takes what comes.
   bool waits_alone() { return io().thread_per_job(); }
@@ -19,12 +23,8 @@ TEST_P(MisuseTest, TwoReceivesThatWaitAtOnce) {
   if (waits_alone()) return;
   EXPECT_DEATH(run([&](TaskGroup& group) -> Task<> {
                  Pair ends = pair();
-                 auto wait = [&]() -> Task<> {
-                   auto chunk = co_await ends.near.receive();
-                   (void)chunk;
-                 };
-                 (void)group.spawn(wait);
-                 (void)group.spawn(wait);
+                 (void)group.spawn(&MisuseTest::wait_for_data, this, ends.near);
+                 (void)group.spawn(&MisuseTest::wait_for_data, this, ends.near);
                  co_await turns(5);
                  group.cancel();
                }),
@@ -35,11 +35,7 @@ TEST_P(MisuseTest, AStreamThatIsClosedWhileATaskWaitsOnIt) {
   if (waits_alone()) return;
   EXPECT_DEATH(run([&](TaskGroup& group) -> Task<> {
                  Pair ends = pair();
-                 auto wait = [&]() -> Task<> {
-                   auto chunk = co_await ends.near.receive();
-                   (void)chunk;
-                 };
-                 (void)group.spawn(wait);
+                 (void)group.spawn(&MisuseTest::wait_for_data, this, ends.near);
                  co_await turns(5);
                  ends.near.close();
                  group.cancel();
@@ -54,10 +50,7 @@ TEST_P(MisuseTest, AStreamThatIsEmpty) {
       co_await use(stream);
     });
   };
-  const auto receive = [](Stream& stream) -> Task<> {
-    auto chunk = co_await stream.receive();
-    (void)chunk;
-  };
+  const auto receive = [this](Stream& stream) { return wait_for_data(stream); };
   const auto send = [](Stream& stream) -> Task<> {
     auto sent = co_await stream.send_all("x");
     (void)sent;
