@@ -38,7 +38,7 @@ class Outbox {
   // client has read lately: try again later, at the latest when take() answers `awaited`. `now` is
   // the time in the room.
   bool push_message(Piece piece, std::uint16_t count = 1, Nanoseconds now = {});
-  // Adds frames about who is here, or notes that some are missing.
+  // Adds frames of presence, or notes that some are missing.
   void push_presence(Piece piece);
   // An answer to this client alone.
   void push_reply(std::string bytes);

@@ -1,5 +1,5 @@
-// People: who is here, and what the pages have been sent of it. The list and the news of it are
-// encoded once for all pages, and in a large room what is not listed is only counted: so a join
+// People: those that are here, and what the pages have been sent of it. The list and the news of it
+// are encoded once for all pages, and in a large room what is not listed is only counted: so a join
 // costs a page the same however many are here. Used by its room only.
 #pragma once
 

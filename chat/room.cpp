@@ -118,7 +118,7 @@ void Room::send_history(const ClientPtr& client, std::size_t count) {
   });
 }
 
-// Says who is here now, in its place among the messages.
+// Sends the list of people as it is now, in its place among the messages.
 void Room::send_who(const ClientPtr& client) {
   const auto& names = people_.names();
   std::string text = "-- " + std::to_string(names.size()) + " here:\n";

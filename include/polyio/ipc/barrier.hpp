@@ -101,8 +101,8 @@ class BasicBarrier {
     place.round.store(round);
     place.thread.store(K::self());
   }
-  // Its own of earlier rounds, else a free one, else that of who has ended, else of who has not
-  // come for longest: there is one, for fewer than all have come.
+  // Its own of earlier rounds, else a free one, else that of a party that has ended, else of the
+  // one that has not come for longest: there is one, for fewer than all have come.
   Party& place_of_caller(std::uint32_t round) noexcept {
     for (Party& party : seen()) {
       const bool own = party.thread.load(std::memory_order_relaxed) == K::self();
