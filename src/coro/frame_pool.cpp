@@ -1,8 +1,11 @@
+#include <pthread.h>
+
 #include <array>
 #include <cstdint>
 #include <new>
 #include <polyio/base/sanitizers.hpp>
 #include <polyio/coro/frame_pool.hpp>
+#include <utility>
 
 namespace polyio {
 
@@ -28,23 +31,44 @@ struct Block {
   Block* next;
 };
 
-// `closed` outlives the destructor: frames freed by later thread-local destructors go to the heap.
+// A thread's free blocks. Without a destructor of its own: where there is no memory to register
+// one, glibc ends the process. A key's takes none.
 struct Cache {
   std::array<Block*, shelf_of(largest) + 1> shelves{};
-  std::size_t kept = 0;  // bytes
-  bool closed = false;
-  ~Cache() {
-    closed = true;
-    for (Block*& first : shelves) {
-      while (Block* const block = first) {
-        first = block->next;
-        ::operator delete(block);
-      }
+  std::size_t space = 0;  // bytes that it may still keep
+  bool begun = false;
+};
+constinit thread_local Cache cache;
+
+void give_back(void* of_thread) {
+  Cache& ended = *static_cast<Cache*>(of_thread);
+  ended.space = 0;  // what is freed from now on goes to the heap
+  for (Block*& first : ended.shelves) {
+    while (Block* const block = first) {
+      first = block->next;
+      ::operator delete(block);
     }
   }
+}
+
+struct Key {
+  Key() : made(::pthread_key_create(&key, give_back) == 0) {}
+  // Its code may go before the threads, with a plug-in.
+  ~Key() {
+    if (made) ::pthread_key_delete(key);
+  }
+  pthread_key_t key{};
+  const bool made;
 };
 
-thread_local Cache cache;
+// False: this thread keeps no blocks, or no more.
+bool begin_to_keep() noexcept {
+  if (std::exchange(cache.begun, true)) return false;
+  static const Key end_of_thread;
+  if (!end_of_thread.made || ::pthread_setspecific(end_of_thread.key, &cache) != 0) return false;
+  cache.space = keep_bytes;
+  return true;
+}
 
 }  // namespace
 
@@ -54,7 +78,7 @@ void* frame_allocate(std::size_t size) {
   Block*& first = cache.shelves[index];
   if (Block* const block = first) {
     first = block->next;
-    cache.kept -= bytes_of(index);
+    cache.space += bytes_of(index);
     return block;
   }
   return ::operator new(bytes_of(index));
@@ -63,12 +87,12 @@ void* frame_allocate(std::size_t size) {
 void frame_free(void* memory, std::size_t size) noexcept {
   if (size > largest || size == 0) return ::operator delete(memory);
   const std::size_t index = shelf_of(size);
-  if (cache.closed || cache.kept >= keep_bytes) return ::operator delete(memory);
+  if (cache.space < bytes_of(index) && !begin_to_keep()) return ::operator delete(memory);
   Block*& first = cache.shelves[index];
   Block* const block = static_cast<Block*>(memory);
   block->next = first;
   first = block;
-  cache.kept += bytes_of(index);
+  cache.space -= bytes_of(index);
 }
 
 #endif

@@ -1,9 +1,11 @@
 // Frame pool: blocks of any size, from any thread to any thread.
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <cstdint>
 #include <cstring>
 #include <polyio/base/random.hpp>
+#include <polyio/base/sanitizers.hpp>
 #include <polyio/coro/frame_pool.hpp>
 #include <thread>
 #include <utility>
@@ -43,6 +45,23 @@ TEST(FramePool, BlocksDoNotOverlap) {
     }
   }
   for (const auto& [block, size] : blocks) frame_free(block, size);
+}
+
+TEST(FramePool, AThreadGivesItsBlocksBackAtItsEnd) {
+#if POLYIO_ASAN || POLYIO_TSAN
+  GTEST_SKIP() << "the sanitizers see every block by itself";
+#endif
+  constexpr std::size_t size = 1000, count = 1000;
+  constexpr int threads = 20;
+  const std::size_t before = ::mallinfo2().uordblks;
+  for (int i = 0; i < threads; ++i) {
+    std::jthread([] {
+      std::vector<void*> blocks;
+      for (std::size_t n = 0; n < count; ++n) blocks.push_back(frame_allocate(size));
+      for (void* block : blocks) frame_free(block, size);
+    }).join();
+  }
+  EXPECT_LT(::mallinfo2().uordblks, before + 2 * size * count);
 }
 
 TEST(FramePool, FreedByAnotherThread) {
