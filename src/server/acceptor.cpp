@@ -1,5 +1,7 @@
 #include "acceptor.hpp"
 
+#include "cleared.hpp"
+
 namespace polyio {
 namespace {
 
@@ -49,19 +51,19 @@ Task<> Acceptor::wait_for_room() {
   CancelScope scope(io_, span);
   scope_ = &scope;
   job_ = &io_.current();
+  const Cleared scope_at_the_end(scope_);
+  const Cleared job_at_the_end(job_);
   while (!retires() && !room_.may_accept()) {
     auto parked = co_await io_.park();
     if (!parked) break;
   }
-  job_ = nullptr;
-  scope_ = nullptr;
 }
 
 Task<> Acceptor::rest() {
   CancelScope scope(io_);
   scope_ = &scope;
+  const Cleared at_the_end(scope_);
   auto rested = co_await io_.sleep(AcceptOutcomes::rest);
-  scope_ = nullptr;
   (void)rested;
 }
 

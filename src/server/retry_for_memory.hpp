@@ -7,13 +7,15 @@
 
 namespace polyio {
 
+inline constexpr std::chrono::milliseconds memory_pause{1};
+
 template <class Act>
 void retry_for_memory(Act act) {
   for (;;) {
     try {
       return act();
     } catch (const std::bad_alloc&) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::this_thread::sleep_for(memory_pause);
     }
   }
 }

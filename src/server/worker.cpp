@@ -2,22 +2,13 @@
 
 #include <polyio/io/watchdog.hpp>
 
+#include "cleared.hpp"
 #include "retry_for_memory.hpp"
 
 namespace polyio {
 namespace {
 
 using Step = Ending::Step;
-
-// What points into a coroutine's frame is cleared however that ends, by an exception too.
-template <class T>
-struct Cleared {
-  explicit Cleared(T*& to_clear) noexcept : pointer(to_clear) {}
-  Cleared(const Cleared&) = delete;
-  Cleared& operator=(const Cleared&) = delete;
-  ~Cleared() { pointer = nullptr; }
-  T*& pointer;
-};
 
 }  // namespace
 
@@ -138,18 +129,30 @@ Task<> Worker::accept_all(const Dispatch& dispatch) {
   co_await with_task_group(io_, side_by_side);
 }
 
+struct Worker::OneServed {
+  Worker& worker;
+  ~OneServed() {
+    worker.load_.store(0);
+    (void)worker.room_.give_up_place();
+  }
+};
+
 Task<> Worker::accept_from(Acceptor& acceptor, const Dispatch& dispatch) {
   for (;;) {
-    auto socket = co_await acceptor.next();
-    if (!socket) co_return;
-    if (!one_at_a_time_) {
-      dispatch(std::move(*socket));
-      continue;
+    try {
+      auto socket = co_await acceptor.next();
+      if (!socket) co_return;
+      if (!one_at_a_time_) {
+        dispatch(std::move(*socket));
+        continue;
+      }
+      load_.store(1);
+      const OneServed one{*this};
+      co_await serve_connection(shared_, io_, std::move(*socket));
+    } catch (const std::bad_alloc& error) {  // not even for accepting
+      shared_.refuse({}, error.what());
+      std::this_thread::sleep_for(memory_pause);
     }
-    load_.store(1);
-    co_await serve_connection(shared_, io_, std::move(*socket));
-    load_.store(0);
-    (void)room_.give_up_place();
   }
 }
 
@@ -168,7 +171,13 @@ void Worker::take(os::UniqueFd socket) {
     (void)room_.give_up_place();
     return;
   }
-  io_.post([this, owned = std::move(socket)]() mutable { start(std::move(owned)); });
+  try {
+    io_.post([this, owned = std::move(socket)]() mutable { start(std::move(owned)); });
+  } catch (const std::bad_alloc& error) {
+    shared_.refuse({}, error.what());
+    while (auto next = room_.give_up_place()) shared_.refuse(std::move(*next), error.what());
+    connection_left();
+  }
 }
 
 void Worker::start(os::UniqueFd socket) {
@@ -181,9 +190,9 @@ bool Worker::start_one(os::UniqueFd socket) {
     shared_.refuse(std::move(socket), "the server is stopping");
     return false;
   }
-  auto stream = shared_.adopt(io_, std::move(socket));
-  if (!stream) return false;
   try {
+    auto stream = shared_.adopt(io_, std::move(socket));
+    if (!stream) return false;
     const int fd = stream->descriptor();
     const Handler& handler = shared_.handler_of(fd);
     if (connections_->spawn_serving(fd, std::cref(handler), io_, std::move(*stream))) return true;
@@ -207,12 +216,10 @@ void Worker::connection_ended() {
   connection_left();
 }
 
-// From a thread of the crew the main job may be gone by now, unless the Io is asked.
+// From another thread the main job may be gone by now, unless the Io is asked.
 void Worker::connection_left() noexcept {
   load_.fetch_sub(1);
-  if (!ending_.reached(Step::retire)) return;
-  if (!crew_) return wake_main();
-  ending_.post([this] { wake_main(); });
+  if (ending_.reached(Step::retire)) ending_.post([this] { wake_main(); });
 }
 
 void Worker::look_again() {

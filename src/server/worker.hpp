@@ -62,6 +62,7 @@ class Worker final : private TaskGroup::Supervisor, private ThreadCrew::Owner {
   Task<> run_beside(Task<> task);
   Task<> serve_all(TaskGroup& connections, const Dispatch& dispatch);
   Task<> accept_all(const Dispatch& dispatch);
+  struct OneServed;  // has a place of the room until its end
   Task<> accept_from(Acceptor& acceptor, const Dispatch& dispatch);
   void start(os::UniqueFd socket);
   bool start_one(os::UniqueFd socket);
