@@ -19,16 +19,18 @@ Message::Message(std::uint64_t sender, std::string sender_name, std::string said
 }
 
 namespace {
-std::string frame_of_json(const json& value) { return proto::encode_text(value.dump()); }
+// `text` as JSON writes it. Only strings become json values: the destructor of an object or array
+// takes memory, and where there is none it ends the process.
+std::string quoted(const std::string& text) { return json(text).dump(); }
 }  // namespace
 
 const std::string& Message::frame() const {
   std::call_once(framed_, [this] {
-    const json event{
-        {"type", "message"}, {"id", id}, {"name", name}, {"text", text}, {"time", time_ms}};
-    const std::string written = event.dump();
-    object_size_ = written.size();
-    frame_ = proto::encode_text(written);
+    const std::string event =
+        fmt::format(R"({{"type":"message","id":{},"name":{},"text":{},"time":{}}})", id,
+                    quoted(name), quoted(text), time_ms);
+    object_size_ = event.size();
+    frame_ = proto::encode_text(event);
   });
   return frame_;
 }
@@ -39,23 +41,23 @@ std::string_view Message::object() const {
 }
 
 std::string hello_frame(std::uint64_t id, const std::string& name, std::size_t limit) {
-  return frame_of_json({{"type", "hello"}, {"id", id}, {"name", name}, {"limit", limit}});
+  return proto::encode_text(
+      fmt::format(R"({{"type":"hello","id":{},"name":{},"limit":{}}})", id, quoted(name), limit));
 }
 
 std::string presence_frame(const char* type, std::uint64_t id, const std::string& name) {
-  json event{{"type", type}, {"id", id}};
-  if (!name.empty()) event["name"] = name;
-  return frame_of_json(event);
+  return proto::encode_text(fmt::format(R"({{"type":"{}","id":{}{}{}}})", type, id,
+                                        name.empty() ? "" : R"(,"name":)",
+                                        name.empty() ? "" : quoted(name)));
 }
 
 std::string error_frame(const std::string& text, const char* about) {
-  json event{{"type", "error"}, {"text", text}};
-  if (about) event["about"] = about;
-  return frame_of_json(event);
+  return proto::encode_text(fmt::format(R"({{"type":"error","text":{}{}{}}})", quoted(text),
+                                        about ? R"(,"about":)" : "", about ? quoted(about) : ""));
 }
 
 std::string skipped_frame(std::uint64_t count) {
-  return frame_of_json({{"type", "skipped"}, {"count", count}});
+  return proto::encode_text(fmt::format(R"({{"type":"skipped","count":{}}})", count));
 }
 
 std::string history_frame(const std::deque<MessagePtr>& messages, std::size_t& from, bool first) {
@@ -71,13 +73,17 @@ std::string history_frame(const std::deque<MessagePtr>& messages, std::size_t& f
 }
 
 std::string who_frame(const std::map<std::uint64_t, Name>& names, std::size_t total) {
-  json people = json::array();
-  for (const auto& [id, name] : names) people.push_back({{"id", id}, {"name", *name}});
-  return frame_of_json({{"type", "who"}, {"people", std::move(people)}, {"total", total}});
+  std::string text = R"({"type":"who","people":[)";
+  for (bool begun = false; const auto& [id, name] : names) {
+    if (std::exchange(begun, true)) text += ',';
+    text += fmt::format(R"({{"id":{},"name":{}}})", id, quoted(*name));
+  }
+  text += fmt::format(R"(],"total":{}}})", total);
+  return proto::encode_text(text);
 }
 
 std::string total_frame(std::size_t total) {
-  return frame_of_json({{"type", "total"}, {"total", total}});
+  return proto::encode_text(fmt::format(R"({{"type":"total","total":{}}})", total));
 }
 
 namespace {
