@@ -54,6 +54,7 @@ void Outbox::set_catching_up(bool more) {
   const std::lock_guard lock(mutex_);
   if (more) {
     notes_ |= Note::catching_up;
+    wake(writer_.load(std::memory_order_relaxed));  // it may have taken the piece already
     return;
   }
   notes_ &= static_cast<std::uint8_t>(~Note::catching_up);
@@ -121,7 +122,7 @@ Outbox::Batch Outbox::take() {
   batch.skipped = std::exchange(skipped_, 0);
   batch.gap_at = gap_at_;
   batch.notes = notes_;
-  notes_ &= Note::closed | Note::catching_up;
+  notes_ &= Note::closed;
   messages_ = message_bytes_ = 0;
   if (reply_bytes_ > 0) wake(reader_);
   reply_bytes_ = 0;

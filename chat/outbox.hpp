@@ -48,7 +48,7 @@ class Outbox {
   void expect_history();
   // Messages that are asked for and too old to be had: reported as skipped, in this place.
   void push_gap(std::uint64_t count);
-  // Whether the rest of the history is still to come: the writer then asks the room for more.
+  // After a piece of the history, whether there is more: the writer then asks the room for it, once.
   void set_catching_up(bool more);
   // A WebSocket pong. Replaces one that still waits, as RFC 6455 (5.5.3) allows.
   void push_pong(std::string bytes);

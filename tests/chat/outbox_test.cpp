@@ -369,6 +369,23 @@ TEST_P(OutboxOfTasks, TheReaderIsWokenWhenItsRepliesWereTaken) {
   EXPECT_GT(waits, 0);
 }
 
+// The room is on another thread, so the piece may be taken before the room says that there is more.
+TEST_P(OutboxOfTasks, MoreHistoryIsAskedForThoughItsPieceIsTakenAlready) {
+  Outbox outbox;
+  auto io = make_io();
+  const auto writer = [&]() -> Task<> {
+    outbox.push_reply("a piece");
+    outbox.set_writer(&io->current());
+    EXPECT_FALSE(outbox.take().catching_up());
+    std::jthread([&] { outbox.set_catching_up(true); }).join();
+    (void)co_await io->park();
+    EXPECT_TRUE(outbox.take().catching_up());
+    EXPECT_FALSE(outbox.take().catching_up()) << "asked for twice";
+    outbox.set_writer(nullptr);
+  };
+  io->run(writer());
+}
+
 INSTANTIATE_TEST_SUITE_P(, OutboxOfTasks, testing::Values("epoll", "io_uring", "blocking"),
                          [](const auto& test) { return std::string(test.param); });
 
