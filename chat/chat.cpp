@@ -21,37 +21,51 @@ void Chat::open(const std::vector<Io*>& homes) {
   for (Io* io : homes) homes_.push_back(std::make_unique<Home>(io));
 }
 
-const Room& Chat::room(const Io& home) const {
-  for (const auto& one : homes_) {
-    if (one->io == &home) return one->room;
+const Room& Chat::room(const Io& home) const { return home_of(home).room; }
+
+Chat::Home& Chat::home_of(const Io& io) const {
+  for (const auto& home : homes_) {
+    if (home->io == &io) return *home;
   }
-  throw std::invalid_argument("this Io is no home of the chat");
+  throw std::invalid_argument("this Io has no home in the chat");
 }
 
 void Chat::Home::Alarm::post(Timer& timer) {
   Alarm& self = static_cast<Alarm&>(timer);
-  self.home.io->post([&self] { self.work(self.home); });
+  Io& io = *self.home.io;
+  try {
+    io.post([&self] { self.work(self.home); });
+  } catch (const std::bad_alloc&) {
+    io.arm(timer, io.now() + retry_interval);
+  }
 }
 
 void Chat::distribute_soon(Home& home) {
   if (!home.room.undistributed()) return;
   if (home.io->thread_per_job()) return distribute(home);  // it has no turns
-  if (!std::exchange(home.distributes, true)) post_distribution(home);
+  if (!home.distributes) post_distribution(home);
 }
 
 void Chat::post_distribution(Home& home) {
   home.io->post([&home] { distribute(home); });
+  home.distributes = true;
 }
 
 void Chat::distribute(Home& home) {
   const TimePoint now = home.io->now();
-  if (home.io->thread_per_job()) {
-    home.room.distribute(now);
-  } else {
-    home.distributes = home.room.distribute_to(clients_at_once, now);
-    if (home.distributes) post_distribution(home);
+  bool waits = false;
+  home.distributes = false;
+  try {
+    if (home.io->thread_per_job()) {
+      home.room.distribute(now);
+    } else if (home.room.distribute_to(clients_at_once, now)) {
+      post_distribution(home);
+    }
+    waits = home.room.held();
+  } catch (const std::bad_alloc&) {
+    waits = true;
   }
-  if (home.room.held()) {
+  if (waits) {
     home.io->arm(home.retry, now + retry_interval);
   } else {
     home.io->disarm(home.retry);
@@ -67,27 +81,16 @@ void Chat::tell_presence_soon(Home& home) {
 }
 
 void Chat::go_on(Io& io) {
-  for (auto& home : homes_) {
-    if (home->io != &io.home()) continue;
-    if (home->io == &io) return distribute_soon(*home);
-    return home->io->post([at = home.get()] { distribute_soon(*at); });
-  }
+  Home& home = home_of(io.home());
+  if (home.io == &io) return distribute_soon(home);
+  home.io->post([&home] { distribute_soon(home); });
 }
 
 void Chat::on_home(Io& io, const ClientPtr& client, std::move_only_function<void(Room&)> work) {
-  for (auto& home : homes_) {
-    if (home->io != &io.home()) continue;
-    if (home->io == &io) return work(home->room);
-    Room* const room = &home->room;
-    return home->io->post([room, client, task = std::move(work)]() mutable {
-      try {
-        task(*room);
-      } catch (...) {  // no memory: it can't be served, and is not left waiting
-        client->outbox.close();
-        throw;
-      }
-    });
-  }
+  tell_left(io);
+  Home& home = home_of(io.home());
+  if (home.io == &io) return work(home.room);
+  home.io->post(for_client(client, [&home, task = std::move(work)]() mutable { task(home.room); }));
 }
 
 bool Chat::take_nickname(std::string_view before, std::string_view after) {
@@ -106,32 +109,46 @@ void Chat::release_nickname(Client& client) {
   client.nickname = nullptr;
 }
 
-void Chat::leave_later(ClientPtr client) noexcept {
+void Chat::leave(Io& io, const ClientPtr& client) noexcept {
+  try {
+    release_nickname(*client);
+    on_every_home(io, client, [this, client](Room& room) {
+      try {
+        if (&room == client->home) room.remove(client);
+        room.went(client->id);
+      } catch (const std::bad_alloc&) {
+        leave_later(client);
+      }
+    });
+  } catch (const std::bad_alloc&) {
+    leave_later(client);
+  }
+}
+
+void Chat::leave_later(const ClientPtr& client) noexcept {
+  client->outbox.close();  // its writer need not wait for the room
   const std::lock_guard lock(left_mutex_);
+  if (std::exchange(client->leaves_later, true)) return;
   client->next_left = std::move(left_);
-  left_ = std::move(client);
+  left_ = client;
   any_left_.store(true, std::memory_order_relaxed);
 }
 
-void Chat::tell_left() {
+void Chat::tell_left(Io& io) noexcept {
   if (!any_left_.load(std::memory_order_relaxed)) return;
-  ClientPtr client;
+  ClientPtr all;
   {
     const std::lock_guard lock(left_mutex_);
-    client = std::exchange(left_, nullptr);
+    all = std::exchange(left_, nullptr);
     any_left_.store(false, std::memory_order_relaxed);
   }
-  while (client) {
-    ClientPtr next = std::move(client->next_left);
-    release_nickname(*client);
-    for (auto& home : homes_) {
-      home->io->post([client, at = home.get()] {
-        at->room.remove_if_here(client);
-        at->room.went(client->id);
-        tell_presence_soon(*at);
-      });
+  while (const ClientPtr client = std::move(all)) {
+    {
+      const std::lock_guard lock(left_mutex_);
+      all = std::move(client->next_left);
+      client->leaves_later = false;
     }
-    client = std::move(next);
+    leave(io, client);
   }
 }
 

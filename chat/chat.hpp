@@ -72,17 +72,31 @@ class Chat {
     Alarm retry;               // of a distribution that was held up
     Alarm news;                // until then, no presence is sent
   };
-  // What a session's end could not tell the rooms for lack of memory.
-  void leave_later(ClientPtr client) noexcept;
-  void tell_left();
+  Home& home_of(const Io& io) const;
+  // Tells the rooms, by `io`. Where there is no memory for it they are told later, by the next
+  // client that comes or asks for something.
+  void leave(Io& io, const ClientPtr& client) noexcept;
+  void leave_later(const ClientPtr& client) noexcept;
+  void tell_left(Io& io) noexcept;
   // Runs `work`, which is the client's, with the room that `io`'s connections belong to, on that
   // room's Io. What it throws there ends the client.
   void on_home(Io& io, const ClientPtr& client, std::move_only_function<void(Room&)> work);
+  template <class Work>
+  static auto for_client(ClientPtr client, Work work) {
+    return [client = std::move(client), work = std::move(work)]() mutable {
+      try {
+        work();
+      } catch (...) {
+        client->outbox.fail();
+        throw;
+      }
+    };
+  }
   // A client has taken what its room waits for.
   void go_on(Io& io);
-  // Runs `work` with every room, each on its own Io. Copied once per room.
+  // The same with every room, each on its own Io. Copied once per room.
   template <class Work>
-  void on_every_home(Io& io, const Work& work);
+  void on_every_home(Io& io, const ClientPtr& client, const Work& work);
   // After something happened in the room, on its Io: what was said goes out once per turn.
   static void distribute_soon(Home& home);
   static void post_distribution(Home& home);
@@ -102,7 +116,7 @@ class Chat {
 };
 
 template <class Work>
-void Chat::on_every_home(Io& io, const Work& work) {
+void Chat::on_every_home(Io& io, const ClientPtr& client, const Work& work) {
   for (auto& home : homes_) {
     auto task = [work, at = home.get()] {
       work(at->room);
@@ -112,7 +126,7 @@ void Chat::on_every_home(Io& io, const Work& work) {
     if (home->io == &io) {
       task();
     } else {
-      home->io->post(std::move(task));
+      home->io->post(for_client(client, std::move(task)));
     }
   }
 }

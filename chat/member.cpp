@@ -15,8 +15,9 @@ std::int64_t wall_clock_ms() {
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
-ClientPtr make_client(std::uint64_t id, const Stream& stream, Wire wire) {
+ClientPtr make_client(std::uint64_t id, const Stream& stream, Wire wire, const Room& home) {
   auto client = std::make_shared<Client>();
+  client->home = &home;
   client->id = id;
   client->wire = wire;
   client->address = address_of(stream);
@@ -34,16 +35,12 @@ std::string address_of(const Stream& stream) {
 Member::Member(Chat& chat, const Stream& stream, Wire wire)
     : chat_(chat),
       io_(stream.io()),
-      client_(make_client(chat.next_id_.fetch_add(1), stream, wire)) {}
+      client_(make_client(chat.next_id_.fetch_add(1), stream, wire, chat.room(io_.home()))) {}
 
 Member::~Member() {
   if (!present_) return;
   client_->outbox.close();
-  try {
-    leave();
-  } catch (...) {
-    chat_.leave_later(std::move(client_));
-  }
+  leave();
 }
 
 void Member::expect() {
@@ -64,20 +61,21 @@ void Member::reply_last(std::string bytes) {
 }
 
 void Member::join() {
-  chat_.tell_left();
   chat_.log(fmt::format("joined: {}", client_->address));
   present_ = true;
-  chat_.on_every_home(
-      io_, [id = client_->id, name = name_of(client_)](Room& room) { room.came(id, name); });
+  chat_.on_every_home(io_, client_, [id = client_->id, name = name_of(client_)](Room& room) {
+    room.came(id, name);
+  });
   chat_.on_home(io_, client_, [client = client_](Room& room) { room.add(client); });
 }
 
-void Member::leave() {
-  chat_.log(fmt::format("left: {}", client_->address));
-  chat_.release_nickname(*client_);
-  chat_.on_home(io_, client_, [client = client_](Room& room) { room.remove(client); });
-  chat_.on_every_home(io_, [id = client_->id](Room& room) { room.went(id); });
+void Member::leave() noexcept {
   present_ = false;
+  chat_.leave(io_, client_);
+  try {
+    chat_.log(fmt::format("left: {}", client_->address));
+  } catch (const std::bad_alloc&) {  // the log does without it
+  }
 }
 
 void Member::say(std::string_view text) {
@@ -88,20 +86,23 @@ void Member::say(std::string_view text) {
   if (options().log) {
     chat_.log(fmt::format("[{}] {}", client_->name(), escape_for_log(text, log_limit)));
   }
-  chat_.on_every_home(io_, [message, client = client_](Room& room) { room.said(message, client); });
+  chat_.on_every_home(io_, client_,
+                      [message, client = client_](Room& room) { room.said(message, client); });
 }
 
 std::expected<void, std::string> Member::rename(std::string_view nickname) {
   if (!nickname.empty()) {
     if (auto valid = proto::check_nickname(nickname); !valid) return valid;
   }
+  Name taken = nickname.empty() ? nullptr : std::make_shared<const std::string>(nickname);
   if (!chat_.take_nickname(client_->name(), nickname)) {
     return std::unexpected(fmt::format("the nickname {} is taken: choose another", nickname));
   }
-  client_->nickname = nickname.empty() ? nullptr : std::make_shared<const std::string>(nickname);
+  client_->nickname = std::move(taken);
   chat_.log(fmt::format("renamed: {} is {}", client_->address, client_->name()));
-  chat_.on_every_home(
-      io_, [id = client_->id, name = name_of(client_)](Room& room) { room.renamed(id, name); });
+  chat_.on_every_home(io_, client_, [id = client_->id, name = name_of(client_)](Room& room) {
+    room.renamed(id, name);
+  });
   chat_.on_home(io_, client_, [client = client_, name = name_of(client_)](Room& room) {
     room.confirm_name(client, name);
   });

@@ -31,7 +31,7 @@ class Member {
   // From now on messages come to its outbox, and all clients see it.
   void join();
   // Announces that it has left. Nothing is added to the outbox any more; what is there is sent.
-  void leave();
+  void leave() noexcept;
 
   // `text` has passed check_text and the length limit.
   void say(std::string_view text);

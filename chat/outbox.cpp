@@ -11,9 +11,14 @@ bool Outbox::push_message(Piece piece, std::uint16_t count, Nanoseconds now) {
              message_bytes_ + piece->size() > max_message_bytes) {
     return skip(count, now);
   }
-  messages_ = static_cast<std::uint16_t>(messages_ + count);
-  message_bytes_ += piece->size();
-  pieces_.push_back(std::move(piece));
+  const auto size = static_cast<std::uint32_t>(piece->size());
+  try {
+    pieces_.push_back(std::move(piece));
+    messages_ = static_cast<std::uint16_t>(messages_ + count);
+    message_bytes_ += size;
+  } catch (const std::bad_alloc&) {
+    miss(count);
+  }
   wake(writer_.load(std::memory_order_relaxed));
   return true;
 }
@@ -26,28 +31,43 @@ bool Outbox::skip(std::uint16_t count, Nanoseconds now) {
       return false;
     }
     distrusted_until_ = now + distrust;
-    gap_at_ = pieces_.size();
   }
-  skipped_ += count;
+  miss(count);
   return true;
 }
 
-void Outbox::push_presence(Piece piece) {
+void Outbox::miss(std::uint64_t count) noexcept {
+  if (skipped_ == 0) gap_at_ = static_cast<std::uint32_t>(pieces_.size());
+  skipped_ += count;
+}
+
+void Outbox::push_presence(Piece piece) noexcept {
   const std::lock_guard lock(mutex_);
   if (refuses_) return;
   if (skipped_ > 0 || message_bytes_ + piece->size() > max_message_bytes) {
     notes_ |= Note::presence_lost;
   }
   if (notes_ & Note::presence_lost) return;
-  message_bytes_ += piece->size();
-  pieces_.push_back(std::move(piece));
+  const auto size = static_cast<std::uint32_t>(piece->size());
+  try {
+    pieces_.push_back(std::move(piece));
+    message_bytes_ += size;
+  } catch (const std::bad_alloc&) {
+    notes_ |= Note::presence_lost;
+  }
+  wake(writer_.load(std::memory_order_relaxed));
+}
+
+void Outbox::lose_presence() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (refuses_) return;
+  notes_ |= Note::presence_lost;
   wake(writer_.load(std::memory_order_relaxed));
 }
 
 void Outbox::push_gap(std::uint64_t count) {
   const std::lock_guard lock(mutex_);
-  if (skipped_ == 0) gap_at_ = pieces_.size();
-  skipped_ += count;
+  miss(count);
 }
 
 void Outbox::set_catching_up(bool more) {
@@ -115,6 +135,14 @@ void Outbox::close(std::string last) {
   wake(writer_.load(std::memory_order_relaxed));
 }
 
+void Outbox::fail() noexcept {
+  const std::lock_guard lock(mutex_);
+  pieces_ = {};
+  notes_ = Note::closed | Note::failed;
+  refuses_ = true;
+  wake(writer_.load(std::memory_order_relaxed));
+}
+
 Outbox::Batch Outbox::take() {
   const std::lock_guard lock(mutex_);
   Batch batch;
@@ -122,7 +150,7 @@ Outbox::Batch Outbox::take() {
   batch.skipped = std::exchange(skipped_, 0);
   batch.gap_at = gap_at_;
   batch.notes = notes_;
-  notes_ &= Note::closed;
+  notes_ &= Note::closed | Note::failed;
   messages_ = message_bytes_ = 0;
   if (reply_bytes_ > 0) wake(reader_);
   reply_bytes_ = 0;

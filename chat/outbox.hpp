@@ -34,12 +34,13 @@ class Outbox {
   static constexpr Nanoseconds patience{500'000'000};
   static constexpr Nanoseconds distrust{10'000'000'000};
 
-  // Adds `count` messages in one piece, or skips them. False: neither. There is no space, but the
-  // client has read lately: try again later, at the latest when take() answers `awaited`. `now` is
-  // the time in the room.
+  // Adds `count` messages in one piece, or skips them: the second also when there is no memory.
+  // False: neither. There is no space, but the client has read lately: try again later, at the
+  // latest when take() answers `awaited`. `now` is the time in the room.
   bool push_message(Piece piece, std::uint16_t count = 1, Nanoseconds now = {});
-  // Adds frames of presence, or notes that some are missing.
-  void push_presence(Piece piece);
+  // Adds frames of presence, or notes that some are missing: the writer then asks for a list.
+  void push_presence(Piece piece) noexcept;
+  void lose_presence() noexcept;
   // An answer to this client alone.
   void push_reply(std::string bytes);
   // Notes that the client has asked its room for something: one reply will come.
@@ -48,12 +49,15 @@ class Outbox {
   void expect_history();
   // Messages that are asked for and too old to be had: reported as skipped, in this place.
   void push_gap(std::uint64_t count);
-  // After a piece of the history, whether there is more: the writer then asks the room for it, once.
+  // After a piece of the history, whether there is more: the writer then asks the room for it,
+  // once.
   void set_catching_up(bool more);
   // A WebSocket pong. Replaces one that still waits, as RFC 6455 (5.5.3) allows.
   void push_pong(std::string bytes);
   // Accepts nothing more. What is here is still sent, and then `last`, such as a close frame.
   void close(std::string last = {});
+  // There was no memory for something that the client must get: its session ends, with an error.
+  void fail() noexcept;
 
   // What a batch says besides, in one byte because every delivery looks at it.
   enum Note : std::uint8_t {
@@ -61,7 +65,8 @@ class Outbox {
     awaited = 2,        // the room waits for space here
     catching_up = 4,    // there is more of the history
     presence_lost = 8,  // frames of push_presence were left out
-    pong_first = 16     // pieces[0] is one
+    pong_first = 16,    // pieces[0] is one
+    failed = 32         // see fail()
   };
   using Pieces = std::vector<Piece, FrameAllocator<Piece>>;
   // What the writer takes: the pieces in order, and how many messages were skipped. The gap is
@@ -75,6 +80,7 @@ class Outbox {
     bool awaited() const noexcept { return notes & Note::awaited; }
     bool catching_up() const noexcept { return notes & Note::catching_up; }
     bool presence_lost() const noexcept { return notes & Note::presence_lost; }
+    bool failed() const noexcept { return notes & Note::failed; }
     bool empty() const noexcept { return pieces.empty() && skipped == 0; }
   };
   Batch take();
@@ -106,6 +112,7 @@ class Outbox {
   }
 
   bool skip(std::uint16_t count, Nanoseconds now);
+  void miss(std::uint64_t count) noexcept;
   void add(std::string bytes) {
     pieces_.push_back(std::make_shared<const std::string>(std::move(bytes)));
   }

@@ -14,7 +14,10 @@ void People::came(std::uint64_t id, const Name& name) {
 }
 
 void People::went(std::uint64_t id) {
-  if (names_.erase(id) > 0) changed_.insert(id);
+  const auto place = names_.find(id);
+  if (place == names_.end()) return;
+  changed_.insert(id);  // first: there may be no memory for it
+  names_.erase(place);
 }
 
 void People::renamed(std::uint64_t id, const Name& name) {
@@ -58,9 +61,14 @@ void People::list_anew() {
 
 Piece People::news() {
   if (changed_.empty()) return nullptr;
-  std::string frames = changes();
-  changed_.clear();
   list_.reset();
+  Piece told = changes_or_list();
+  changed_.clear();
+  return told;
+}
+
+Piece People::changes_or_list() {
+  std::string frames = changes();
   if (announced_.size() < listed / 2 && names_.size() > announced_.size()) {
     list_anew();  // now there is room for those that were only counted
     return list();

@@ -27,12 +27,13 @@ class People {
   bool announced(std::uint64_t id) const { return announced_.contains(id); }
 
   // The frames, in one piece, that bring a page from the last news to now; empty: it need know
-  // nothing.
+  // nothing. After bad_alloc the pages need the list, and news() is to be called again.
   Piece news();
   // A `who` frame with what the pages have been sent until now.
   Piece list();
 
  private:
+  Piece changes_or_list();
   std::string changes();
   void list_anew();
 

@@ -21,22 +21,24 @@ constexpr Nanoseconds byte_interval{20};
 
 }  // namespace
 
+Room::Room() { given_.reserve(most_together); }
+
 // Work that has to wait has its place in the queue; else it is done at once.
 template <class Work>
-void Room::in_order(Work work) {
+void Room::in_order(const ClientPtr& client, Work work) {
   if (undistributed()) {
-    waiting_.push_back({nullptr, nullptr, std::move(work)});
+    waiting_.push_back({nullptr, client, std::move(work)});
   } else {
     work();
   }
 }
 
 void Room::expect(const ClientPtr& client) {
-  in_order([this, client] { client->next = end(); });
+  in_order(client, [this, client] { client->next = end(); });
 }
 
 void Room::add(const ClientPtr& client) {
-  in_order([this, client] {
+  in_order(client, [this, client] {
     if (client->removed) return;
     if (client->next == Client::unknown) {
       const std::size_t old = client->wire == Wire::websocket ? history_.size() : 0;
@@ -68,13 +70,7 @@ void Room::close(Client& client, std::string last) {
 }
 
 void Room::remove(const ClientPtr& client) {
-  in_order([this, client] { close(*client, {}); });
-}
-
-void Room::remove_if_here(const ClientPtr& client) {
-  if (std::ranges::find(clients(client->wire), client) != clients(client->wire).end()) {
-    remove(client);
-  }
+  in_order(client, [this, client] { close(*client, {}); });
 }
 
 // Sends old messages, a chunk at a time, until there are none: then the client gets the new ones
@@ -99,8 +95,8 @@ void Room::catch_up(const ClientPtr& client, bool from_the_start) {
   const bool more = client->next < end();
   if (!more) {
     auto& all = clients(client->wire);
-    client->place = static_cast<std::uint32_t>(all.size());
     all.push_back(client);
+    client->place = static_cast<std::uint32_t>(all.size() - 1);
     if (client->wire == Wire::websocket) client->outbox.push_reply(*people_.list());
   }
   client->outbox.set_catching_up(more);
@@ -109,7 +105,7 @@ void Room::catch_up(const ClientPtr& client, bool from_the_start) {
 void Room::go_on(const ClientPtr& client) { catch_up(client, false); }
 
 void Room::send_history(const ClientPtr& client, std::size_t count) {
-  in_order([this, client, old = count] {
+  in_order(client, [this, client, old = count] {
     const std::uint64_t from = end() - std::min(old, history_.size());
     if (from == end()) client->outbox.push_reply("-- nothing has been said yet\n");
     client->next = client->place == Client::nowhere ? std::min(client->next, from) : from;
@@ -134,18 +130,20 @@ void Room::send_who(const ClientPtr& client) {
 }
 
 void Room::send_people(const ClientPtr& client) {
-  in_order([this, client] {
+  in_order(client, [this, client] {
     if (client->place != Client::nowhere) client->outbox.push_reply(*people_.list());
   });
 }
 
 void Room::reply(const ClientPtr& client, std::string bytes) {
-  in_order(
-      [client, text = std::move(bytes)]() mutable { client->outbox.push_reply(std::move(text)); });
+  in_order(client, [client, text = std::move(bytes)]() mutable {
+    client->outbox.push_reply(std::move(text));
+  });
 }
 
 void Room::reply_last(const ClientPtr& client, std::string bytes) {
-  in_order([this, client, last = std::move(bytes)]() mutable { close(*client, std::move(last)); });
+  in_order(client,
+           [this, client, last = std::move(bytes)]() mutable { close(*client, std::move(last)); });
 }
 
 void Room::confirm_name(const ClientPtr& client, const Name& name) {
@@ -190,10 +188,12 @@ bool Room::give(const std::vector<ClientPtr>& clients, std::size_t& given, const
 }
 
 void Room::batch_given() {
-  for (Event& event : given_) {
-    history_.push_back(std::move(event.message));
-    const Message& message = *history_.back();
-    if (--message.rooms == 0 && event.sender) event.sender->outbox.repay(message.cost());
+  for (; batch_.in_history < given_.size(); ++batch_.in_history) {
+    const Event& event = given_[batch_.in_history];
+    history_.push_back(event.message);
+    if (--event.message->rooms == 0 && event.client) {
+      event.client->outbox.repay(event.message->cost());
+    }
   }
   for (; history_.size() > history_limit; ++first_) history_.pop_front();
   given_.clear();
@@ -206,9 +206,13 @@ bool Room::distribute_to(std::size_t most, TimePoint now) {
   held_ = false;
   while (most > 0 && undistributed() && !held_) {
     if (batch_.count == 0 && !waiting_.front().message) {
-      auto work = std::move(waiting_.front().work);
+      Event event = std::move(waiting_.front());
       waiting_.pop_front();
-      work();
+      try {
+        event.work();
+      } catch (const std::bad_alloc&) {
+        event.client->outbox.fail();
+      }
       --most;
       continue;
     }
@@ -223,16 +227,29 @@ bool Room::distribute_to(std::size_t most, TimePoint now) {
 }
 
 void Room::tell_presence() {
-  if (!people_.changed() || std::exchange(tells_presence_, true)) return;
-  in_order([this] {
+  if (!people_.changed() || tells_presence_) return;
+  tells_presence_ = true;
+  try {
+    in_order(nullptr, [this] { send_presence(); });
+  } catch (const std::bad_alloc&) {
     tells_presence_ = false;
-    presence_pause_ = {};
+    presence_pause_ = attention;
+  }
+}
+
+void Room::send_presence() noexcept {
+  tells_presence_ = false;
+  presence_pause_ = {};
+  try {
     const Piece news = people_.news();
     if (!news) return;
     for (const ClientPtr& client : pages_) client->outbox.push_presence(news);
     presence_pause_ = static_cast<std::int64_t>(pages_.size()) *
                       (page_interval + static_cast<std::int64_t>(news->size()) * byte_interval);
-  });
+  } catch (const std::bad_alloc&) {
+    for (const ClientPtr& client : pages_) client->outbox.lose_presence();
+    presence_pause_ = attention;
+  }
 }
 
 }  // namespace polyio::chat

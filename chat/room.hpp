@@ -26,12 +26,14 @@ struct Client {
 
   std::uint64_t id = 0;
   Wire wire = Wire::line;
+  const class Room* home = nullptr;   // of the room's Io
   bool removed = false;               // from the room; this one and the next two are the room's
   std::uint32_t place = nowhere;      // its index there, once it has all that was said before
   std::uint64_t next = unknown;       // until then, the number of the message that it gets next
   std::string address;                // ('host', port)
   Name nickname;                      // or none; used by its session only
-  std::shared_ptr<Client> next_left;  // see Chat::leave_later
+  std::shared_ptr<Client> next_left;  // this one and the next: see Chat::leave_later
+  bool leaves_later = false;
   Outbox outbox;
 
   // What others see. Used by its session only.
@@ -44,9 +46,13 @@ inline Name name_of(const ClientPtr& client) {
   return client->nickname ? client->nickname : Name(client, &client->address);
 }
 
+// Where memory is short, a client's own call throws std::bad_alloc, and what of it waited for its
+// turn ends the client by Outbox::fail(); a message that can't be given out yet stays at the front.
 class Room {
  public:
   static constexpr std::size_t history_limit = 200;
+
+  Room();
 
   // Messages are collected during a turn of the loop and given out together: one piece, one wake-up
   // and one write per client. What else happens waits for its turn behind them, so order is kept.
@@ -68,8 +74,6 @@ class Room {
   void add(const ClientPtr& client);
   // Takes the client out, if it is there, and closes its outbox.
   void remove(const ClientPtr& client);
-  // The same for a client that may be another room's.
-  void remove_if_here(const ClientPtr& client);
   void send_history(const ClientPtr& client, std::size_t count);
   // After the client has taken what was sent of the history: sends more.
   void go_on(const ClientPtr& client);
@@ -100,10 +104,10 @@ class Room {
   std::size_t listening() const noexcept { return lines_.size() + pages_.size(); }
 
  private:
-  // A message, or something else that happens in its place among them.
+  // A message, or something else that a client (or none) has begun, in its place among them.
   struct Event {
     MessagePtr message;
-    ClientPtr sender;
+    ClientPtr client;
     std::move_only_function<void()> work;
   };
   // The messages being distributed, and to how many clients they went.
@@ -111,6 +115,7 @@ class Room {
     Piece lines, pages;
     std::uint16_t count = 0;  // messages
     std::size_t to_lines = 0, to_pages = 0;
+    std::size_t in_history = 0;  // messages
   };
 
   std::vector<ClientPtr>& clients(Wire wire) noexcept {
@@ -118,7 +123,8 @@ class Room {
   }
   std::uint64_t end() const noexcept { return first_ + history_.size(); }
   template <class Work>
-  void in_order(Work work);
+  void in_order(const ClientPtr& client, Work work);
+  void send_presence() noexcept;
   void gather();
   Piece together(Piece (*encoded)(const MessagePtr&)) const;
   bool give(const std::vector<ClientPtr>& clients, std::size_t& given, const Piece& piece,

@@ -11,12 +11,32 @@ std::string gap_notice(const Client& client, std::uint64_t count) {
   return "-- " + std::to_string(count) + (count == 1 ? " message" : " messages") + " skipped\n";
 }
 
+struct NotServed : std::exception {
+  const char* what() const noexcept override { return "its room had no memory for it"; }
+};
+
+// The task that is to be unparked for an outbox, until its end.
+template <void (Outbox::*set)(Job*)>
+class Waiting {
+ public:
+  Waiting(Io& io, Outbox& outbox) : outbox_(outbox) { (outbox.*set)(&io.current()); }
+  ~Waiting() { (outbox_.*set)(nullptr); }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  Outbox& outbox_;
+};
+using Writer = Waiting<&Outbox::set_writer>;
+using Reader = Waiting<&Outbox::set_reader>;
+
 enum class Sending : std::uint8_t { goes_on, finished, failed };
 
 // Sends what is in the outbox now: a single piece directly, several as lists. A coroutine of its
 // own, so that an idle client does not keep its frame (tests/chat/memory_test.cpp).
 Task<Sending> send_batch(Member& member, Stream& stream) {
   Outbox::Batch batch = member.outbox().take();
+  if (batch.failed()) throw NotServed();
   if (batch.awaited()) member.has_space();
   auto& pieces = batch.pieces;
   if (batch.skipped) {
@@ -45,40 +65,38 @@ Task<Sending> send_batch(Member& member, Stream& stream) {
 }  // namespace
 
 Task<> write_outbox(Member& member, Stream& stream, TaskGroup& group) {
-  member.outbox().set_writer(&stream.io().current());
   Sending state = Sending::goes_on;
-  while (state == Sending::goes_on) {
-    const Sending now = co_await send_batch(member, stream);
-    state = now;
-    if (state != Sending::goes_on) break;
-    auto parked = co_await stream.io().park();  // not at all if something came while it sent
-    if (!parked) state = Sending::failed;
+  {
+    const Writer writer(stream.io(), member.outbox());
+    while (state == Sending::goes_on) {
+      const Sending now = co_await send_batch(member, stream);
+      state = now;
+      if (state != Sending::goes_on) break;
+      auto parked = co_await stream.io().park();  // not at all if something came while it sent
+      if (!parked) state = Sending::failed;
+    }
   }
-  member.outbox().set_writer(nullptr);
   member.has_space();  // the room need not wait for this one
   if (state == Sending::failed) group.cancel();
 }
 
 Task<bool> wait_for_room(Io& io, Outbox& outbox) {
-  outbox.set_reader(&io.current());
-  bool cancelled = false;
-  while (!cancelled && outbox.reader_must_wait()) {
+  const Reader reader(io, outbox);
+  while (outbox.reader_must_wait()) {
     auto parked = co_await io.park();
-    cancelled = !parked;
+    if (!parked) co_return false;
   }
-  outbox.set_reader(nullptr);
-  co_return !cancelled;
+  co_return true;
 }
 
 Task<> let_writer_finish(Io& io, Outbox& outbox, TaskGroup& group, Deadline end) {
   CancelScope patience(io, end);
-  outbox.set_reader(&io.current());
+  const Reader reader(io, outbox);
   bool finishing = !group.cancelled();
   while (finishing && !outbox.writer_ended()) {
     auto parked = co_await io.park();
     finishing = parked.has_value();
   }
-  outbox.set_reader(nullptr);
   if (!finishing) group.cancel();
 }
 

@@ -18,14 +18,21 @@ namespace {
 std::atomic<std::int64_t> heap{0};
 }
 std::atomic<bool> polyio::chat_test::no_memory{false};
+std::atomic<int> polyio::chat_test::allocations_left{0};
+constinit thread_local bool polyio::chat_test::spared = false;
 
 #if !POLYIO_ASAN && !POLYIO_TSAN
 static std::int64_t size_of(void* block) {
   constexpr std::size_t header = 8;  // of glibc's malloc
   return static_cast<std::int64_t>(malloc_usable_size(block) + header);
 }
+static bool fails() {
+  using namespace polyio::chat_test;
+  if (no_memory) return true;
+  return !spared && allocations_left > 0 && allocations_left.fetch_sub(1) == 1;
+}
 void* operator new(std::size_t size) {
-  void* const block = polyio::chat_test::no_memory ? nullptr : std::malloc(size);
+  void* const block = fails() ? nullptr : std::malloc(size);
   if (!block) throw std::bad_alloc();
   heap.fetch_add(size_of(block), std::memory_order_relaxed);
   return block;
