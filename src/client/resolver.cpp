@@ -5,7 +5,7 @@ namespace polyio {
 namespace {
 
 ThreadPoolOptions pool_options(const ResolverOptions& options) {
-  return {.threads = options.threads, .queue = options.queue, .name = "resolver"};
+  return {.threads = options.threads, .queue = options.queue, .name = "resolver", .nice = 10};
 }
 
 // An address that is one already: no name server is asked.

@@ -34,7 +34,10 @@ ThreadPool& ThreadPool::immortal(ThreadPoolOptions options) {
 
 Result<> ThreadPool::add_thread() {
   try {
-    threads_.start(options_.name, [this] { serve(); });
+    threads_.start(options_.name, [this] {
+      if (options_.nice != 0) os::be_nice(options_.nice);
+      serve();
+    });
   } catch (const std::exception&) {  // no thread, or no memory for one
     // Those that run already will come to it; without any it would wait for ever.
     if (threads_.size() == 0) return fail(EAGAIN);

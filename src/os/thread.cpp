@@ -1,3 +1,4 @@
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <memory>
@@ -48,6 +49,15 @@ void Thread::join() noexcept {
 
 void Thread::detach() noexcept {
   if (std::exchange(joinable_, false)) ::pthread_detach(id_);
+}
+
+void be_nice(int steps) noexcept {
+#if defined(__linux__)
+  const auto thread = static_cast<id_t>(::gettid());
+  (void)::setpriority(PRIO_PROCESS, thread, ::getpriority(PRIO_PROCESS, thread) + steps);
+#else
+  (void)steps;
+#endif
 }
 
 std::string this_thread_text() {

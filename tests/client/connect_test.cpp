@@ -1,5 +1,9 @@
 // resolve and connect: what a slow name server, an address that refuses and one that does not
 // answer do to the waiting task, and to no other.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <polyio/client/connect.hpp>
 #include <polyio/os/socket.hpp>
 #include <set>
@@ -64,6 +68,21 @@ TEST_P(Names, TheSystemsResolverKnowsLocalhost) {
     POLYIO_REQUIRE(found && !found->empty());
     EXPECT_EQ(found->front().port(), 80);
   });
+}
+
+TEST_P(Names, AreLookedUpByThreadsNicerThanTheLoop) {
+  const int here = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()));
+  int there = here;
+  Resolver resolver({.lookup = [&](const std::string&, std::uint16_t) {
+    there = ::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()));
+    return Result<Addresses>(Addresses{address("127.0.0.1:80")});
+  }});
+  run([&](TaskGroup&) -> Task<> {
+    auto found = co_await resolver.resolve(io(), "any.test", 80);
+    EXPECT_TRUE(found);
+  });
+  EXPECT_EQ(there, std::min(here + 10, 19));
+  EXPECT_EQ(::getpriority(PRIO_PROCESS, static_cast<id_t>(::gettid())), here);
 }
 
 TEST_P(Names, NumbersAreNotLookedUp) {

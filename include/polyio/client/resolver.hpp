@@ -15,7 +15,8 @@ namespace polyio {
 
 struct ResolverOptions {
   // Concurrent lookups, abandoned ones included: a name server that does not answer occupies a
-  // thread for 10 s and more (resolv.conf(5)).
+  // thread for 10 s and more (resolv.conf(5)). They are nicer than the loops, by 10, because they
+  // may be more than there are cores.
   unsigned threads = 16;
   std::size_t queue = 4096;  // lookups that wait for a thread; one more fails with EAGAIN
   // The lookup itself; replace it in tests, or to use another name service. Called from several

@@ -25,6 +25,7 @@ struct ThreadPoolOptions {
   std::size_t queue = 65'536;
   std::size_t stack_bytes = os::Thread::default_stack;
   std::string name = "offload";  // of the threads, at most 15 bytes
+  int nice = 0;                  // added to theirs: 1 to 19 lets the loops have the processor first
 };
 
 class ThreadPool {

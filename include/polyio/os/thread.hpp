@@ -36,6 +36,9 @@ class Thread {
   bool joinable_ = false;
 };
 
+// Adds `steps` to the calling thread's nice value (nice(2)), where threads have one of their own.
+void be_nice(int steps) noexcept;
+
 // "name id" of the calling thread, as ps(1) shows both.
 std::string this_thread_text();
 
