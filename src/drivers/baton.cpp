@@ -28,7 +28,7 @@ void Baton::run(Job& main) {
   io_.begin_main(main);
   run_to_end(main);
   POLYIO_ASSERT(io_.main_done());
-  io_.drop_works();
+  io_.end_run();
   put_down();
 }
 

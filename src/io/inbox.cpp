@@ -94,6 +94,11 @@ void Io::report_failed_work(const std::exception_ptr& exception) noexcept {
   }
 }
 
+void Io::end_run() {
+  drop_works();
+  drop_kept();
+}
+
 void Io::drop_works() {
   std::vector<std::move_only_function<void()>> works;
   const std::lock_guard lock(inbox_mutex_);

@@ -62,7 +62,6 @@ void Io::run(Task<> main) {
   auto job = std::make_unique<Job>(*this, std::move(main));
   driver_->attach_thread();
   scheduler_->run(*job.release());
-  drop_kept();
   driver_->detach_thread();
   if (main_exception_) std::rethrow_exception(std::exchange(main_exception_, nullptr));
 }

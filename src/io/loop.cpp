@@ -15,7 +15,7 @@ void Loop::run(Job& main) {
     if (io_.main_done()) break;
     wait();
   }
-  io_.drop_works();
+  io_.end_run();
   advance(1);
 }
 

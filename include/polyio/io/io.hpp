@@ -182,10 +182,12 @@ class Io {
   void service_waits(TimePoint now);
   // Runs what was posted.
   void service_works();
-  // Drops what was posted, or it would run after the end.
-  void drop_works();
+  // After main's end, while no other thread serves this Io: drops what was posted, or it would run
+  // after the end, and the state that the Io keeps, which may use its timers until then.
+  void end_run();
 
  private:
+  void drop_works();
   void drop_kept() noexcept;
   void report_failed_work(const std::exception_ptr& exception) noexcept;
   friend class CancelScope;
