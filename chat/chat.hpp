@@ -73,8 +73,8 @@ class Chat {
     Alarm news;                // until then, no presence is sent
   };
   Home& home_of(const Io& io) const;
-  // Tells the rooms, by `io`. Where there is no memory for it they are told later, by the next
-  // client that comes or asks for something.
+  // Takes the client out of all rooms, calling from `io`. A room that has no memory for it is put
+  // off: tell_left() tries again when the next client joins or asks for something.
   void leave(Io& io, const ClientPtr& client) noexcept;
   void leave_later(const ClientPtr& client) noexcept;
   void tell_left(Io& io) noexcept;

@@ -87,7 +87,7 @@ void converse(const os::Address& server) {
   while (line.hear("\n")) continue;
 }
 
-bool nobody_stayed(const os::Address& server) {
+bool only_this_one_is_here(const os::Address& server) {
   Peer last(server);
   last.send("/who\n");
   const auto count = last.hear(" here:\n");
@@ -119,7 +119,8 @@ TEST_P(ShortOfMemory, CostsTheClientThatItWasFor) {
     chat_test::allocations_left = failed + 1;
     converse(address);
     whole = chat_test::allocations_left.exchange(0) > 0;
-    EXPECT_TRUE(test::eventually([&] { return nobody_stayed(address); })) << "after " << failed;
+    EXPECT_TRUE(test::eventually([&] { return only_this_one_is_here(address); }))
+        << "after " << failed;
   }
   EXPECT_GT(failed, 50);
   RecordProperty("allocations", failed);
