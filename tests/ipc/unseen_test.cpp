@@ -92,20 +92,22 @@ TEST_F(UnseenTest, AHolderThatCouldNotSeeItselfKeepsItsPlace) {
   const Shared<BoundedSemaphore> room(std::in_place, 1u);
   const Shared<std::atomic<int>> step(std::in_place, 0);
   auto child = fork_to([&] {
-    if (!without_proc()) return no_namespace;
-    if (!room->acquire()) return 1;
+    const bool unseen = without_proc();
+    const bool took = unseen && room->acquire();
     *step = 1;
+    if (!unseen) return no_namespace;
+    if (!took) return 1;
     if (!eventually([&] { return *step == 2; })) return 2;
     ::umount("/proc");
     return room->release() ? 0 : 3;
   });
-  if (eventually([&] { return *step == 1 || room->value() == 0; })) {
-    EXPECT_FALSE(room->try_acquire());
-  }
+  ASSERT_TRUE(eventually([&] { return *step == 1; }));
+  const bool kept = !room->try_acquire();
   *step = 2;
   const int code = child.wait().code;
   if (code == no_namespace) GTEST_SKIP() << "no mount namespace can be had";
   EXPECT_EQ(code, 0);
+  EXPECT_TRUE(kept);
 }
 
 // _Fork(3) and clone(2) run no handler of pthread_atfork(3).
