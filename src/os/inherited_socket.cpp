@@ -20,7 +20,7 @@ std::optional<int> number(std::string_view text) {
 }
 
 std::string_view variable(const char* name) {
-  const char* const value = std::getenv(name);
+  const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): only read
   return value ? value : "";
 }
 

@@ -45,7 +45,8 @@ std::string next_name() {
 
 void complain(const std::string& what) noexcept try {
   os::write_to_stderr(self().name + ": " + what + "\n");
-} catch (...) {  // no memory
+  // NOLINTNEXTLINE(bugprone-empty-catch): no memory for the words
+} catch (...) {
 }
 
 int run_to_the_end(std::move_only_function<int()> body) noexcept {
