@@ -233,7 +233,8 @@ void LineLog::State::drain_to_the_end() noexcept try {
     if (left.count() <= 0) return;
     (void)target.ready(static_cast<int>(left.count()));
   }
-} catch (...) {  // no memory for the last note
+  // NOLINTNEXTLINE(bugprone-empty-catch): no memory for the last note
+} catch (...) {
 }
 
 // --- Writer::thread ---

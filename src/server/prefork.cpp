@@ -83,6 +83,7 @@ std::optional<std::size_t> Prefork::free_counts(std::size_t slot) const {
 // Whether each worker can have one of its own, beside the others'. Throws NoDriver.
 void Prefork::try_drivers() const {
   std::vector<std::unique_ptr<Driver>> drivers;
+  drivers.reserve(shared_.dials.workers);
   for (unsigned i = 0; i < shared_.dials.workers; ++i)
     drivers.push_back(shared_.new_driver(hands_over_));
 }
