@@ -120,8 +120,9 @@ TEST(Seam, OneOperationFails) {
   const auto send_by_ring = [&](std::string_view fault) {
     io_uring ring{};
     io_uring_params parameters{};
-    if (const int made = ::io_uring_queue_init_params(4, &ring, &parameters); made != 0)
-      return made;
+    const int made = ::io_uring_queue_init_params(4, &ring, &parameters);
+    EXPECT_EQ(made, 0);
+    if (made != 0) return made;
     arm(parse_fault(fault));
     io_uring_sqe* const sqe = io_uring_get_sqe(&ring);
     io_uring_prep_send(sqe, ends[0], "abc", 3, 0);
