@@ -26,6 +26,7 @@ Baton::~Baton() {
 void Baton::run(Job& main) {
   take_up(main);
   io_.begin_main(main);
+  service_wanted_.store(true);  // for what was handed in before
   run_to_end(main);
   POLYIO_ASSERT(io_.main_done());
   io_.end_run();
@@ -87,6 +88,7 @@ void Baton::join_ended() {
 }
 
 void Baton::service_waits() noexcept {
+  if (io_.main_done()) return;
   io_.service_waits(io_.now());
   Timekeeper::instance().set_deadline(*this, io_.next_timer());
 }
@@ -101,9 +103,10 @@ void Baton::wake_ready() noexcept {
   static_cast<Sleeper*>(job->sleeper)->ready.release();
 }
 
-// The caller has the baton.
+// The caller has the baton. Before and after run() the works may use what is not there yet or no
+// more.
 void Baton::serve_holding() noexcept {
-  if (service_wanted_.exchange(false)) {
+  if (service_wanted_.exchange(false) && !io_.main_done()) {
     service_waits();
     io_.service_works();
   }

@@ -59,8 +59,14 @@ void Io::run(Task<> main) {
     ~Outer() { io_of_this_thread = io; }
     Io* const io = io_of_this_thread;
   } const outer;
-  auto job = std::make_unique<Job>(*this, std::move(main));
-  driver_->attach_thread();
+  std::unique_ptr<Job> job;
+  try {
+    job = std::make_unique<Job>(*this, std::move(main));
+    driver_->attach_thread();
+  } catch (...) {
+    drop_works();
+    throw;
+  }
   scheduler_->run(*job.release());
   driver_->detach_thread();
   if (main_exception_) std::rethrow_exception(std::exchange(main_exception_, nullptr));

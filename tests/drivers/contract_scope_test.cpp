@@ -230,6 +230,26 @@ TEST_P(ScopeTest, CancelledFromAnotherThread) {
   run(body);
 }
 
+// What was posted may use what is there during the run only. The second Io's timer gives model
+// blocking's timekeeper, a thread of its own, the time to serve the first Io too early.
+TEST_P(ScopeTest, WhatIsPostedBeforeTheRunWaitsForIt) {
+  std::thread::id ran_on;
+  Io later(make_driver(GetParam()).value());
+  later.post([&] { ran_on = std::this_thread::get_id(); });
+  auto sleep = [&](TaskGroup&) -> Task<> {
+    auto slept = co_await io().sleep(1ms);
+    EXPECT_TRUE(slept);
+  };
+  run(sleep);
+  EXPECT_EQ(ran_on, std::thread::id());
+  const auto yield = [&]() -> Task<> {
+    auto yielded = co_await later.yield();
+    EXPECT_TRUE(yielded);
+  };
+  later.run(yield());
+  EXPECT_EQ(ran_on, std::this_thread::get_id());
+}
+
 TEST_P(ScopeTest, UnparkedFromAnotherThread) {
   auto body = [&](TaskGroup&) -> Task<> {
     for (int i = 0; i < 200; ++i) {

@@ -55,9 +55,10 @@ class Io {
   // Wakes the job from park(). Thread-safe. Keep the job alive during the call: hold a mutex that
   // the job must lock before it ends.
   void unpark(Job& job);
-  // Calls `work` on this Io between jobs, in the order posted. Thread-safe; the caller knows that
-  // the Io's run() has not ended. Works that are left when it ends are dropped. What one throws
-  // ends neither the loop nor the other works.
+  // Calls `work` on this Io between jobs, in the order posted: inside run(), never before or after
+  // it. Thread-safe; the caller knows that run() has not ended. Works that are left when it ends,
+  // and when it throws because it can't begin, are dropped. What one throws ends neither the loop
+  // nor the other works.
   void post(std::move_only_function<void()> work);
   // Receives what a posted work threw, which else goes to stderr. Before run().
   void set_work_failed(std::function<void(const std::exception_ptr&)> report) {
@@ -164,7 +165,7 @@ class Io {
   // leave_thread().
   void enter_thread(Job* job) noexcept;
   void leave_thread() noexcept;
-  // Takes in the job that Io::run made; main_done() once it has ended.
+  // Takes in the job that Io::run made; main_done() once it has ended, and before it began.
   void begin_main(Job& job);
   bool main_done() const noexcept { return main_done_; }
   ReadyQueue& ready() noexcept { return ready_; }
@@ -216,7 +217,7 @@ class Io {
 
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<Scheduler> scheduler_;
-  bool main_done_ = false;
+  bool main_done_ = true;
   bool draining_ = false;
   TimePoint turn_began_;
   Io* home_ = this;
