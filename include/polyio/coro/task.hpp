@@ -136,6 +136,7 @@ class [[nodiscard]] Task {
   T take() { return handle_.promise().take(); }
 
   struct Awaiter {
+    using PolyioAwaitable = void;
     Handle task;
     bool await_ready() const noexcept { return false; }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) noexcept {
