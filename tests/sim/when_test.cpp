@@ -127,7 +127,8 @@ Task<> two_streams(Io& io, SimDriver& sim, Random& random) {
   auto sender = [&](Stream& stream) -> Task<> {
     for (char byte = 'a'; byte <= 'z'; ++byte) {
       if (random.below(3) == 0) (void)co_await io.sleep(Nanoseconds(random.below(300'000)));
-      auto sent = co_await stream.send_all({&byte, 1});
+      const std::string_view one(&byte, 1);
+      auto sent = co_await stream.send_all(one);
       if (!sent) co_return;
     }
     (void)stream.shutdown_send();
