@@ -179,6 +179,19 @@ Task<> two_streams(Io& io, SimDriver& sim, Random& random) {
 
 TEST(SimWhen, NoByteOfAStreamIsLost) { explore("two streams", two_streams, 1, 1'000); }
 
+// The others are cancelled: an hour is not waited for. On a real clock that would only be a hang.
+Task<> short_and_long(Io& io, SimDriver&, Random& random) {
+  const TimePoint before = io.now();
+  auto any = co_await when_any(io, io.sleep(1h), io.sleep(Nanoseconds(random.below(1'000'000))));
+  require(any.has_value() && any->index == 1, "the short one is the first");
+  const auto& [hour, moment] = any->results;
+  require(moment.has_value(), "it was not cancelled");
+  require(!hour && hour.error() == std::errc::operation_canceled, "the other was not cancelled");
+  require(io.now() - before < 1s, "the other was waited for");
+}
+
+TEST(SimWhen, TheOthersAreCancelled) { explore("short and long", short_and_long, 1, 200); }
+
 // A thousand tasks that wait for a second each take one second together, not a thousand.
 Task<> sleepers(Io& io, SimDriver&, Random&) {
   std::vector<Task<Result<>>> tasks;
