@@ -19,6 +19,7 @@ void add_chat(CLI::App& app, Run& run);
 void add_echo(CLI::App& app, Run& run);
 void add_connect(CLI::App& app, Run& run);
 void add_models(CLI::App& app, Run& run);
+void add_sched(CLI::App& app, Run& run);
 
 // An option that takes a duration: "90s", "300ms", "2min". `span` must outlive the parsing.
 void add_span(CLI::App& command, const std::string& name, Nanoseconds& span,

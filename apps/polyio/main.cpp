@@ -18,12 +18,14 @@ int main(int argc, char** argv) {
       "  polyio echo --listen 127.0.0.1:8080 --model epoll --architecture loops\n"
       "  polyio connect 127.0.0.1:8080              talk to it\n"
       "  polyio models                              what works on this machine\n"
+      "  polyio sched simulate --help               FCFS, SJF, round robin, MLFQ, tried out\n"
       "'polyio COMMAND --help' explains the command.");
   polyio::app::Run run;
   polyio::app::add_chat(app, run);
   polyio::app::add_echo(app, run);
   polyio::app::add_connect(app, run);
   polyio::app::add_models(app, run);
+  polyio::app::add_sched(app, run);
   app.name("polyio");
   const auto is_it = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' && std::ranges::none_of(app.get_subcommands({}), is_it)) {

@@ -1,0 +1,213 @@
+#include "sched/report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+namespace polyio::app {
+namespace {
+
+using sched::Report;
+using sched::Segment;
+using sched::Span;
+
+enum class State : char { away = ' ', runs = '#', ready = '.', io = '-' };
+
+struct Stretch {
+  Span begin, end;
+  State state;
+};
+
+// What a job did from its arrival to its end, without a gap, for each.
+std::vector<std::vector<Stretch>> stretches(const Jobs& jobs, const Report& report) {
+  struct Progress {
+    Span at = 0, left = 0;
+    std::size_t phase = 0;
+  };
+  std::vector<std::vector<Stretch>> all(jobs.size());
+  std::vector<Progress> progress;
+  for (const auto& job : jobs) progress.push_back({job.arrival, job.bursts[0], 0});
+  for (const Segment& segment : report.timeline) {
+    const auto& bursts = jobs[segment.job].bursts;
+    auto& own = all[segment.job];
+    auto& [at, left, phase] = progress[segment.job];
+    if (segment.begin > at) own.push_back({at, segment.begin, State::ready});
+    own.push_back({segment.begin, segment.end, State::runs});
+    at = segment.end;
+    left -= segment.end - segment.begin;
+    if (left == 0 && phase + 2 < bursts.size()) {
+      own.push_back({at, at + bursts[phase + 1], State::io});
+      at += bursts[phase + 1];
+      phase += 2;
+      left = bursts[phase];
+    }
+  }
+  return all;
+}
+
+std::size_t name_width(const Jobs& jobs) {
+  std::size_t widest = 3;
+  for (const auto& job : jobs) widest = std::max(widest, job.name.size());
+  return widest;
+}
+
+std::string xml(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    switch (c) {
+      case '<': escaped += "&lt;"; break;
+      case '>': escaped += "&gt;"; break;
+      case '&': escaped += "&amp;"; break;
+      case '"': escaped += "&quot;"; break;
+      default: escaped += c;
+    }
+  }
+  return escaped;
+}
+
+}  // namespace
+
+std::string chart(const Jobs& jobs, const Outcome& outcome, std::size_t columns) {
+  const Report& report = outcome.report;
+  const std::size_t names = name_width(jobs);
+  const auto room = static_cast<Span>(std::max<std::size_t>(columns, names + 12) - names - 1);
+  const Span each = std::max<Span>((report.end + room - 1) / room, 1);  // time per column
+  const auto width = static_cast<std::size_t>((report.end + each - 1) / each);
+  std::string text;
+  const auto did = stretches(jobs, report);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    std::string row(width, ' ');
+    for (const Stretch& stretch : did[i]) {
+      const auto first = static_cast<std::size_t>(stretch.begin / each);
+      const auto last = static_cast<std::size_t>((stretch.end - 1) / each);
+      for (std::size_t column = first; column <= last && column < width; ++column) {
+        // Where several share a column, running shows, then I/O.
+        if (row[column] != '#') row[column] = static_cast<char>(stretch.state);
+      }
+    }
+    row.erase(row.find_last_not_of(' ') + 1);
+    text += fmt::format("{:<{}} {}\n", jobs[i].name, names, row);
+  }
+  const std::string last = fmt::format(" {}", report.end);
+  text += fmt::format("{:<{}} 0{:>{}}\n", "", names, last, std::max<std::size_t>(width, 1) - 1);
+  text += fmt::format("# runs  . is ready  - in I/O{}\n",
+                      each > 1 ? fmt::format("  (a column is {})", each) : "");
+  return text;
+}
+
+std::string table(const Jobs& jobs, const Outcome& outcome) {
+  const Report& report = outcome.report;
+  const std::size_t names = std::max<std::size_t>(name_width(jobs), 7);
+  std::string text =
+      fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9}\n", "job", names, "arrival",
+                  "burst", "start", "finish", "turnaround", "waiting", "response");
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const sched::JobReport& own = report.jobs[i];
+    text += fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9}\n", jobs[i].name, names,
+                        jobs[i].arrival, own.burst, own.start, own.finish, own.turnaround,
+                        own.waiting, own.response);
+  }
+  text += fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>9} {:>10.2f} {:>9.2f} {:>9.2f}\n", "average",
+                      names, "", "", "", "", report.turnaround, report.waiting, report.response);
+  text += fmt::format("{} switches, idle for {} of {}\n", report.switches, report.idle, report.end);
+  return text;
+}
+
+std::string comparison(const std::vector<Outcome>& outcomes) {
+  std::size_t widest = 6;
+  for (const Outcome& one : outcomes) widest = std::max(widest, one.policy.size());
+  std::string text = fmt::format("{:<{}} {:>10} {:>9} {:>9} {:>9} {:>9}\n", "policy", widest,
+                                 "turnaround", "waiting", "response", "switches", "end");
+  for (const Outcome& one : outcomes) {
+    text += fmt::format("{:<{}} {:>10.2f} {:>9.2f} {:>9.2f} {:>9} {:>9}\n", one.policy, widest,
+                        one.report.turnaround, one.report.waiting, one.report.response,
+                        one.report.switches, one.report.end);
+  }
+  return text;
+}
+
+// Written by hand, because a timeline may be long: a segment is a few bytes here, and a tree of
+// nodes in a JSON library.
+std::string json_of(const Jobs& jobs, const std::vector<Outcome>& outcomes, bool named) {
+  std::vector<std::string> names;
+  for (const auto& job : jobs) names.push_back(nlohmann::json(job.name).dump());
+  std::string text;
+  auto out = std::back_inserter(text);
+  const auto separator = [](std::size_t i) { return i == 0 ? "" : ","; };
+  if (named) text += "{\"policies\": [\n";
+  for (std::size_t n = 0; n < outcomes.size(); ++n) {
+    const Report& report = outcomes[n].report;
+    text += n == 0 ? "{" : ",\n{";
+    if (named) fmt::format_to(out, "\"policy\": {},\n", nlohmann::json(outcomes[n].policy).dump());
+    text += "\"timeline\": [";
+    for (std::size_t i = 0; i < report.timeline.size(); ++i) {
+      const Segment& segment = report.timeline[i];
+      fmt::format_to(out, "{}[{},{},{}]", separator(i), names[segment.job], segment.begin,
+                     segment.end);
+    }
+    text += "],\n\"jobs\": [";
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      const sched::JobReport& own = report.jobs[i];
+      fmt::format_to(out,
+                     "{}\n  {{\"name\": {}, \"arrival\": {}, \"burst\": {}, \"start\": {}, "
+                     "\"finish\": {}, \"turnaround\": {}, \"waiting\": {}, \"response\": {}}}",
+                     separator(i), names[i], jobs[i].arrival, own.burst, own.start, own.finish,
+                     own.turnaround, own.waiting, own.response);
+    }
+    fmt::format_to(out,
+                   "],\n\"averages\": {{\"turnaround\": {}, \"waiting\": {}, \"response\": {}}}}}",
+                   report.turnaround, report.waiting, report.response);
+  }
+  return text + (named ? "]}\n" : "\n");
+}
+
+// A band for each policy: a row per job, time to the right.
+std::string svg_of(const Jobs& jobs, const std::vector<Outcome>& outcomes) {
+  constexpr int left = 110, drawn = 800, row = 22, head = 30, foot = 26;
+  const int band = head + row * static_cast<int>(jobs.size()) + foot;
+  Span end = 1;
+  for (const Outcome& outcome : outcomes) end = std::max(end, outcome.report.end);
+  const auto x = [&](Span at) {
+    return left + static_cast<double>(at) * drawn / static_cast<double>(end);
+  };
+  std::string svg = fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" "
+      "viewBox=\"0 0 {0} {1}\" font-family=\"sans-serif\" font-size=\"12\">\n"
+      "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
+      left + drawn + 40, band * static_cast<int>(outcomes.size()));
+  int top = 0;
+  for (const Outcome& outcome : outcomes) {
+    const Report& report = outcome.report;
+    const auto did = stretches(jobs, report);
+    svg += fmt::format(
+        "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{}: waiting {:.2f}, response {:.2f}, "
+        "turnaround {:.2f}</text>\n",
+        top + 19, xml(outcome.policy), report.waiting, report.response, report.turnaround);
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      const int y = top + head + row * static_cast<int>(i);
+      svg += fmt::format("<text x=\"10\" y=\"{}\">{}</text>\n", y + 15, xml(jobs[i].name));
+      for (const Stretch& stretch : did[i]) {
+        const bool runs = stretch.state == State::runs;
+        const char* const fill = runs                         ? "#2a6fb0"
+                                 : stretch.state == State::io ? "#e0a030"
+                                                              : "#d5dde5";
+        svg += fmt::format(
+            "<rect x=\"{:.2f}\" y=\"{}\" width=\"{:.2f}\" height=\"{}\" fill=\"{}\"/>\n",
+            x(stretch.begin), y + (runs ? 2 : 8), x(stretch.end) - x(stretch.begin),
+            runs ? row - 4 : row - 16, fill);
+      }
+    }
+    const int axis = top + head + row * static_cast<int>(jobs.size()) + 14;
+    for (int tick = 0; tick <= 4; ++tick) {
+      const Span at = end * tick / 4;
+      svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x(at),
+                         axis, at);
+    }
+    top += band;
+  }
+  return svg + "</svg>\n";
+}
+
+}  // namespace polyio::app
