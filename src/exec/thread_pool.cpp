@@ -5,34 +5,30 @@
 
 namespace polyio {
 
-ThreadPool::ThreadPool(ThreadPoolOptions options)
+using detail::FutureState;
+
+ThreadPoolExecutor::ThreadPoolExecutor(ThreadPoolOptions options)
     : options_(std::move(options)), threads_(options_.stack_bytes) {
   if (!options_.threads) options_.threads = std::max(1u, std::thread::hardware_concurrency());
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPoolExecutor::~ThreadPoolExecutor() {
   POLYIO_ASSERT(!immortal_);
-  {
-    const std::lock_guard lock(mutex_);
-    POLYIO_ASSERT(line_.empty());
-    ending_ = true;
-    changed_.notify_all();
-  }
-  threads_.join_all();
+  shutdown();
 }
 
-ThreadPool& ThreadPool::shared() {
-  static ThreadPool& pool = immortal({});
+ThreadPoolExecutor& ThreadPoolExecutor::shared() {
+  static ThreadPoolExecutor& pool = immortal({});
   return pool;
 }
 
-ThreadPool& ThreadPool::immortal(ThreadPoolOptions options) {
-  auto* pool = new ThreadPool(std::move(options));
+ThreadPoolExecutor& ThreadPoolExecutor::immortal(ThreadPoolOptions options) {
+  auto* pool = new ThreadPoolExecutor(std::move(options));
   pool->immortal_ = true;
   return *pool;
 }
 
-Result<> ThreadPool::add_thread() {
+Result<> ThreadPoolExecutor::add_thread() {
   try {
     threads_.start(options_.name, [this] {
       if (options_.nice != 0) os::be_nice(options_.nice);
@@ -45,36 +41,93 @@ Result<> ThreadPool::add_thread() {
   return {};
 }
 
-Result<> ThreadPool::queue(Work& work, Request& waiter, std::shared_ptr<Work> self) {
-  POLYIO_ASSERT(work.state_ == Work::State::idle);
-  if (waiting_ >= options_.queue) return fail(EAGAIN);
+// Works that were cancelled in line stay there until it is swept.
+void ThreadPoolExecutor::sweep() noexcept {
+  FutureState* work = std::exchange(first_, nullptr);
+  last_ = nullptr;
+  waiting_ = 0;
+  while (work) {
+    FutureState* const next = std::exchange(work->next_in_line, nullptr);
+    if (work->ended()) {
+      work->release();
+    } else {
+      push(*work);
+    }
+    work = next;
+  }
+}
+
+// A sweep that made no room is not tried again at once, so that refusing costs 64 steps at most.
+bool ThreadPoolExecutor::full() noexcept {
+  if (waiting_ < options_.queue) return false;
+  if (unswept_ > 0) {
+    --unswept_;
+    return true;
+  }
+  sweep();
+  unswept_ = waiting_ < options_.queue ? 0 : waiting_ / 64;
+  return waiting_ >= options_.queue;
+}
+
+void ThreadPoolExecutor::push(FutureState& work) noexcept {
+  (last_ ? last_->next_in_line : first_) = &work;
+  last_ = &work;
+  ++waiting_;
+}
+
+FutureState* ThreadPoolExecutor::pop() noexcept {
+  FutureState* const work = first_;
+  if (!work) return nullptr;
+  first_ = std::exchange(work->next_in_line, nullptr);
+  if (!first_) last_ = nullptr;
+  --waiting_;
+  if (detail::Waiter* waiter = places_.pop_front()) waiter->end();
+  return work;
+}
+
+// A submit's wait for a place in line. The work that ends the wait leaves its place to it.
+class ThreadPoolExecutor::Place : public detail::Waiter {
+ public:
+  explicit Place(ThreadPoolExecutor& pool) noexcept : Waiter(pool.mutex_), pool_(pool) {}
+  Result<> value() noexcept { return {}; }
+
+ protected:
+  bool take() override { return pool_.ending_ || !pool_.full(); }
+  void queue() noexcept override { pool_.places_.push_back(*this); }
+
+ private:
+  ThreadPoolExecutor& pool_;
+};
+
+Result<> ThreadPoolExecutor::queue(FutureState& work, bool may_wait) {
+  may_wait = may_wait && detail::pool_of_this_thread != this;
+  std::unique_lock lock(mutex_);
+  while (!ending_ && full()) {
+    if (!may_wait) return fail(EAGAIN);
+    lock.unlock();
+    auto place = detail::ThreadWait<Place>(*this)(never);
+    if (!place) return fail(EAGAIN);  // on the thread of a loop
+    lock.lock();
+  }
+  if (ending_) return fail(EPIPE);
   if (waiting_ >= idle_ && threads_.size() < options_.threads) {
     if (auto added = add_thread(); !added) return added;
   }
-  work.state_ = Work::State::queued;
-  work.waiter_ = &waiter;
-  work.self_ = std::move(self);
-  line_.push_back(work);
-  ++waiting_;
-  changed_.notify_one();
+  work.pool = this;
+  work.share();
+  push(work);
+  if (idle_ > 0) changed_.notify_one();
   return {};
 }
 
-void ThreadPool::serve() {
+void ThreadPoolExecutor::serve() {
+  detail::pool_of_this_thread = this;
   std::unique_lock lock(mutex_);
   for (;;) {
-    while (Work* work = line_.pop_front()) {
-      --waiting_;
-      work->state_ = Work::State::begun;
-      std::shared_ptr<Work> self = std::move(work->self_);
+    while (FutureState* work = pop()) {
       lock.unlock();
-      work->run();
-      lock.lock();
-      work->state_ = Work::State::done;
-      if (work->waiter_) work->waiter_->end();
-      if (!self) continue;
-      lock.unlock();
-      self.reset();  // may be the last share
+      if (work->begin()) work->run();
+      work->release();
       lock.lock();
     }
     if (ending_) return;
@@ -84,36 +137,38 @@ void ThreadPool::serve() {
   }
 }
 
-// False: it has begun.
-bool ThreadPool::take_out(Work& work) noexcept {
-  if (work.state_ != Work::State::queued) return false;
-  work.unlink();
-  --waiting_;
-  work.state_ = Work::State::idle;
-  return true;
+void ThreadPoolExecutor::shutdown(Shutdown how) {
+  POLYIO_RULE(detail::pool_of_this_thread != this, "a pool is not shut down by its own threads");
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    changed_.notify_all();
+    while (detail::Waiter* waiter = places_.pop_front()) waiter->end();
+  }
+  if (how.cancel_pending) {
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      FutureState* const work = pop();
+      if (!work) break;
+      lock.unlock();
+      (void)work->cancel();
+      work->release();
+    }
+  }
+  if (!how.wait) return;
+  const std::lock_guard lock(joining_);
+  threads_.join_all();
 }
 
-void ThreadPool::Request::queue() noexcept {
-  if (auto queued = pool_.queue(work_, *this, nullptr); !queued) refuse(queued.error());
-}
+unsigned ThreadPoolExecutor::threads() const { return static_cast<unsigned>(threads_.size()); }
 
-void ThreadPool::SharedRequest::queue() noexcept {
-  if (auto queued = pool_.queue(work_, *this, share_); !queued) refuse(queued.error());
-}
-
-bool ThreadPool::SharedRequest::withdraw() noexcept {
-  if (pool_.take_out(work_)) work_.self_.reset();  // `share_` is another: not the last one
-  work_.waiter_ = nullptr;
-  return true;
-}
-
-unsigned ThreadPool::threads() const { return static_cast<unsigned>(threads_.size()); }
-
-std::size_t ThreadPool::waiting() const {
+std::size_t ThreadPoolExecutor::waiting() const {
   const std::lock_guard lock(mutex_);
-  return waiting_;
+  std::size_t count = 0;
+  for (const FutureState* work = first_; work; work = work->next_in_line) count += !work->ended();
+  return count;
 }
 
-std::size_t ThreadPool::capacity() const { return options_.threads; }
+std::size_t ThreadPoolExecutor::capacity() const { return options_.threads; }
 
 }  // namespace polyio

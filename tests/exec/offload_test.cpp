@@ -60,7 +60,7 @@ TEST_P(Offload, RethrowsWhatTheFunctionThrew) {
 }
 
 TEST_P(Offload, OtherTasksRunMeanwhile) {
-  ThreadPool pool({.threads = 1});
+  ThreadPoolExecutor pool({.threads = 1});
   Gate gate;
   run([&](TaskGroup& group) -> Task<> {
     bool over = false;
@@ -79,7 +79,7 @@ TEST_P(Offload, OtherTasksRunMeanwhile) {
 }
 
 TEST_P(Offload, NeverMoreAtOnceThanThreads) {
-  ThreadPool pool({.threads = 3});
+  ThreadPoolExecutor pool({.threads = 3});
   std::atomic<int> inside = 0, peak = 0;
   std::mutex mutex;
   std::set<std::thread::id> threads;
@@ -108,7 +108,7 @@ TEST_P(Offload, NeverMoreAtOnceThanThreads) {
 }
 
 TEST_P(Offload, FirstComeFirstServed) {
-  ThreadPool pool({.threads = 1});
+  ThreadPoolExecutor pool({.threads = 1});
   Gate gate;
   std::vector<int> came, served;  // came: guarded by the Io; served: by the one thread
   run([&](TaskGroup& group) -> Task<> {
@@ -132,7 +132,7 @@ TEST_P(Offload, FirstComeFirstServed) {
 }
 
 TEST_P(Offload, ACancelTakesOutWhatWaitsInLine) {
-  ThreadPool pool({.threads = 1});
+  ThreadPoolExecutor pool({.threads = 1});
   Gate gate;
   bool ran_anyway = false;
   run([&](TaskGroup& group) -> Task<> {
@@ -162,7 +162,7 @@ TEST_P(Offload, ACancelTakesOutWhatWaitsInLine) {
 }
 
 TEST_P(Offload, ADeadlineTakesOutWhatWaitsInLine) {
-  ThreadPool pool({.threads = 1});
+  ThreadPoolExecutor pool({.threads = 1});
   Gate gate;
   run([&](TaskGroup& group) -> Task<> {
     auto first = [&]() -> Task<> {
@@ -182,7 +182,7 @@ TEST_P(Offload, ADeadlineTakesOutWhatWaitsInLine) {
 }
 
 TEST_P(Offload, WhatHasBegunIsWaitedForCancelledOrNot) {
-  ThreadPool pool({.threads = 1});
+  ThreadPoolExecutor pool({.threads = 1});
   Gate gate;
   run([&](TaskGroup& group) -> Task<> {
     CancelScope* inner = nullptr;
@@ -222,7 +222,7 @@ TEST_P(Offload, InACancelledScopeNothingBegins) {
 }
 
 TEST_P(Offload, AFullLineRefuses) {
-  ThreadPool pool({.threads = 1, .queue = 2});
+  ThreadPoolExecutor pool({.threads = 1, .queue = 2});
   Gate gate;
   run([&](TaskGroup& group) -> Task<> {
     auto one = [&]() -> Task<> {
@@ -241,7 +241,7 @@ TEST_P(Offload, AFullLineRefuses) {
 }
 
 TEST_P(Offload, ManyAtOnceAreAllAnswered) {
-  ThreadPool pool({.threads = 2});
+  ThreadPoolExecutor pool({.threads = 2});
   int answered = 0;
   run([&](TaskGroup& group) -> Task<> {
     auto one = [&](int number) -> Task<> {
@@ -259,7 +259,7 @@ TEST_P(Offload, ManyAtOnceAreAllAnswered) {
 // Several Ios share one pool; cancels come at any moment. Nothing may hang, be lost or be touched
 // by two threads (TSan looks).
 TEST_P(Offload, SeveralIosAndCancelsAtRandom) {
-  ThreadPool pool({.threads = 2});
+  ThreadPoolExecutor pool({.threads = 2});
   std::atomic<int> ran = 0, told = 0;
   auto of_one_io = [&](std::uint64_t seed) {
     auto own = make_io();
@@ -291,7 +291,7 @@ TEST_P(Offload, SeveralIosAndCancelsAtRandom) {
 }
 
 TEST(ThreadPoolTest, HasStackForUsersCode) {
-  ThreadPool pool({.threads = 1});
+  ThreadPoolExecutor pool({.threads = 1});
   Io io(*make_driver("epoll"));
   auto main = [&]() -> Task<> {
     auto used = co_await offload(io, pool, [] {

@@ -39,16 +39,15 @@ class Resolver {
   // os::resolve_category(), EAGAIN, those of the scope.
   Task<Result<std::vector<os::Address>>> resolve(Io& io, std::string host, std::uint16_t port);
 
-  const ThreadPool& pool() const noexcept { return *pool_; }
+  const ThreadPoolExecutor& pool() const noexcept { return *pool_; }
 
  private:
-  class Call;
   struct Immortal {};
   Resolver(ResolverOptions options, Immortal);
 
   std::function<Result<std::vector<os::Address>>(const std::string&, std::uint16_t)> lookup_;
-  std::unique_ptr<ThreadPool> own_;  // destroyed first: its threads use lookup_
-  ThreadPool* pool_;
+  std::unique_ptr<ThreadPoolExecutor> own_;  // destroyed first: its threads use lookup_
+  ThreadPoolExecutor* pool_;
 };
 
 // With Resolver::shared().

@@ -4,8 +4,6 @@
 // Io's other tasks, so what those use as well needs a lock.
 #pragma once
 
-#include <exception>
-#include <optional>
 #include <polyio/exec/thread_pool.hpp>
 #include <type_traits>
 
@@ -13,53 +11,27 @@ namespace polyio {
 
 namespace detail {
 
+// A wait that a cancel or a deadline ends only while the work stands in line, which it then leaves.
 template <class T>
-struct OffloadResult {
-  using type = Result<T>;
-};
-template <class T>
-struct OffloadResult<Result<T>> {
-  using type = Result<T>;
-};
-
-template <class Function>
-class OffloadWork final : public ThreadPool::Work {
+class OffloadResult : public FutureResult<T, true> {
  public:
-  using Value = std::remove_cvref_t<std::invoke_result_t<Function&>>;
-  using Answer = typename OffloadResult<Value>::type;
+  using FutureResult<T, true>::FutureResult;
 
-  explicit OffloadWork(Function& function) noexcept : function_(function) {}
-  Answer take() {
-    if (exception_) std::rethrow_exception(std::exchange(exception_, nullptr));
-    return std::move(*answer_);
+ protected:
+  bool withdraw() noexcept override {
+    if (!this->state().cancel_alone()) return false;
+    this->unlink();
+    return true;
   }
-
- private:
-  void run() noexcept override {
-    try {
-      if constexpr (std::is_void_v<Value>) {
-        function_();
-        answer_.emplace();
-      } else {
-        answer_.emplace(function_());
-      }
-    } catch (...) {
-      exception_ = std::current_exception();
-    }
-  }
-
-  Function& function_;
-  std::optional<Answer> answer_;
-  std::exception_ptr exception_;
 };
 
 template <class Function>
-Task<typename OffloadWork<Function>::Answer> run_offloaded(Io& io, ThreadPool& pool,
-                                                           Function function) {
-  OffloadWork<Function> work(function);
-  auto ran = co_await pool.run(io, work);
-  if (!ran) co_return fail(ran.error());
-  co_return work.take();
+Task<Result<typename FutureOf<Function>::Value>> run_offloaded(Io& io, ThreadPoolExecutor& pool,
+                                                               Function function) {
+  if (auto live = io.check_cancelled(); !live) co_return fail(live.error());
+  auto future = pool.try_submit([&function]() -> decltype(auto) { return function(); });
+  if (!future) co_return fail(future.error());
+  co_return co_await future->template awaited<OffloadResult>(io);
 }
 
 }  // namespace detail
@@ -67,20 +39,20 @@ Task<typename OffloadWork<Function>::Answer> run_offloaded(Io& io, ThreadPool& p
 // `auto sum = co_await offload(io, pool, function);` - Result<T> for a function that gives T, and
 // Result<T> too for one that gives Result<T>; rethrows what the function threw. Errors, all of
 // which say that it never began: operation_canceled and timed_out of the scope; EAGAIN, when the
-// pool's line is full or no thread can be had. Calls wait in line, first come, first served; one
-// that still waits is taken out by a cancel or a deadline. A result that is there is given also to
-// a cancelled task.
+// pool's line is full or no thread can be had; EPIPE, after its shutdown(); ENOMEM. Calls wait in
+// line, first come, first served; one that still waits is taken out by a cancel or a deadline. A
+// result that is there is given also to a cancelled task.
 template <class Function>
-auto offload(Io& io, ThreadPool& pool, Function&& function) {
+auto offload(Io& io, ThreadPoolExecutor& pool, Function&& function) {
   static_assert(detail::safe_in_co_await<Function>,
                 "g++ 12 destroys this temporary twice: name it first, auto work = ...;");
   return detail::run_offloaded<std::decay_t<Function>>(io, pool, std::forward<Function>(function));
 }
 
-// On ThreadPool::shared().
+// On ThreadPoolExecutor::shared().
 template <class Function>
 auto offload(Io& io, Function&& function) {
-  return offload(io, ThreadPool::shared(), std::forward<Function>(function));
+  return offload(io, ThreadPoolExecutor::shared(), std::forward<Function>(function));
 }
 
 }  // namespace polyio

@@ -1,131 +1,179 @@
-// ThreadPool: threads for work that would hold up a loop: long computations and calls that block.
-// Works wait in one line, first come, first served, and a task waits for its work as for any other
-// operation. The rule: a work in line can be taken out by its task's cancel or deadline; one that
-// has begun is run to its end, and run() returns only then. Thread-safe, for tasks of any Io and
-// model.
+// ThreadPoolExecutor: threads for work that would hold up a loop or a program: long computations
+// and calls that block. submit() gives a Future at once; works wait in one line, first come, first
+// served, and each is run by one of the threads, to its end. A work that still waits in line can be
+// cancelled; one that has begun can't.
+//
+// Thread-safe. A thread is started when there is work for it, up to the number that was asked for,
+// and stays; idle ones sleep and cost no processor time. Costs: a submit is one allocation (of the
+// frame pool) and one lock, a run one lock more; a system call only to wake a thread that sleeps.
 #pragma once
 
 #include <condition_variable>
 #include <cstddef>
-#include <memory>
 #include <mutex>
-#include <polyio/base/list.hpp>
 #include <polyio/base/result.hpp>
-#include <polyio/coro/task.hpp>
-#include <polyio/io/waiter.hpp>
+#include <polyio/exec/future.hpp>
 #include <polyio/os/thread_set.hpp>
 #include <string>
+#include <tuple>
 
 namespace polyio {
 
 struct ThreadPoolOptions {
   unsigned threads = 0;  // at most, each started when there is work for it; 0: one per core
-  // Works in line; one more is refused with EAGAIN. A work in line lies in the frame of the task
-  // that waits for it and costs nothing else, so the default is more than a process has sockets.
+  // Works in line. One more waits (submit) or is refused (try_submit, offload). A work in line
+  // takes 200 bytes or so, and what its function holds.
   std::size_t queue = 65'536;
   std::size_t stack_bytes = os::Thread::default_stack;
   std::string name = "offload";  // of the threads, at most 15 bytes
   int nice = 0;                  // added to theirs: 1 to 19 lets the loops have the processor first
 };
 
-class ThreadPool {
+namespace detail {
+template <class Function, class... Arguments>
+using ReturnOf =
+    std::remove_cvref_t<std::invoke_result_t<std::decay_t<Function>, std::decay_t<Arguments>...>>;
+}  // namespace detail
+
+// What submit(function, arguments...) gives back.
+template <class Function, class... Arguments>
+using FutureOf =
+    Future<typename detail::FutureValue<detail::ReturnOf<Function, Arguments...>>::type>;
+
+namespace detail {
+template <class T, class Function, class... Arguments>
+class PoolWork final : public FutureStateOf<T> {
  public:
-  explicit ThreadPool(ThreadPoolOptions options = {});
-  // Waits until what has begun has ended. No task may wait for a work of this pool any more.
-  ~ThreadPool();
-  ThreadPool(const ThreadPool&) = delete;
-  ThreadPool& operator=(const ThreadPool&) = delete;
+  template <class... Given>
+  explicit PoolWork(Given&&... given) : call_(std::in_place, std::forward<Given>(given)...) {}
+  void run() noexcept override {
+    this->end_with([this]() -> ReturnOf<Function, Arguments...> {
+      // The function is gone before the end is announced: what it holds may be its caller's.
+      const Gone gone{call_};
+      return std::apply(
+          [](Function& function, Arguments&... arguments) -> ReturnOf<Function, Arguments...> {
+            return std::invoke(std::move(function), std::move(arguments)...);
+          },
+          *call_);
+    });
+  }
+
+ private:
+  using Call = std::optional<std::tuple<Function, Arguments...>>;
+  struct Gone {
+    Call& call;
+    ~Gone() { call.reset(); }
+  };
+  Call call_;
+};
+}  // namespace detail
+
+class ThreadPoolExecutor {
+ public:
+  explicit ThreadPoolExecutor(ThreadPoolOptions options = {});
+  // shutdown(): waits until all that was submitted is done.
+  ~ThreadPoolExecutor();
+  ThreadPoolExecutor(const ThreadPoolExecutor&) = delete;
+  ThreadPoolExecutor& operator=(const ThreadPoolExecutor&) = delete;
   // The pool that offload() uses unless it is given one: one thread per core, made by the first
   // call; its threads end with the process.
-  static ThreadPool& shared();
+  static ThreadPoolExecutor& shared();
   // A pool that is never destroyed, so that a call which blocks for long does not hold up the end
   // of the process.
-  static ThreadPool& immortal(ThreadPoolOptions options);
+  static ThreadPoolExecutor& immortal(ThreadPoolOptions options);
 
-  struct WorkTag;
-  class Request;
-  class SharedRequest;
-  // What a thread is to run, and where it stands. Lives where its task waits, or is shared.
-  class Work : public ListNode<WorkTag> {
-   public:
-    virtual ~Work() = default;
+  // `Future<int> sum = pool.submit(add, 1, 2);` - calls add(1, 2) on a thread of the pool, with
+  // copies of what is given (std::ref for what is not to be copied). A function that gives
+  // Result<T> makes a Future<T>. Blocks the calling thread while the line is full. Where it may not
+  // block (on a thread of this pool, or of a loop that has other tasks) the future has ended with
+  // EAGAIN, and so when no thread can be had; after shutdown() with EPIPE. Throws std::bad_alloc.
+  template <class Function, class... Arguments>
+  FutureOf<Function, Arguments...> submit(Function&& function, Arguments&&... arguments) {
+    auto future = make(std::forward<Function>(function), std::forward<Arguments>(arguments)...);
+    if (auto queued = queue(future.state(), true); !queued) {
+      future.state().settle(detail::FutureState::pending_phase, queued.error());
+    }
+    return future;
+  }
+  // The same without waiting: a Result<Future<T>>. Errors: EAGAIN, the line is full or no thread
+  // can be had; EPIPE, after shutdown(); ENOMEM.
+  template <class Function, class... Arguments>
+  Result<FutureOf<Function, Arguments...>> try_submit(Function&& function,
+                                                      Arguments&&... arguments) try {
+    auto future = make(std::forward<Function>(function), std::forward<Arguments>(arguments)...);
+    if (auto queued = queue(future.state(), false); !queued) return fail(queued.error());
+    return future;
+  } catch (const std::bad_alloc&) {
+    return fail(ENOMEM);
+  }
 
-   protected:
-    virtual void run() noexcept = 0;
+  // `for (const Result<int>& square : pool.map(square_of, numbers))` - submits function(value) for
+  // each value now, and gives the results in the order of the values; those that are late at
+  // `until` are timed_out. Rethrows what a call threw when its turn comes. Blocks the calling
+  // thread.
+  template <class Function, std::ranges::input_range Values>
+  auto map(const Function& function, Values&& values, Deadline until = never) {
+    std::vector<FutureOf<Function, std::ranges::range_reference_t<Values>>> futures;
+    for (auto&& value : values) {
+      futures.push_back(submit(function, std::forward<decltype(value)>(value)));
+    }
+    return results(std::move(futures), until);
+  }
 
-   private:
-    friend class ThreadPool;
-    enum class State : unsigned char { idle, queued, begun, done };
-    // Guarded by the pool's mutex.
-    State state_ = State::idle;
-    Request* waiter_ = nullptr;
-    std::shared_ptr<Work> self_;  // the pool's share of a work that may be abandoned
+  struct Shutdown {
+    bool wait = true;             // until the works are done and the threads have ended
+    bool cancel_pending = false;  // those that still wait in line
   };
-
-  // `auto ran = co_await pool.run(io, work);` - runs work.run() on a thread of the pool and returns
-  // a Result<> when it has ended. Errors, all of which say that it never began: EAGAIN, the line is
-  // full or no thread can be had; operation_canceled and timed_out of the scope.
-  auto run(Io& io, Work& work) noexcept;
-  // The same, but a cancel or deadline ends the wait also when the work has begun, which then goes
-  // on by itself: it touches nothing of the caller's.
-  auto run_shared(Io& io, std::shared_ptr<Work> work) noexcept;
+  // No more works from now on; what is in line is done, unless it is cancelled. More than one call
+  // is allowed; not by a thread of this pool.
+  void shutdown(Shutdown how);
+  void shutdown() { shutdown(Shutdown{}); }
 
   unsigned threads() const;      // started so far
-  std::size_t waiting() const;   // works in line
+  std::size_t waiting() const;   // works in line; takes a step for each of them
   std::size_t capacity() const;  // threads at most
 
  private:
+  class Place;
+
+  template <class Function, class... Arguments>
+  static FutureOf<Function, Arguments...> make(Function&& function, Arguments&&... arguments) {
+    using Made = FutureOf<Function, Arguments...>;
+    using Work =
+        detail::PoolWork<typename Made::Value, std::decay_t<Function>, std::decay_t<Arguments>...>;
+    using State = detail::FutureStateOf<typename Made::Value>;
+    return Made(detail::Share<State>(
+        new Work(std::forward<Function>(function), std::forward<Arguments>(arguments)...)));
+  }
+  template <class T>
+  static Generator<Result<T>> results(std::vector<Future<T>> futures, Deadline until) {
+    for (Future<T>& future : futures) {
+      auto result = std::move(future).result(until);
+      co_yield result;
+    }
+  }
+  Result<> queue(detail::FutureState& work, bool may_wait);
   void serve();
-  // Under the mutex, all three.
-  Result<> queue(Work& work, Request& waiter, std::shared_ptr<Work> self);
-  bool take_out(Work& work) noexcept;
+  // Under the mutex.
+  bool full() noexcept;
+  void sweep() noexcept;
+  void push(detail::FutureState& work) noexcept;
+  detail::FutureState* pop() noexcept;
   Result<> add_thread();
 
   ThreadPoolOptions options_;
   mutable std::mutex mutex_;  // for what follows
   std::condition_variable changed_;
-  List<Work, WorkTag> line_;
+  detail::FutureState* first_ = nullptr;  // of the line
+  detail::FutureState* last_ = nullptr;
   std::size_t waiting_ = 0;
-  unsigned idle_ = 0;  // threads that will look into the line when they wake up
+  std::size_t unswept_ = 0;    // times that full() need not sweep
+  unsigned idle_ = 0;          // threads that will look into the line when they wake up
+  detail::WaiterList places_;  // those that wait for a place in line
   bool ending_ = false;
   bool immortal_ = false;
+  std::mutex joining_;  // the threads, by one caller of shutdown() at a time
   os::ThreadSet threads_;
 };
-
-// A task's wait for its work: once it has begun, until its end.
-class ThreadPool::Request : public detail::Waiter {
- public:
-  Request(ThreadPool& pool, Work& work) noexcept : Waiter(pool.mutex_), pool_(pool), work_(work) {}
-  Result<> value() noexcept { return {}; }
-
- protected:
-  bool take() override { return false; }
-  void queue() noexcept override;
-  bool withdraw() noexcept override { return pool_.take_out(work_); }
-
-  ThreadPool& pool_;
-  Work& work_;
-};
-
-// The same for a work that goes on when its task has left.
-class ThreadPool::SharedRequest : public Request {
- public:
-  SharedRequest(ThreadPool& pool, std::shared_ptr<Work> work) noexcept
-      : Request(pool, *work), share_(std::move(work)) {}
-
- protected:
-  void queue() noexcept override;
-  bool withdraw() noexcept override;
-
- private:
-  const std::shared_ptr<Work> share_;
-};
-
-inline auto ThreadPool::run(Io& io, Work& work) noexcept {
-  return detail::WaitAwaiter<Request>(io, *this, work);
-}
-inline auto ThreadPool::run_shared(Io& io, std::shared_ptr<Work> work) noexcept {
-  return detail::WaitAwaiter<SharedRequest>(io, *this, std::move(work));
-}
 
 }  // namespace polyio

@@ -19,6 +19,9 @@ class Queue {
  public:
   // Holds at most `capacity` values, which is at least 1. Memory grows with the values inside.
   explicit Queue(std::size_t capacity) : ring_(capacity) { POLYIO_ASSERT(capacity > 0); }
+  // Takes the memory for all of them, before the first put. Throws std::bad_alloc; no put does
+  // then.
+  void reserve() { ring_.reserve(); }
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
   ~Queue() { POLYIO_ASSERT(putters_.empty() && getters_.empty()); }

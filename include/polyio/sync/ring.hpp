@@ -23,6 +23,8 @@ class Ring {
     ++size_;
     return true;
   }
+  // Takes the memory for all values now; while it is empty. Throws std::bad_alloc.
+  void reserve() { slots_.resize(capacity_); }
   std::optional<T> pop() noexcept {
     if (size_ == 0) return std::nullopt;
     auto value = std::exchange(slots_[first_], std::nullopt);

@@ -1,0 +1,195 @@
+// What a Future, its maker and a pool share: where the work stands, its outcome, and what waits for
+// it. The rule: the outcome is written before the phase says `ended`, and never after; so it is
+// read without a lock. Whatever waits is on a list under the mutex, which is taken only when there
+// is such a thing: making, ending and reading a future cost one allocation (of the frame pool),
+// three atomic steps and no system call.
+#pragma once
+
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <polyio/coro/frame_pool.hpp>
+#include <polyio/io/waiter.hpp>
+#include <type_traits>
+#include <utility>
+
+namespace polyio::detail {
+
+class FutureState {
+ public:
+  static void* operator new(std::size_t size) { return frame_allocate(size); }
+  static void operator delete(void* block, std::size_t size) noexcept { frame_free(block, size); }
+  FutureState() = default;
+  FutureState(const FutureState&) = delete;
+  FutureState& operator=(const FutureState&) = delete;
+  virtual ~FutureState();
+
+  void share() noexcept { shares_.fetch_add(1, std::memory_order_relaxed); }
+  // Drops a share; the last one destroys the state.
+  void release() noexcept {
+    if (shares_.load(std::memory_order_acquire) == 1 ||
+        shares_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      delete this;
+    }
+  }
+
+  bool running() const noexcept { return phase(std::memory_order_relaxed) == running_phase; }
+  bool ended() const noexcept { return phase(std::memory_order_acquire) == ended_phase; }
+  // For the maker: pending becomes running. False: it has been cancelled, or had begun.
+  bool begin() noexcept;
+  // Ends it with ECANCELED while it is pending. False: it has begun or ended.
+  bool cancel() noexcept { return settle(pending_phase, errno_code(ECANCELED)); }
+  // The same, for the only one that waits, under the mutex.
+  bool cancel_alone() noexcept;
+  // For the maker, in whatever phase but `ended`: the right to write the outcome. False: another
+  // has it. Then end().
+  bool claim() noexcept;
+  // Ends it with `error` while it is in `phase`, which is pending or running.
+  bool settle(std::uint32_t phase, std::error_code error) noexcept;
+  // The outcome is there. By the one that has claimed it, or that began it and can't be
+  // forestalled.
+  void end() noexcept;
+  void set_exception(std::exception_ptr exception) noexcept { exception_ = std::move(exception); }
+  const std::exception_ptr& exception() const noexcept { return exception_; }
+  const std::error_code& error() const noexcept { return error_; }
+
+  // Called once, when it has ended: by the thread that ends it, or at once by the caller.
+  struct Callback {
+    virtual ~Callback() = default;
+    virtual void call(FutureState& state) = 0;
+    Callback* next = nullptr;
+  };
+  void on_done(std::unique_ptr<Callback> callback) noexcept;
+
+  // A task's or a thread's wait for the end.
+  class Wait : public Waiter {
+   public:
+    explicit Wait(FutureState& state) noexcept : Waiter(state.mutex_), state_(state) {
+      state_.share();
+    }
+    ~Wait() override { state_.release(); }
+
+   protected:
+    bool take() override { return state_.ended_or_marked(); }
+    void queue() noexcept override { state_.waiters_.push_back(*this); }
+    FutureState& state() const noexcept { return state_; }
+
+   private:
+    FutureState& state_;
+  };
+  // Blocks the calling thread. A worker of the pool in whose line it still stands runs it instead.
+  Result<> wait(Deadline deadline);
+
+  static constexpr std::uint32_t pending_phase = 0, running_phase = 1, claimed_phase = 2,
+                                 ended_phase = 3;
+
+  // A pool's part: the work, where it waits, and whose it is.
+  virtual void run() noexcept {}
+  FutureState* next_in_line = nullptr;
+  const void* pool = nullptr;
+
+ private:
+  static constexpr std::uint32_t phases = 3, waited_for = 4;
+  std::uint32_t phase(std::memory_order order) const noexcept { return word_.load(order) & phases; }
+  bool move(std::uint32_t from, std::uint32_t to) noexcept;
+  // Under the mutex. True: it has ended; false: its end() will look for what waits.
+  bool ended_or_marked() noexcept {
+    return (word_.fetch_or(waited_for, std::memory_order_acq_rel) & phases) == ended_phase;
+  }
+  void wake() noexcept;
+  void call(std::unique_ptr<Callback> callback) noexcept;
+
+  std::atomic<std::uint32_t> shares_{1};
+  std::atomic<std::uint32_t> word_{pending_phase};  // the phase, and whether anything waits
+  std::error_code error_;
+  std::exception_ptr exception_;
+  std::mutex mutex_;  // for what follows
+  WaiterList waiters_;
+  Callback* callbacks_ = nullptr;  // the newest first
+};
+
+// The thread's own pool, if it is a worker.
+extern constinit thread_local const void* pool_of_this_thread;
+
+// A function that gives T makes a Future<T>, and so does one that gives Result<T>.
+template <class T>
+struct FutureValue {
+  using type = T;
+};
+template <class T>
+struct FutureValue<Result<T>> {
+  using type = T;
+};
+
+template <class T>
+class FutureStateOf : public FutureState {
+ public:
+  template <class... Arguments>
+  void set(Arguments&&... value) {
+    result_.emplace(std::forward<Arguments>(value)...);
+  }
+  // Of one that has ended: it has no value.
+  bool failed() const noexcept { return exception() || !result_ || !*result_; }
+  // Of one that has ended. Rethrow what the work threw.
+  Result<T> copy() const {
+    if (exception()) std::rethrow_exception(exception());
+    if (!result_) return fail(error());
+    return *result_;
+  }
+  Result<T> take() {
+    if (exception()) std::rethrow_exception(exception());
+    if (!result_) return fail(error());
+    return std::move(*result_);
+  }
+  // `work()` gives the outcome, and is called by the thread that began it.
+  template <class Work>
+  void end_with(Work&& work) noexcept {
+    using Value = std::invoke_result_t<Work>;
+    try {
+      if constexpr (std::is_void_v<Value>) {
+        std::forward<Work>(work)();
+        set();
+      } else {
+        set(std::forward<Work>(work)());
+      }
+    } catch (...) {
+      set_exception(std::current_exception());
+    }
+    end();
+  }
+
+ private:
+  std::optional<Result<T>> result_;
+};
+
+// A share of a state.
+template <class State>
+class Share {
+ public:
+  Share() = default;
+  explicit Share(State* adopted) noexcept : state_(adopted) {}
+  Share(const Share& other) noexcept : state_(other.state_) {
+    if (state_) state_->share();
+  }
+  Share(Share&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  Share& operator=(Share other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~Share() {
+    if (state_) state_->release();
+  }
+  State* get() const noexcept { return state_; }
+  State* operator->() const noexcept { return state_; }
+  State& operator*() const noexcept { return *state_; }
+  explicit operator bool() const noexcept { return state_ != nullptr; }
+
+ private:
+  State* state_ = nullptr;
+};
+
+}  // namespace polyio::detail
