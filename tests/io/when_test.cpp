@@ -63,6 +63,20 @@ class WhenTest : public testing::Test {
   int running = 0;
 };
 
+// The operation lives as long as the statement, the job that ran it does not.
+TEST_F(WhenTest, ASleepThatWasCancelledLeavesNoTimer) {
+  std::size_t timers = 99;
+  auto look = [&]() -> Task<> {
+    for (int i = 0; i < 5; ++i) (void)co_await io.yield();
+    timers = io.timers();
+  };
+  run([&]() -> Task<> {
+    auto any = co_await when_any(io, io.sleep(1h), io.yield(), look());
+    EXPECT_TRUE(any && any->index == 1);
+  });
+  EXPECT_EQ(timers, 0u);
+}
+
 TEST_F(WhenTest, AllAnswerInTheOrderGivenWhateverTheirTypes) {
   run([&]() -> Task<> {
     bool ended = false;

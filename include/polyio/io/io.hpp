@@ -273,9 +273,12 @@ class OpAwaiter {
 class Io::SleepAwaiter : public OpAwaiter, private Timer {
  public:
   SleepAwaiter(Io& io, Deadline until) noexcept : OpAwaiter(io), Timer(on_fire), until_(until) {}
-  ~SleepAwaiter() { io_->disarm(*this); }
   bool await_ready();
-  Result<> await_resume() noexcept { return outcome(); }
+  // The timer refers to the job, which may end before the statement does (when_any).
+  Result<> await_resume() noexcept {
+    io_->disarm(*this);
+    return outcome();
+  }
 
  private:
   static void on_fire(Timer& timer);
