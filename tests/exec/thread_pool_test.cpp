@@ -142,6 +142,13 @@ TEST(ThreadPoolTest, MapThrowsWhenTheTurnComes) {
   EXPECT_EQ(seen, (std::vector{4, 6}));
 }
 
+TEST(ThreadPoolTest, MapGivesWhatCanNotBeCopied) {
+  ThreadPoolExecutor pool({.threads = 2});
+  int sum = 0;
+  for (auto&& number : pool.map(std::make_unique<int, int>, std::vector{1, 2, 3})) sum += **number;
+  EXPECT_EQ(sum, 6);
+}
+
 TEST(ThreadPoolTest, MapSaysWhatIsLate) {
   Held held;
   for (const Result<int>& sum :

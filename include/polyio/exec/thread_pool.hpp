@@ -149,7 +149,7 @@ class ThreadPoolExecutor {
   static Generator<Result<T>> results(std::vector<Future<T>> futures, Deadline until) {
     for (Future<T>& future : futures) {
       auto result = std::move(future).result(until);
-      co_yield result;
+      co_yield std::move(result);
     }
   }
   Result<> queue(detail::FutureState& work, bool may_wait);
