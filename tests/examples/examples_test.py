@@ -21,6 +21,7 @@ class Examples(unittest.TestCase):
                                  "heavy_handler", "pooled_client", "key_value", "forward",
                                  "pooled_front", "batches", "two_doors", "filter",
                                  "websocket_echo", "jobs",
+                                 "fastest", "sleepers", "switching", "thread_results",
                                  "selectors_upper_sb",
                                  "selectors_peer_text", "selectors_group_chat",
                                  "three_processes", "guardian", "thread_666", "process_states",
@@ -81,6 +82,60 @@ class Examples(unittest.TestCase):
             said = subprocess.run([program, f"{host}:{port}"], capture_output=True, check=True,
                                   timeout=60)
         self.assertEqual(said.stdout, b"20 answers over 4 connections, 16 times reused\n")
+
+    def test_fastest(self):
+        with contextlib.ExitStack() as stack:
+            listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+                         for _ in range(3)]
+            fails, silent, answers = ("{}:{}".format(*listener.getsockname())
+                                      for listener in listeners)
+            listeners[0].close()  # refused at once
+            with subprocess.Popen([f"{EXAMPLES}/fastest", fails, silent, answers], text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+                self.assertIn(f"{fails}: ", run.stderr.readline())
+
+                def answer():  # the first connection may be one that the failure has ended
+                    with contextlib.suppress(OSError):
+                        while True:
+                            connection, _ = listeners[2].accept()
+                            stack.enter_context(connection)
+                            connection.send(b"hello\nmore")
+                thread = threading.Thread(target=answer)
+                thread.start()
+                self.assertEqual(run.stdout.read(), f"{answers} says: hello\n")
+                listeners[2].shutdown(socket.SHUT_RDWR)
+                thread.join()
+            self.assertEqual(run.returncode, 0)
+
+    def test_sleepers_on_every_model(self):
+        listed = subprocess.run([POLYIO, "models", "--json"], capture_output=True, check=True)
+        for model in json.loads(listed.stdout):
+            if not model["available"]:
+                continue
+            with self.subTest(model=model["model"]):
+                run = subprocess.run([f"{EXAMPLES}/sleepers", "1000", "100", model["model"]],
+                                     timeout=60, capture_output=True, text=True, check=True)
+                self.assertRegex(run.stdout, r"^1000 of 1000 slept 100 ms each, in \d+\.\d+ s$")
+
+    def test_switching(self):
+        run = subprocess.run([f"{EXAMPLES}/switching"], timeout=60, capture_output=True,
+                             text=True, check=True)
+        rows = {line.split()[0]: line.split() for line in run.stdout.splitlines()[1:]}
+        self.assertGreaterEqual(float(rows["waiting"][1]), 1.0)  # 10 tasks, 5 waits of 20 ms
+        self.assertLess(float(rows["waiting"][-1]), 1)
+        self.assertGreater(float(rows["computing"][-1]), 0)
+        self.assertRegex(run.stdout, r"a switch costs -?\d+ ns\na spawn costs \d+ ns\n$")
+
+    def test_thread_results(self):
+        run = subprocess.run([f"{EXAMPLES}/thread_results", "20"], timeout=60,
+                             capture_output=True, text=True, check=True)
+        lines = run.stdout.splitlines()
+        answers = [f"{number} ok" for number in range(20)]
+        self.assertEqual(lines[1:21], answers)
+        self.assertEqual(lines[22:42], answers)
+        together, one_by_one = (float(lines[i].split()[-2]) for i in (21, 42))
+        self.assertGreaterEqual(together, 4 * 0.020)
+        self.assertGreaterEqual(one_by_one, 20 * 0.020)
 
     def test_three_processes_by_either_method(self):
         for method in ("fork", "spawn"):
