@@ -25,6 +25,8 @@ class Category final : public std::error_category {
       case Errc::argument_not_sendable:
         return "an argument can't be serialised: give it a serialize(), or start by fork";
       case Errc::joins_itself: return "a thread can't wait for its own end";
+      case Errc::worker_died:
+        return "the worker process died while it ran this: a crash, or killed from outside";
     }
     return "unknown error";
   }

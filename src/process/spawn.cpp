@@ -1,4 +1,3 @@
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <polyio/process/code_place.hpp>
 #include <polyio/process/process.hpp>
 #include <string_view>
 #include <utility>
@@ -32,8 +32,7 @@ constexpr const char* marker = "--polyio-process";
 // Set by begin(), read by start().
 const char* program = nullptr;
 
-// What goes to the child before the bytes: where the code lies, counted from begin(), which lies at
-// the same place of the same file in both.
+// What goes to the child before the bytes: where the code lies (code_place.hpp).
 struct Header {
   std::uint64_t magic = 0x706f6c79696f3031;
   std::uint64_t entry = 0, function = 0;  // 0: none
@@ -41,22 +40,6 @@ struct Header {
   std::uint32_t descriptors = 0;
   bool daemon = false;
 };
-
-std::uintptr_t anchor() noexcept { return reinterpret_cast<std::uintptr_t>(&begin); }
-std::uint64_t offset_of(const void* code) noexcept {
-  return code ? reinterpret_cast<std::uintptr_t>(code) - anchor() : 0;
-}
-const void* code_at(std::uint64_t offset) noexcept {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): the same code, loaded at another address
-  return offset ? reinterpret_cast<const void*>(anchor() + offset) : nullptr;
-}
-
-// Does `code` belong to the file that begin() belongs to? A plug-in may lie elsewhere in the child.
-bool in_this_module(const void* code) noexcept {
-  Dl_info here{}, there{};
-  return ::dladdr(reinterpret_cast<const void*>(&begin), &here) != 0 &&
-         ::dladdr(code, &there) != 0 && here.dli_fbase == there.dli_fbase;
-}
 
 // Sends all of it; a child that is gone is no error here, it has an exit code.
 Result<> send_to(Child& child, int socket, std::span<const std::byte> bytes,
@@ -186,10 +169,8 @@ Result<> spawn(Child& child, const Options& options, const Target& target) {
   if (!program) return fail(Errc::needs_begin);
   const auto entry = reinterpret_cast<const void*>(target.entry());
   if (!entry) return fail(target.refusal());
-  const void* const function = target.function();
-  if (!in_this_module(entry) || (function && !in_this_module(function))) {
-    return fail(Errc::target_not_sendable);
-  }
+  const auto entry_place = place_of(entry), function_place = place_of(target.function());
+  if (!entry_place || !function_place) return fail(Errc::target_not_sendable);
 
   std::vector<std::byte> bytes(sizeof(Header));
   std::vector<int> descriptors;
@@ -209,8 +190,8 @@ Result<> spawn(Child& child, const Options& options, const Target& target) {
   }
   if (descriptors.size() > max_descriptors) return fail(EMSGSIZE);
   Header header;
-  header.entry = offset_of(entry);
-  header.function = offset_of(function);
+  header.entry = *entry_place;
+  header.function = *function_place;
   header.size = bytes.size() - sizeof header;
   header.descriptors = static_cast<std::uint32_t>(descriptors.size());
   header.daemon = options.daemon;

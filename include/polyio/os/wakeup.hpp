@@ -12,6 +12,8 @@ class Wakeup {
 
   // Throws std::system_error when no descriptor is left: an eventfd takes one, a pipe two.
   explicit Wakeup(Kind kind = Kind::eventfd);
+  // The other process's end of one that was sent as a descriptor: an eventfd's.
+  explicit Wakeup(UniqueFd eventfd) noexcept : fd_(std::move(eventfd)) {}
   int fd() const noexcept { return fd_.get(); }
   // Makes fd() readable; many calls before a drain() are one. Thread-safe, async-signal-safe.
   void signal() noexcept;

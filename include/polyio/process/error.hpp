@@ -18,6 +18,7 @@ enum class Errc {
   target_not_sendable,  // spawn of a lambda with captures, of a subclass or of a plug-in's function
   argument_not_sendable,  // spawn with an argument that can't be serialised
   joins_itself,           // a thread that would wait for its own end
+  worker_died,            // the worker process that ran a pool's task
 };
 
 const std::error_category& category() noexcept;
