@@ -112,6 +112,7 @@ class Future {
   template <class>
   friend class Promise;
   friend class ThreadPoolExecutor;
+  friend class ProcessPoolExecutor;
   using State = detail::FutureStateOf<T>;
   static constexpr bool copyable = std::is_void_v<T> || std::copy_constructible<T>;
   explicit Future(detail::Share<State> state) noexcept : state_(std::move(state)) {}

@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <mutex>
 #include <polyio/base/result.hpp>
-#include <polyio/exec/future.hpp>
+#include <polyio/exec/future_of.hpp>
 #include <polyio/os/thread_set.hpp>
 #include <string>
 #include <tuple>
@@ -28,17 +28,6 @@ struct ThreadPoolOptions {
   std::string name = "offload";  // of the threads, at most 15 bytes
   int nice = 0;                  // added to theirs: 1 to 19 lets the loops have the processor first
 };
-
-namespace detail {
-template <class Function, class... Arguments>
-using ReturnOf =
-    std::remove_cvref_t<std::invoke_result_t<std::decay_t<Function>, std::decay_t<Arguments>...>>;
-}  // namespace detail
-
-// What submit(function, arguments...) gives back.
-template <class Function, class... Arguments>
-using FutureOf =
-    Future<typename detail::FutureValue<detail::ReturnOf<Function, Arguments...>>::type>;
 
 namespace detail {
 template <class T, class Function, class... Arguments>
@@ -117,7 +106,7 @@ class ThreadPoolExecutor {
     for (auto&& value : values) {
       futures.push_back(submit(function, std::forward<decltype(value)>(value)));
     }
-    return results(std::move(futures), until);
+    return detail::results_of(std::move(futures), until);
   }
 
   struct Shutdown {
@@ -144,13 +133,6 @@ class ThreadPoolExecutor {
     using State = detail::FutureStateOf<typename Made::Value>;
     return Made(detail::Share<State>(
         new Work(std::forward<Function>(function), std::forward<Arguments>(arguments)...)));
-  }
-  template <class T>
-  static Generator<Result<T>> results(std::vector<Future<T>> futures, Deadline until) {
-    for (Future<T>& future : futures) {
-      auto result = std::move(future).result(until);
-      co_yield std::move(result);
-    }
   }
   Result<> queue(detail::FutureState& work, bool may_wait);
   void serve();
