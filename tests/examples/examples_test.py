@@ -27,7 +27,7 @@ class Examples(unittest.TestCase):
                                  "three_processes", "guardian", "thread_666", "process_states",
                                  # process_examples_test.py
                                  "tickets", "toilets", "traffic_light", "two_keys", "row_locks",
-                                 "lock_order", "producer_consumer",
+                                 "lock_order", "producer_consumer", "process_pool",
                                  # programs_test.py
                                  "redis_server", "socks_proxy", "websocket_server", "job_farm"})
 

@@ -27,6 +27,24 @@ class ProcessExamples(unittest.TestCase):
         self.assertEqual([line.partition(": ")[2] for line in begun_before],
                          ["job 0 was begun before"])
 
+    def test_process_pool(self):
+        *lines, last = run("process_pool", "100")
+        self.assertEqual(lines.count("main"), 1)
+        self.assertEqual(sorted(line for line in lines if line.endswith(" ok")),
+                         sorted(f"{i} ok" for i in range(20)))
+        began = [line.split()[1:] for line in lines if line.startswith("task ")]
+        self.assertEqual(sorted(int(number) for number, *_ in began), list(range(20)))
+        self.assertEqual(len({pid for *_, pid in began}), 5)
+        self.assertRegex(last, r"^5 processes, 0 replaced, \d+\.\d\d s$")
+
+    def test_process_pool_loses_one_task_with_its_process(self):
+        *lines, last = run("process_pool", "100", "kill")
+        failed = [line for line in lines if "failed" in line]
+        self.assertEqual(sum(line.endswith(" ok") for line in lines), 19)
+        self.assertEqual(failed, ["3 failed: the worker process died while it ran this: "
+                                  "a crash, or killed from outside"])
+        self.assertRegex(last, r"^5 processes, 1 replaced, ")
+
     def test_filter_numbers_the_lines_of_a_pipe(self):
         program = os.path.join(EXAMPLES, "filter")
         with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
