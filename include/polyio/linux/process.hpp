@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <functional>
 #include <initializer_list>
+#include <polyio/base/clock.hpp>
 #include <polyio/base/result.hpp>
 #include <polyio/os/unique_fd.hpp>
 #include <string>
@@ -20,6 +21,7 @@ namespace polyio::os {
 struct ExitStatus {
   int code = 0;
   int signal = 0;
+  Nanoseconds cpu{};  // what it has computed, and those of its children that it waited for
   // "ended with code 1", "was killed by signal 9 (Killed)".
   std::string text() const;
 };
