@@ -27,7 +27,11 @@ class Simulation {
       check(specs[i]);
       jobs_[i].index = i;
       jobs_[i].spec = &specs[i];
-      if (options.alpha) jobs_[i].prediction.emplace(options.first_guess, *options.alpha);
+      if (options.alpha) {
+        const Span guess = specs[i].guess;
+        jobs_[i].prediction.emplace(guess > 0 ? static_cast<double>(guess) : options.first_guess,
+                                    *options.alpha);
+      }
       by_arrival.push_back(&jobs_[i]);
     }
     std::ranges::sort(by_arrival, {}, [](const SimulatedJob* job) {
@@ -82,7 +86,7 @@ class Simulation {
       job.burst = job.prediction ? std::llround(job.prediction->next()) : job.left;
       policy_.add(job, job.phase == 0 ? Cause::created : Cause::unblocked);
     }
-    if (running_ && policy_.gives_way(*running_)) {
+    if (running_ && running_->spec->preemptible && policy_.gives_way(*running_)) {
       policy_.add(*std::exchange(running_, nullptr), Cause::preempted);
     }
     if (expired_) policy_.add(*std::exchange(expired_, nullptr), Cause::expired);
@@ -107,14 +111,15 @@ class Simulation {
       last_ = &job;
     }
     if (!std::exchange(job.started, true)) report_.jobs[job.index].start = now_;
-    Span span = std::min(job.left, policy_.quantum(job));
+    const Span quantum = job.spec->preemptible ? policy_.quantum(job) : unlimited;
+    Span span = std::min(job.left, quantum);
     const Span happens = std::min(next_boost_, events_.empty() ? unlimited : events_.top().at);
     if (happens - now_ < span) span = std::max<Span>(happens - now_, 0);
     record(job, span);
     now_ += span;
     job.left -= span;
-    policy_.ran(job, span);
-    if (job.left > 0 && policy_.quantum(job) > 0) return;
+    if (job.spec->preemptible) policy_.ran(job, span);
+    if (job.left > 0 && span < quantum) return;
     running_ = nullptr;
     if (job.left > 0) {
       expired_ = &job;

@@ -159,6 +159,22 @@ TEST(Mlfq, ABlockAtTheVeryEndOfAQuantumKeepsTheLevel) {
   EXPECT_EQ(trace(later, make_mlfq(doubling_quanta(2, 3))), "A0-2 B2-5 A5-6 B6-12");
 }
 
+TEST(Keeping, AJobThatKeepsTheProcessorIsNotPreempted) {
+  const std::vector<JobSpec> jobs{{"A", 0, {6}, false}, {"B", 1, {4}}, {"C", 1, {3}}};
+  EXPECT_EQ(trace(jobs, make_round_robin(2)), "A0-6 B6-8 C8-10 B10-12 C12-13");
+  EXPECT_EQ(trace(jobs, make_sjf(true)), "A0-6 C6-9 B9-13");
+  // It has to wait for its turn like every other, and may pre-empt.
+  const std::vector<JobSpec> later{{"A", 0, {20}}, {"P", 3, {5}, false}, {"C", 4, {1}}};
+  EXPECT_EQ(trace(later, make_mlfq({2, 4, 8})), "A0-3 P3-8 C8-9 A9-26");
+}
+
+TEST(Predicting, AJobMayHaveAFirstGuessOfItsOwn) {
+  std::vector<JobSpec> jobs{{"A", 0, {5}}, {"B", 0, {3}, true, 20}};
+  EXPECT_EQ(trace(jobs, make_sjf(), {.alpha = 0.5, .first_guess = 10}), "A0-5 B5-8");
+  jobs[1].guess = 1;
+  EXPECT_EQ(trace(jobs, make_sjf(), {.alpha = 0.5, .first_guess = 10}), "B0-3 A3-8");
+}
+
 TEST(ByCause, EachReasonHasAQueueOfItsOwn) {
   const std::vector<JobSpec> jobs{{"A", 0, {6}}, {"B", 0, {1, 1, 3}}, {"C", 0, {2}}};
   // Those that come back from I/O go first, new ones next, those whose quantum was used up last.

@@ -17,6 +17,10 @@ struct JobSpec {
   Span arrival = 0;
   // Processor, I/O, processor, ...: an odd number of spans, each more than 0.
   std::vector<Span> bursts;
+  // false: once it has the processor it keeps it to the end of its burst, whatever the policy says.
+  bool preemptible = true;
+  // Where bursts are predicted: the first one; 0: as SimulationOptions says.
+  Span guess = 0;
 };
 
 struct SimulationOptions {
