@@ -1,0 +1,265 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <polyio/process/command.hpp>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace polyio::process {
+
+namespace {
+
+static_assert(std::atomic<pid_t>::is_always_lock_free);
+
+// The guardian's own end of the lifeline, and no other descriptor: what others wait for the end of,
+// such as a pipe that this program writes to, must not stay open for its sake.
+void keep_only(int fd) noexcept {
+  const int null = ::open("/dev/null", O_RDWR);
+  for (int standard = 0; standard <= 2; ++standard) ::dup2(null, standard);
+  if (fd > 3) ::close_range(3, static_cast<unsigned>(fd) - 1, 0);
+  ::close_range(static_cast<unsigned>(fd) + 1, ~0U, 0);
+}
+
+// A group whose first process this one can't reap: the number may be anybody's once it is reaped,
+// which init does not do before the kill that ends it.
+void kill_group(pid_t group) noexcept {
+  if (group > 0) ::kill(-group, SIGKILL);
+}
+
+[[noreturn]] void run_shell(const std::string& line, int output) noexcept {
+  const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ::dup2(null, STDIN_FILENO);
+  if (output != STDOUT_FILENO) ::dup2(output, STDOUT_FILENO);
+  if (output != STDERR_FILENO) ::dup2(output, STDERR_FILENO);
+  for (const int number : {SIGINT, SIGQUIT, SIGPIPE, SIGHUP, SIGTERM}) ::signal(number, SIG_DFL);
+  ::raise(SIGSTOP);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execl("/bin/sh", "sh", "-c", line.c_str(), nullptr);
+  const char text[] = "polyio: can't run /bin/sh\n";
+  (void)!::write(STDERR_FILENO, text, sizeof text - 1);
+  ::_exit(127);
+}
+
+// Reads a file of /proc whole; empty when the process is gone.
+std::string_view read_file(const char* path, char* room, std::size_t size) noexcept {
+  const os::UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC));
+  const ssize_t got = file ? ::read(file.get(), room, size) : -1;
+  return {room, got > 0 ? static_cast<std::size_t>(got) : 0};
+}
+
+struct Stat {
+  char state = 'X';
+  std::uint64_t children_ticks = 0;  // of those that ended
+  std::uint64_t threads = 0;
+};
+
+Stat read_stat(const char* path) noexcept {
+  char room[1024];
+  const std::string_view text = read_file(path, room, sizeof room);
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return {};
+  Stat stat{text[name_end + 2]};
+  std::size_t at = name_end + 2;
+  for (int field = 4; field <= 20; ++field) {
+    at = text.find(' ', at);
+    if (at == std::string_view::npos) return {};
+    ++at;
+    std::uint64_t value = 0;
+    std::from_chars(text.data() + at, text.data() + text.size(), value);
+    if (field == 16 || field == 17) stat.children_ticks += value;  // cutime, cstime
+    if (field == 20) stat.threads = value;
+  }
+  return stat;
+}
+
+// A bound for a fork bomb: what it does is plain by then.
+constexpr int most_visited = 500;
+
+void visit(pid_t pid, Command::Usage& usage, int& visited) noexcept;
+
+void visit_thread(pid_t pid, pid_t thread, Command::Usage& usage, int& visited) noexcept {
+  char path[64], room[4096];
+  std::snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, thread);
+  const std::string_view text = read_file(path, room, sizeof room);
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at < end) {
+    pid_t child = 0;
+    const auto [stop, error] = std::from_chars(at, end, child);
+    if (error != std::errc()) return;
+    visit(child, usage, visited);
+    at = stop + 1;
+  }
+}
+
+void visit(pid_t pid, Command::Usage& usage, int& visited) noexcept {
+  if (++visited > most_visited) return;
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  const Stat stat = read_stat(path);
+  clockid_t clock;
+  timespec used{};
+  if (::clock_getcpuclockid(pid, &clock) == 0 && ::clock_gettime(clock, &used) == 0) {
+    usage.cpu += std::chrono::seconds(used.tv_sec) + Nanoseconds(used.tv_nsec);
+  }
+  static const long ticks = ::sysconf(_SC_CLK_TCK);
+  usage.cpu += Nanoseconds(stat.children_ticks * (1'000'000'000U / static_cast<unsigned>(ticks)));
+  // The first one ended is no wait: fd() says so in a moment.
+  if (stat.state == 'R' || (visited == 1 && stat.state == 'Z')) usage.runnable = true;
+  visit_thread(pid, pid, usage, visited);
+  if (stat.threads <= 1) return;
+  std::snprintf(path, sizeof path, "/proc/%d/task", pid);
+  DIR* const tasks = ::opendir(path);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is ours alone
+  while (const dirent* const entry = tasks ? ::readdir(tasks) : nullptr) {
+    const pid_t thread = std::atoi(entry->d_name);
+    if (thread <= 0 || thread == pid || ++visited > most_visited) continue;
+    std::snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, thread);
+    if (read_stat(path).state == 'R') usage.runnable = true;
+    visit_thread(pid, thread, usage, visited);
+  }
+  if (tasks) ::closedir(tasks);
+}
+
+Result<> set_affinity(pid_t pid, const std::vector<int>& cpus) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int cpu : cpus) {
+    if (cpu >= 0 && cpu < CPU_SETSIZE) CPU_SET(cpu, &set);
+  }
+  if (::sched_setaffinity(pid, sizeof set, &set) != 0) return fail(errno);
+  return {};
+}
+
+}  // namespace
+
+Guardian::Guardian(std::size_t most) : size_(most), pages_(most * sizeof(std::atomic<pid_t>)) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    throw std::system_error(errno, std::generic_category(), "pipe");
+  }
+  const os::UniqueFd watched(ends[0]);
+  lifeline_.reset(ends[1]);
+  auto process = os::fork_plain([&](const sigset_t&) {
+    ::setsid();  // what a terminal sends is not for it
+    keep_only(watched.get());
+    char byte;
+    while (::read(watched.get(), &byte, 1) < 0 && errno == EINTR) {
+    }
+    for (std::size_t slot = 0; slot < size_; ++slot) kill_group(groups()[slot].load());
+    return 0;
+  });
+  if (!process) throw std::system_error(process.error(), "fork");
+  process_ = std::move(*process);
+}
+
+Guardian::~Guardian() {
+  lifeline_.reset();
+  (void)process_.wait();
+}
+
+std::atomic<pid_t>* Guardian::groups() const noexcept {
+  return static_cast<std::atomic<pid_t>*>(pages_.data());
+}
+
+Result<Command> Command::start(Guardian& guardian, const std::string& line, int cpu, int output) {
+  std::size_t slot = 0;
+  auto* const groups = guardian.groups();
+  while (slot < guardian.size_ && groups[slot].load() != 0) ++slot;
+  if (slot == guardian.size_) return fail(ENOSPC);
+  auto process = os::fork_plain([&](const sigset_t&) -> int {
+    ::setpgid(0, 0);
+    // Once this process has no lifeline any more, the guardian knows of it: no moment lies between.
+    groups[slot].store(::getpid());
+    ::close(guardian.lifeline_.get());
+    run_shell(line, output);
+  });
+  if (!process) return fail(process.error());
+  Command command;
+  command.guardian_ = &guardian;
+  command.slot_ = slot;
+  command.process_ = std::move(*process);
+  siginfo_t info{};
+  while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(command.fd()), &info,
+                  WSTOPPED | WEXITED | WNOWAIT) != 0) {
+    if (errno != EINTR) return fail(errno);
+  }
+  if (auto placed = set_affinity(command.pid(), {cpu}); !placed) return fail(placed.error());
+  return command;
+}
+
+Command& Command::operator=(Command&& other) noexcept {
+  if (this == &other) return *this;
+  kill_and_reap();
+  guardian_ = std::exchange(other.guardian_, nullptr);
+  slot_ = other.slot_;
+  process_ = std::move(other.process_);
+  seen_ = other.seen_;
+  return *this;
+}
+
+void Command::signal(int number) const noexcept {
+  if (guardian_) ::kill(-process_.pid(), number);
+}
+void Command::stop() const noexcept { signal(SIGSTOP); }
+void Command::go_on() const noexcept { signal(SIGCONT); }
+
+Command::Usage Command::usage() {
+  Usage usage;
+  int visited = 0;
+  if (guardian_) visit(process_.pid(), usage, visited);
+  // The time of a child that has ended is told less exactly than before: no clock goes back.
+  usage.cpu = seen_ = std::max(seen_, usage.cpu);
+  return usage;
+}
+
+os::ExitStatus Command::finish() {
+  // Until it is reaped the number is the group's own.
+  signal(SIGKILL);
+  guardian_->groups()[slot_].store(0);
+  guardian_ = nullptr;
+  os::ExitStatus status = process_.wait();
+  status.cpu = std::max(status.cpu, seen_);
+  return status;
+}
+
+void Command::kill_and_reap() noexcept {
+  if (guardian_) (void)finish();
+}
+
+Result<OutputPipe> make_output_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail(errno);
+  OutputPipe pipe{os::UniqueFd(ends[0]), os::UniqueFd(ends[1])};
+  if (::fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return fail(errno);
+  return pipe;
+}
+
+std::vector<int> allowed_cpus() {
+  cpu_set_t set;
+  std::vector<int> cpus;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
+Result<> stay_on(const std::vector<int>& cpus) { return set_affinity(0, cpus); }
+
+}  // namespace polyio::process
