@@ -143,6 +143,10 @@ class Tables(TestCase):
         self.assertEqual(timeline(jobs, "--policy", "by-cause", *queues),
                          "A0-2 B2-3 C3-5 A5-9 B9-12")
 
+    def test_a_job_that_keeps_the_processor(self):
+        self.assertEqual(timeline("A! 0 6\nB 1 4\nC 1 3\n", "--policy", "rr"),
+                         "A0-6 B6-8 C8-10 B10-12 C12-13")
+
     def test_each_number_of_a_job(self):
         result = simulated("A 0 2 3 2\nB 1 4\n")
         self.assertEqual(result, {
@@ -251,6 +255,7 @@ class Refused(TestCase):
         ok = "A 0 1\n# a comment\n"
         self.refuses(ok + "B 0\n", "line 3: a job is: name arrival burst [io burst ...]")
         self.refuses(ok + "B 0 1 2\n", "line 3: the last I/O has no burst after it")
+        self.refuses(ok + "B! 0 1 2 1\n", "line 3: a job that keeps the processor has one burst")
         self.refuses(ok + "A 0 1\n", "line 3: there is a job 'A' already")
         number = "line 3: '{}' is no whole number from {} to 1000000000"
         for word in ("-1", "1.5", "x", "1e3", "0x1", "1000000001", "9" * 30):

@@ -13,12 +13,14 @@ using sched::Report;
 using sched::Segment;
 using sched::Span;
 
-enum class State : char { away = ' ', runs = '#', ready = '.', io = '-' };
-
-struct Stretch {
-  Span begin, end;
-  State state;
-};
+// In the unit of what is printed; whole where spans are.
+std::string shown(Span span, Span unit) {
+  if (unit == 1) return fmt::format("{}", span);
+  return fmt::format("{:.1f}", static_cast<double>(span) / static_cast<double>(unit));
+}
+double in_units(double average, const Outcome& outcome) {
+  return average / static_cast<double>(outcome.unit);
+}
 
 // What a job did from its arrival to its end, without a gap, for each.
 std::vector<std::vector<Stretch>> stretches(const Jobs& jobs, const Report& report) {
@@ -69,6 +71,11 @@ std::string xml(std::string_view text) {
 
 }  // namespace
 
+Outcome outcome_of(const Jobs& jobs, std::string policy, Report report) {
+  auto did = stretches(jobs, report);
+  return {std::move(policy), std::move(report), std::move(did)};
+}
+
 std::string chart(const Jobs& jobs, const Outcome& outcome, std::size_t columns) {
   const Report& report = outcome.report;
   const std::size_t names = name_width(jobs);
@@ -76,10 +83,9 @@ std::string chart(const Jobs& jobs, const Outcome& outcome, std::size_t columns)
   const Span each = std::max<Span>((report.end + room - 1) / room, 1);  // time per column
   const auto width = static_cast<std::size_t>((report.end + each - 1) / each);
   std::string text;
-  const auto did = stretches(jobs, report);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     std::string row(width, ' ');
-    for (const Stretch& stretch : did[i]) {
+    for (const Stretch& stretch : outcome.did[i]) {
       const auto first = static_cast<std::size_t>(stretch.begin / each);
       const auto last = static_cast<std::size_t>((stretch.end - 1) / each);
       for (std::size_t column = first; column <= last && column < width; ++column) {
@@ -90,77 +96,87 @@ std::string chart(const Jobs& jobs, const Outcome& outcome, std::size_t columns)
     row.erase(row.find_last_not_of(' ') + 1);
     text += fmt::format("{:<{}} {}\n", jobs[i].name, names, row);
   }
-  const std::string last = fmt::format(" {}", report.end);
+  const std::string last = " " + shown(report.end, outcome.unit);
   text += fmt::format("{:<{}} 0{:>{}}\n", "", names, last, std::max<std::size_t>(width, 1) - 1);
   text += fmt::format("# runs  . is ready  - in I/O{}\n",
-                      each > 1 ? fmt::format("  (a column is {})", each) : "");
+                      each > 1 ? fmt::format("  (a column is {})", shown(each, outcome.unit)) : "");
   return text;
 }
 
 std::string table(const Jobs& jobs, const Outcome& outcome) {
   const Report& report = outcome.report;
   const std::size_t names = std::max<std::size_t>(name_width(jobs), 7);
-  std::string text =
-      fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9}\n", "job", names, "arrival",
-                  "burst", "start", "finish", "turnaround", "waiting", "response");
+  std::string text = fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9}{}\n", "job",
+                                 names, "arrival", "burst", "start", "finish", "turnaround",
+                                 "waiting", "response", outcome.ended.empty() ? "" : "  ended");
+  const auto in_unit = [&](Span span) { return shown(span, outcome.unit); };
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const sched::JobReport& own = report.jobs[i];
-    text += fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9}\n", jobs[i].name, names,
-                        jobs[i].arrival, own.burst, own.start, own.finish, own.turnaround,
-                        own.waiting, own.response);
+    text += fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9}{}\n", jobs[i].name,
+                        names, in_unit(jobs[i].arrival), in_unit(own.burst), in_unit(own.start),
+                        in_unit(own.finish), in_unit(own.turnaround), in_unit(own.waiting),
+                        in_unit(own.response),
+                        outcome.ended.empty() ? "" : "  " + outcome.ended[i].text);
   }
   text += fmt::format("{:<{}} {:>9} {:>9} {:>9} {:>9} {:>10.2f} {:>9.2f} {:>9.2f}\n", "average",
-                      names, "", "", "", "", report.turnaround, report.waiting, report.response);
-  text += fmt::format("{} switches, idle for {} of {}\n", report.switches, report.idle, report.end);
+                      names, "", "", "", "", in_units(report.turnaround, outcome),
+                      in_units(report.waiting, outcome), in_units(report.response, outcome));
+  text += fmt::format("{} switches, idle for {} of {}\n", report.switches, in_unit(report.idle),
+                      in_unit(report.end));
   return text;
 }
 
-std::string comparison(const std::vector<Outcome>& outcomes) {
-  std::size_t widest = 6;
+std::string comparison(const std::vector<Outcome>& outcomes, std::string_view heading) {
+  std::size_t widest = heading.size();
   for (const Outcome& one : outcomes) widest = std::max(widest, one.policy.size());
-  std::string text = fmt::format("{:<{}} {:>10} {:>9} {:>9} {:>9} {:>9}\n", "policy", widest,
+  std::string text = fmt::format("{:<{}} {:>10} {:>9} {:>9} {:>9} {:>9}\n", heading, widest,
                                  "turnaround", "waiting", "response", "switches", "end");
   for (const Outcome& one : outcomes) {
     text += fmt::format("{:<{}} {:>10.2f} {:>9.2f} {:>9.2f} {:>9} {:>9}\n", one.policy, widest,
-                        one.report.turnaround, one.report.waiting, one.report.response,
-                        one.report.switches, one.report.end);
+                        in_units(one.report.turnaround, one), in_units(one.report.waiting, one),
+                        in_units(one.report.response, one), one.report.switches,
+                        shown(one.report.end, one.unit));
   }
   return text;
 }
 
 // Written by hand, because a timeline may be long: a segment is a few bytes here, and a tree of
 // nodes in a JSON library.
-std::string json_of(const Jobs& jobs, const std::vector<Outcome>& outcomes, bool named) {
+std::string json_members(const Jobs& jobs, const Outcome& outcome) {
   std::vector<std::string> names;
   for (const auto& job : jobs) names.push_back(nlohmann::json(job.name).dump());
-  std::string text;
-  auto out = std::back_inserter(text);
+  const auto number = [&](Span span) {
+    if (outcome.unit == 1) return fmt::format("{}", span);
+    return fmt::format("{}", static_cast<double>(span) / static_cast<double>(outcome.unit));
+  };
   const auto separator = [](std::size_t i) { return i == 0 ? "" : ","; };
-  if (named) text += "{\"policies\": [\n";
-  for (std::size_t n = 0; n < outcomes.size(); ++n) {
-    const Report& report = outcomes[n].report;
-    text += n == 0 ? "{" : ",\n{";
-    if (named) fmt::format_to(out, "\"policy\": {},\n", nlohmann::json(outcomes[n].policy).dump());
-    text += "\"timeline\": [";
-    for (std::size_t i = 0; i < report.timeline.size(); ++i) {
-      const Segment& segment = report.timeline[i];
-      fmt::format_to(out, "{}[{},{},{}]", separator(i), names[segment.job], segment.begin,
-                     segment.end);
-    }
-    text += "],\n\"jobs\": [";
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
-      const sched::JobReport& own = report.jobs[i];
-      fmt::format_to(out,
-                     "{}\n  {{\"name\": {}, \"arrival\": {}, \"burst\": {}, \"start\": {}, "
-                     "\"finish\": {}, \"turnaround\": {}, \"waiting\": {}, \"response\": {}}}",
-                     separator(i), names[i], jobs[i].arrival, own.burst, own.start, own.finish,
-                     own.turnaround, own.waiting, own.response);
-    }
-    fmt::format_to(out,
-                   "],\n\"averages\": {{\"turnaround\": {}, \"waiting\": {}, \"response\": {}}}}}",
-                   report.turnaround, report.waiting, report.response);
+  const Report& report = outcome.report;
+  std::string text = "\"timeline\": [";
+  auto out = std::back_inserter(text);
+  for (std::size_t i = 0; i < report.timeline.size(); ++i) {
+    const Segment& segment = report.timeline[i];
+    fmt::format_to(out, "{}[{},{},{}]", separator(i), names[segment.job], number(segment.begin),
+                   number(segment.end));
   }
-  return text + (named ? "]}\n" : "\n");
+  text += "],\n\"jobs\": [";
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const sched::JobReport& own = report.jobs[i];
+    fmt::format_to(out,
+                   "{}\n  {{\"name\": {}, \"arrival\": {}, \"burst\": {}, \"start\": {}, "
+                   "\"finish\": {}, \"turnaround\": {}, \"waiting\": {}, \"response\": {}",
+                   separator(i), names[i], number(jobs[i].arrival), number(own.burst),
+                   number(own.start), number(own.finish), number(own.turnaround),
+                   number(own.waiting), number(own.response));
+    if (!outcome.ended.empty()) {
+      fmt::format_to(out, ", \"exitcode\": {}, \"ended\": {}", outcome.ended[i].code,
+                     nlohmann::json(outcome.ended[i].text).dump());
+    }
+    text += "}";
+  }
+  fmt::format_to(out, "],\n\"averages\": {{\"turnaround\": {}, \"waiting\": {}, \"response\": {}}}",
+                 in_units(report.turnaround, outcome), in_units(report.waiting, outcome),
+                 in_units(report.response, outcome));
+  return text;
 }
 
 // A band for each policy: a row per job, time to the right.
@@ -180,15 +196,16 @@ std::string svg_of(const Jobs& jobs, const std::vector<Outcome>& outcomes) {
   int top = 0;
   for (const Outcome& outcome : outcomes) {
     const Report& report = outcome.report;
-    const auto did = stretches(jobs, report);
+    const auto average = [&](double span) { return in_units(span, outcome); };
     svg += fmt::format(
         "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{}: waiting {:.2f}, response {:.2f}, "
         "turnaround {:.2f}</text>\n",
-        top + 19, xml(outcome.policy), report.waiting, report.response, report.turnaround);
+        top + 19, xml(outcome.policy), average(report.waiting), average(report.response),
+        average(report.turnaround));
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       const int y = top + head + row * static_cast<int>(i);
       svg += fmt::format("<text x=\"10\" y=\"{}\">{}</text>\n", y + 15, xml(jobs[i].name));
-      for (const Stretch& stretch : did[i]) {
+      for (const Stretch& stretch : outcome.did[i]) {
         const bool runs = stretch.state == State::runs;
         const char* const fill = runs                         ? "#2a6fb0"
                                  : stretch.state == State::io ? "#e0a030"
@@ -203,7 +220,7 @@ std::string svg_of(const Jobs& jobs, const std::vector<Outcome>& outcomes) {
     for (int tick = 0; tick <= 4; ++tick) {
       const Span at = end * tick / 4;
       svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x(at),
-                         axis, at);
+                         axis, shown(at, outcome.unit));
     }
     top += band;
   }
