@@ -33,12 +33,6 @@ void keep_only(int fd) noexcept {
   ::close_range(static_cast<unsigned>(fd) + 1, ~0U, 0);
 }
 
-// A group whose first process this one can't reap: the number may be anybody's once it is reaped,
-// which init does not do before the kill that ends it.
-void kill_group(pid_t group) noexcept {
-  if (group > 0) ::kill(-group, SIGKILL);
-}
-
 [[noreturn]] void run_shell(const std::string& line, int output) noexcept {
   const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   ::dup2(null, STDIN_FILENO);
@@ -64,8 +58,10 @@ std::string_view read_file(const char* path, char* room, std::size_t size) noexc
 
 struct Stat {
   char state = 'X';
+  pid_t group = 0;
   std::uint64_t children_ticks = 0;  // of those that ended
   std::uint64_t threads = 0;
+  std::uint64_t started = 0;
 };
 
 Stat read_stat(const char* path) noexcept {
@@ -75,14 +71,16 @@ Stat read_stat(const char* path) noexcept {
   if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return {};
   Stat stat{text[name_end + 2]};
   std::size_t at = name_end + 2;
-  for (int field = 4; field <= 20; ++field) {
+  for (int field = 4; field <= 22; ++field) {
     at = text.find(' ', at);
     if (at == std::string_view::npos) return {};
     ++at;
     std::uint64_t value = 0;
     std::from_chars(text.data() + at, text.data() + text.size(), value);
+    if (field == 5) stat.group = static_cast<pid_t>(value);
     if (field == 16 || field == 17) stat.children_ticks += value;  // cutime, cstime
     if (field == 20) stat.threads = value;
+    if (field == 22) stat.started = value;
   }
   return stat;
 }
@@ -90,9 +88,16 @@ Stat read_stat(const char* path) noexcept {
 // A bound for a fork bomb: what it does is plain by then.
 constexpr int most_visited = 500;
 
-void visit(pid_t pid, Command::Usage& usage, int& visited) noexcept;
+// A family: a process and its descendants.
+struct Family {
+  Command::Usage usage;
+  std::vector<os::ProcessId> groups;  // the first processes of groups other than its own
+  int visited = 0;
+};
 
-void visit_thread(pid_t pid, pid_t thread, Command::Usage& usage, int& visited) noexcept {
+void visit(pid_t pid, Family& family);
+
+void visit_thread(pid_t pid, pid_t thread, Family& family) {
   char path[64], room[4096];
   std::snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, thread);
   const std::string_view text = read_file(path, room, sizeof room);
@@ -102,16 +107,18 @@ void visit_thread(pid_t pid, pid_t thread, Command::Usage& usage, int& visited) 
     pid_t child = 0;
     const auto [stop, error] = std::from_chars(at, end, child);
     if (error != std::errc()) return;
-    visit(child, usage, visited);
+    visit(child, family);
     at = stop + 1;
   }
 }
 
-void visit(pid_t pid, Command::Usage& usage, int& visited) noexcept {
-  if (++visited > most_visited) return;
+void visit(pid_t pid, Family& family) {
+  if (++family.visited > most_visited) return;
+  const bool first = family.visited == 1;
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
   const Stat stat = read_stat(path);
+  Command::Usage& usage = family.usage;
   clockid_t clock;
   timespec used{};
   if (::clock_getcpuclockid(pid, &clock) == 0 && ::clock_gettime(clock, &used) == 0) {
@@ -120,20 +127,30 @@ void visit(pid_t pid, Command::Usage& usage, int& visited) noexcept {
   static const long ticks = ::sysconf(_SC_CLK_TCK);
   usage.cpu += Nanoseconds(stat.children_ticks * (1'000'000'000U / static_cast<unsigned>(ticks)));
   // The first one ended is no wait: fd() says so in a moment.
-  if (stat.state == 'R' || (visited == 1 && stat.state == 'Z')) usage.runnable = true;
-  visit_thread(pid, pid, usage, visited);
+  if (stat.state == 'R' || (first && stat.state == 'Z')) usage.runnable = true;
+  if (!first && stat.group == pid) family.groups.push_back({stat.started, pid});
+  visit_thread(pid, pid, family);
   if (stat.threads <= 1) return;
   std::snprintf(path, sizeof path, "/proc/%d/task", pid);
   DIR* const tasks = ::opendir(path);
   // NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is ours alone
   while (const dirent* const entry = tasks ? ::readdir(tasks) : nullptr) {
     const pid_t thread = std::atoi(entry->d_name);
-    if (thread <= 0 || thread == pid || ++visited > most_visited) continue;
+    if (thread <= 0 || thread == pid || ++family.visited > most_visited) continue;
     std::snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, thread);
     if (read_stat(path).state == 'R') usage.runnable = true;
-    visit_thread(pid, thread, usage, visited);
+    visit_thread(pid, thread, family);
   }
   if (tasks) ::closedir(tasks);
+}
+
+// In the guardian: the family as it is now, while its first process is there to find it by.
+void kill_family(pid_t first) {
+  if (first <= 0) return;
+  Family family;
+  visit(first, family);
+  ::kill(-first, SIGKILL);
+  for (const os::ProcessId& group : family.groups) ::kill(-group.pid, SIGKILL);
 }
 
 Result<> set_affinity(pid_t pid, const std::vector<int>& cpus) {
@@ -161,7 +178,7 @@ Guardian::Guardian(std::size_t most) : size_(most), pages_(most * sizeof(std::at
     char byte;
     while (::read(watched.get(), &byte, 1) < 0 && errno == EINTR) {
     }
-    for (std::size_t slot = 0; slot < size_; ++slot) kill_group(groups()[slot].load());
+    for (std::size_t slot = 0; slot < size_; ++slot) kill_family(groups()[slot].load());
     return 0;
   });
   if (!process) throw std::system_error(process.error(), "fork");
@@ -210,22 +227,28 @@ Command& Command::operator=(Command&& other) noexcept {
   slot_ = other.slot_;
   process_ = std::move(other.process_);
   seen_ = other.seen_;
+  groups_ = std::move(other.groups_);
   return *this;
 }
 
 void Command::signal(int number) const noexcept {
-  if (guardian_) ::kill(-process_.pid(), number);
+  if (!guardian_) return;
+  ::kill(-process_.pid(), number);
+  for (const os::ProcessId& group : groups_) {
+    if (os::is_alive(group)) ::kill(-group.pid, number);
+  }
 }
 void Command::stop() const noexcept { signal(SIGSTOP); }
 void Command::go_on() const noexcept { signal(SIGCONT); }
 
 Command::Usage Command::usage() {
-  Usage usage;
-  int visited = 0;
-  if (guardian_) visit(process_.pid(), usage, visited);
+  Family family;
+  if (guardian_) visit(process_.pid(), family);
+  // Of a zombie the children are somebody else's: those seen before it ended are meant.
+  if (!family.groups.empty()) groups_ = std::move(family.groups);
   // The time of a child that has ended is told less exactly than before: no clock goes back.
-  usage.cpu = seen_ = std::max(seen_, usage.cpu);
-  return usage;
+  seen_ = std::max(seen_, family.usage.cpu);
+  return {seen_, family.usage.runnable};
 }
 
 os::ExitStatus Command::finish() {

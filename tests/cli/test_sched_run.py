@@ -155,14 +155,14 @@ class RealOrder(TestCase):
 class RealEnd(TestCase):
     """Of the scheduler: no process of its jobs is left."""
 
-    # One computes, one is stopped, one waits in the background of another.
+    # One computes, one is stopped, one has children, also in a group that one has made for itself.
     JOBS = ("A 0 : {0}; while :; do :; done\nB 0 : {0}; while :; do :; done\n"
-            "C 0 sleep 999 {0}& sleep 998; : {0}\n")
+            "C 0 sleep 999 & timeout 900 sh -c 'while :; do :; done; : {0}'; : {0}\n")
 
-    def started(self, word, jobs=None, **popen):
+    def started(self, word, jobs=None, least=5, **popen):
         process = start((jobs or self.JOBS).format(word), "--policy", "rr", "--quantum", "2ms",
                         **popen)
-        wait_until(lambda: "T" in with_word(word).values() and len(with_word(word)) >= 3,
+        wait_until(lambda: "T" in with_word(word).values() and len(with_word(word)) >= least,
                    "a stopped job")
         return process
 
@@ -198,7 +198,7 @@ class RealEnd(TestCase):
     def test_one_that_ignores_sigterm_is_killed(self):
         word = f"stubborn-{os.getpid()}"
         process = self.started(word, "".join(
-            f"{name} 0 trap '' TERM; : {{0}}; while :; do :; done\n" for name in "ABC"))
+            f"{name} 0 trap '' TERM; : {{0}}; while :; do :; done\n" for name in "ABC"), 3)
         process.terminate()
         self.assertEqual(process.wait(DEADLINE), 128 + 15)
         self.assertEqual(with_word(word), {})
@@ -219,9 +219,10 @@ class RealEnd(TestCase):
             self.assertTrue(terminal.restored())
         self.assertEqual(with_word(word), {})
 
-    def test_what_a_job_leaves_in_its_group_ends_with_it(self):
+    def test_what_a_job_leaves_behind_ends_with_it(self):
         word = f"behind-{os.getpid()}"
-        with start(f"A 0 sh -c 'sleep 997; : {word}' & exit 3\nB 0 sleep 996\n") as process:
+        with start(f"A 0 sh -c 'sleep 997; : {word}' & timeout 900 sh -c 'sleep 995; : {word}' & "
+                   "sleep 0.2; exit 3\nB 0 sleep 996\n") as process:
             wait_until(lambda: "A ended with code 3" in process.stderr.readline(), "the end of A")
             wait_until(lambda: not with_word(word), "the end of what A has started")
             process.terminate()

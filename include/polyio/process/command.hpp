@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <polyio/linux/process.hpp>
+#include <polyio/linux/process_id.hpp>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,8 @@ class Command {
   pid_t pid() const noexcept { return process_.pid(); }
   // Readable once its first process has ended.
   int fd() const noexcept { return process_.fd(); }
-  // kill(2) to the group.
+  // kill(2) to the group, and to those that descendants have made since, as usage() saw them. One
+  // that leaves both family and groups, as a daemon does, is out of reach.
   void signal(int number) const noexcept;
   void stop() const noexcept;
   void go_on() const noexcept;
@@ -73,6 +75,7 @@ class Command {
   std::size_t slot_ = 0;
   os::ChildProcess process_;
   Nanoseconds seen_{};
+  std::vector<os::ProcessId> groups_;  // of descendants, as timeout(1) makes one; by usage()
 };
 
 // A pipe for what commands print; reading from it never waits.
