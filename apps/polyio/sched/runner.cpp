@@ -78,7 +78,7 @@ int Runner::run(const Watcher& watcher) {
 void Runner::step() {
   const bool arrives = arrived_ < jobs_.size() && by_arrival_[arrived_]->arrival <= now_;
   if (running_ && (now_ >= quantum_ends_ || now_ >= next_look_ || arrives)) charge(*running_);
-  if (running_ && running_->spec->job.preemptible && policy_.quantum(*running_) <= 0) {
+  if (running_ && policy_.quantum(*running_) <= 0) {
     expired_ = std::exchange(running_, nullptr);
   }
   admit();
@@ -133,7 +133,8 @@ void Runner::become_ready(RunJob& job, Cause cause) {
 }
 
 // The policy learns what the job has computed, at most to the end of its quantum: the rest is of
-// its next turn, so that a timer that came late changes no job's share.
+// its next turn, so that a timer that came late changes no job's share. One that keeps the processor
+// has no quantum: nothing is charged to it.
 void Runner::charge(RunJob& job) {
   job.cpu = to_span(job.command.usage().cpu);
   if (!job.spec->job.preemptible) return;
@@ -177,7 +178,7 @@ void Runner::choose() {
     auto* const job = static_cast<RunJob*>(policy_.take());
     if (!job) return;
     charge(*job);  // what it owes
-    if (job->spec->job.preemptible && policy_.quantum(*job) <= 0) {
+    if (policy_.quantum(*job) <= 0) {
       ++skipped_;
       policy_.add(*job, Cause::expired);
     } else {
