@@ -69,6 +69,11 @@ def with_word(word):
     return {pid: state for pid, state in found.items() if state != "Z"}
 
 
+def last_cpu(pid):
+    """The processor it ran on last (proc_pid_stat(5), field 39)."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[36])
+
+
 class RealOrder(TestCase):
     def agrees(self, report):
         """In switches with the simulation of the measured bursts: for each job a turn may begin
@@ -150,6 +155,30 @@ class RealOrder(TestCase):
         report = report_of(f"A! 0 sleep 0.1; {burn(1000)}\nB 0 {burn(1000)}\n", "--policy", "rr")
         self.assertEqual(turns(report), ["A", "B"])
         self.assertGreaterEqual(job(report, "B")["start"], job(report, "A")["finish"])
+
+
+class RealParallelism(TestCase):
+    def test_one_processor_overlaps_waits_and_two_compute_at_once(self):
+        # Waits overlap: both are in theirs at some moment.
+        report = report_of("A 0 sleep 0.3\nB 0 sleep 0.3\n", "--policy", "rr")
+        self.assertLess(job(report, "B")["start"], job(report, "A")["finish"])
+        # Computing does not: one at a time has the processor, and none stays idle.
+        report = report_of(f"A 0 {burn(60000)}\nB 0 {burn(60000)}\n", "--policy", "rr")
+        for one, other in zip(report["timeline"], report["timeline"][1:]):
+            self.assertLessEqual(one[2], other[1])
+        computed = sum(one["burst"] for one in report["jobs"])
+        self.assertGreaterEqual(max(one["finish"] for one in report["jobs"]), 0.95 * computed)
+        # On two processors both have one at the same time.
+        cpus = sorted(os.sched_getaffinity(0))[:2]
+        if len(cpus) < 2:
+            return
+        word = f"both-{os.getpid()}"
+        with start(f"A 0 : {word}; while :; do :; done\n", "--cpu", str(cpus[0])) as one, \
+                start(f"B 0 : {word}; while :; do :; done\n", "--cpu", str(cpus[1])) as other:
+            wait_until(lambda: {last_cpu(pid) for pid, state in with_word(word).items()
+                                if state == "R"} == set(cpus), "a job on each processor")
+            one.terminate()
+            other.terminate()
 
 
 class RealEnd(TestCase):

@@ -100,8 +100,9 @@ void print_report(const Runner& runner, const Jobs& jobs, const Outcome& measure
              chart(jobs, measured, 80), table(jobs, measured));
   sched::Span computed = 0;
   for (const RunJob& job : runner.jobs()) computed += job.cpu;
-  fmt::print("had the processor for {:.1f}, computed for {:.1f}\n\n",
-             static_cast<double>(runner.given()) / 1000, static_cast<double>(computed) / 1000);
+  fmt::print("had the processor for {:.1f}, computed for {:.1f}; a switch took {:.2f}\n\n",
+             static_cast<double>(runner.given()) / 1000, static_cast<double>(computed) / 1000,
+             static_cast<double>(runner.switch_cost()) / 1000);
   std::vector<Outcome> both{measured};
   both[0].policy = "measured";
   if (simulated) both.push_back(*simulated);

@@ -133,8 +133,8 @@ void Runner::become_ready(RunJob& job, Cause cause) {
 }
 
 // The policy learns what the job has computed, at most to the end of its quantum: the rest is of
-// its next turn, so that a timer that came late changes no job's share. One that keeps the processor
-// has no quantum: nothing is charged to it.
+// its next turn, so that a timer that came late changes no job's share. One that keeps the
+// processor has no quantum: nothing is charged to it.
 void Runner::charge(RunJob& job) {
   job.cpu = to_span(job.command.usage().cpu);
   if (!job.spec->job.preemptible) return;
