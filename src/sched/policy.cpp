@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <polyio/base/assert.hpp>
 #include <polyio/sched/policy.hpp>
 #include <stdexcept>
@@ -18,29 +19,42 @@ class Fcfs final : public Policy {
   Queue queue_;
 };
 
-// Kept in order, which costs a walk per arrival.
+// Kept in order, in a queue for each power of two: an arrival passes those only that go after it
+// and are about as long, which are none where the user's bursts are powers of two.
 class Sjf final : public Policy {
  public:
   explicit Sjf(bool preemptive) : preemptive_(preemptive) {}
   void add(Entry& entry, Cause) override {
-    Entry* before = nullptr;
-    for (Entry* one = queue_.front(); one && !goes_first(entry, *one); one = queue_.next(*one)) {
-      before = one;
-    }
-    before ? queue_.insert_after(*before, entry) : queue_.push_front(entry);
+    const auto length = static_cast<std::uint64_t>(std::max<Span>(entry.burst, 0));
+    const auto at = static_cast<std::size_t>(std::bit_width(length));
+    shortest_ = std::min(shortest_, at);
+    Queue& queue = queues_[at];
+    Entry* before = queue.back();
+    while (before && goes_first(entry, *before)) before = queue.previous(*before);
+    before ? queue.insert_after(*before, entry) : queue.push_front(entry);
   }
-  Entry* take() override { return queue_.pop_front(); }
+  Entry* take() override {
+    Entry* const entry = first();
+    if (entry) entry->unlink();
+    return entry;
+  }
   bool gives_way(const Entry& running) const override {
-    return preemptive_ && !queue_.empty() && queue_.front()->burst < running.burst;
+    const Entry* const shortest = first();
+    return preemptive_ && shortest && shortest->burst < running.burst;
   }
-  bool empty() const noexcept override { return queue_.empty(); }
+  bool empty() const noexcept override { return !first(); }
 
  private:
+  Entry* first() const noexcept {
+    while (shortest_ < queues_.size() && queues_[shortest_].empty()) ++shortest_;
+    return shortest_ < queues_.size() ? queues_[shortest_].front() : nullptr;
+  }
   static bool goes_first(const Entry& a, const Entry& b) {
     return a.burst < b.burst || (a.burst == b.burst && a.rank < b.rank);
   }
   const bool preemptive_;
-  Queue queue_;
+  std::array<Queue, 64> queues_;
+  mutable std::size_t shortest_ = 0;  // no queue before it has any
 };
 
 class RoundRobin final : public Policy {

@@ -50,6 +50,11 @@ class List {
     Node* node = static_cast<const Node&>(after).next_;
     return node == &head_ ? nullptr : item(node);
   }
+  T* back() const noexcept { return empty() ? nullptr : item(head_.previous_); }
+  T* previous(const T& before) const noexcept {
+    Node* node = static_cast<const Node&>(before).previous_;
+    return node == &head_ ? nullptr : item(node);
+  }
   void push_back(T& value) noexcept { insert(*head_.previous_, value); }
   void push_front(T& value) noexcept { insert(head_, value); }
   void insert_after(T& before, T& value) noexcept { insert(before, value); }
