@@ -2,7 +2,10 @@
 #include <polyio/io/stream.hpp>
 #include <polyio/io/task_group.hpp>
 #include <polyio/os/line_log.hpp>
+#include <stdexcept>
 #include <thread>
+
+#include "ordered_loop.hpp"
 
 namespace polyio {
 namespace {
@@ -12,7 +15,6 @@ namespace {
 // at after every inline_step, so that an echo's one send per turn does not read the clock.
 constexpr std::int64_t op_cost = 1024;
 constexpr std::int64_t inline_limit = 64 * op_cost;
-constexpr Nanoseconds inline_time = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -39,6 +41,17 @@ Io::~Io() {
   while (posting_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
   scheduler_.reset();  // no thread of its own comes to this Io any more
   timers_.disarm(idle_sweep_);
+}
+
+void Io::set_policy(sched::Kind policy) {
+  if (policy == sched::Kind::fcfs) return;
+  if (thread_per_job()) {
+    throw std::invalid_argument(
+        "policy " + std::string(sched::name_of(policy)) +
+        " orders the jobs of a loop; here each has a thread, and the kernel "
+        "decides which goes next");
+  }
+  scheduler_ = std::make_unique<OrderedLoop>(*this, policy);
 }
 
 Io* Io::of_this_thread() noexcept { return io_of_this_thread; }
@@ -181,7 +194,7 @@ bool Io::begin(Op& op) {
 // Whether the job that has spent so much has a part of its turn left.
 bool Io::may_go_on() noexcept {
   inline_look_ = inline_cost_ + inline_step;
-  return inline_cost_ < inline_limit && driver_->now() - turn_began_ < inline_time;
+  return inline_cost_ < inline_limit && driver_->now() - turn_began_ < inline_time_;
 }
 
 // Memory that can't be had is an error like any other of the operation.

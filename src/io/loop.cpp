@@ -3,20 +3,7 @@
 namespace polyio {
 
 void Loop::run(Job& main) {
-  io_.enter_thread(nullptr);
-  io_.begin_main(main);
-  advance(1);
-  io_.ready().push(main);
-  run_ready();  // main begins before what was posted to this Io already, which may count on it
-  while (!io_.main_done()) {
-    io_.service_waits(io_.turn_began());
-    io_.service_works();
-    run_ready();
-    if (io_.main_done()) break;
-    wait();
-  }
-  io_.end_run();
-  advance(1);
+  run_turns(main, [this] { run_ready(); }, [this] { return io_.ready().empty(); });
 }
 
 Result<> Loop::launch(Job& job) {
@@ -28,8 +15,8 @@ void Loop::wake() noexcept {
   if (sleeping_.exchange(false)) driver_.wake();
 }
 
-void Loop::wait() {
-  Deadline until = io_.ready().empty() ? io_.next_timer() : TimePoint::min();
+void Loop::wait(bool idle) {
+  Deadline until = idle ? io_.next_timer() : TimePoint::min();
   if (spin_ > Nanoseconds::zero() && spin(until)) return;
   const TimePoint before = io_.turn_began();
   sleeping_.store(true);
@@ -79,14 +66,7 @@ void Loop::run_ready() {
   io_.ready().take_batch(batch);
   while (Job* job = batch.pop_front()) {
     prefetch(batch);
-    if (job->state == OpState::retry && !driver_.retry(*job)) {
-      job->state = OpState::pending;
-      if (job->cancel_requested) driver_.cancel(*job);
-      continue;
-    }
-    job->state = OpState::done;
-    advance(2);
-    (void)io_.run_job(*job);
+    if (begins(*job)) (void)io_.run_job(*job);
   }
 }
 

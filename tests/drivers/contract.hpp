@@ -67,9 +67,8 @@ class ContractTest : public testing::TestWithParam<const char*> {
 
   // What the driver of io() is made with.
   virtual DriverOptions options() const { return {}; }
-  std::unique_ptr<Io> make_io() const {
-    return std::make_unique<Io>(*make_driver(GetParam(), options()));
-  }
+  // POLYIO_TEST_POLICY in the environment: under that policy.
+  std::unique_ptr<Io> make_io() const;
   static std::string model() { return GetParam(); }
   Io& io() { return *io_; }
   // Runs `body(TaskGroup&) -> Task<>` on io() and checks that nothing is left.

@@ -114,6 +114,13 @@ std::string name_of_model(const testing::TestParamInfo<const char*>& info) {
   return name;
 }
 
+std::unique_ptr<Io> ContractTest::make_io() const {
+  auto io = std::make_unique<Io>(*make_driver(GetParam(), options()));
+  const char* const policy = std::getenv("POLYIO_TEST_POLICY");
+  if (policy) io->set_policy(sched::find_kind(policy).value());
+  return io;
+}
+
 void ContractTest::SetUp() {
   skip_unless_available(GetParam());
   if (IsSkipped()) return;

@@ -4,6 +4,7 @@
 // post() and unpark() may be called from other threads.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -16,6 +17,7 @@
 #include <polyio/io/ready_queue.hpp>
 #include <polyio/io/scheduler.hpp>
 #include <polyio/io/timer.hpp>
+#include <polyio/sched/kind.hpp>
 #include <vector>
 
 namespace polyio {
@@ -104,6 +106,10 @@ class Io {
   // CPU time. Adaptive: a fruitless spin disables spinning until waits are short again. Zero:
   // never. No effect under the blocking model.
   void set_spin(Nanoseconds span) noexcept { scheduler_->set_spin(span); }
+  // Which of the ready jobs goes next (docs/scheduling.md); else first come, first served. At most
+  // once, before everything else. Throws std::invalid_argument where every job has a thread, which
+  // the kernel schedules.
+  void set_policy(sched::Kind policy);
   // True where every job has a thread of its own (the blocking model): a job that computes holds up
   // no other one for longer than to its next wait, and spawn() can fail for lack of a thread.
   // False: jobs take turns.
@@ -174,6 +180,11 @@ class Io {
   // When the jobs of this turn began to run; operations count their start from there.
   TimePoint turn_began() const noexcept { return turn_began_; }
   void begin_turn(TimePoint now) noexcept { turn_began_ = now; }
+  // The same for one job's turn, which lasts for `span` at most.
+  void begin_turn(TimePoint now, Nanoseconds span) noexcept {
+    turn_began_ = now;
+    inline_time_ = std::min(span, longest_turn);
+  }
   // When the earliest timer is due, or a little before.
   Deadline next_timer() const noexcept { return timers_.next(); }
   // Whether other threads handed anything in that was not taken yet.
@@ -200,6 +211,7 @@ class Io {
   };
 
   static constexpr std::int64_t inline_step = 8 * 1024;
+  static constexpr Nanoseconds longest_turn = std::chrono::milliseconds(1);
   static constinit thread_local Io* io_of_this_thread;
   bool start(Op& op);
   bool may_go_on() noexcept;
@@ -225,6 +237,7 @@ class Io {
   // What the job has spent on operations that ended at once since it was resumed, and at which sum
   // its turn is looked at.
   std::int64_t inline_cost_ = 0, inline_look_ = 0;
+  Nanoseconds inline_time_ = longest_turn;  // and for how long it may go on
   std::size_t jobs_ = 0;
   ReadyQueue ready_;
   TimerHeap timers_;

@@ -16,6 +16,7 @@ class Io;
 class TaskGroup;
 struct ReadyTag;
 struct ScopeTag;
+struct Turn;
 
 class Job final : public Op, public ListNode<ReadyTag>, public ListNode<ScopeTag> {
  public:
@@ -39,8 +40,9 @@ class Job final : public Op, public ListNode<ReadyTag>, public ListNode<ScopeTag
   Task<> task;
   CancelScope* scope = nullptr;       // the innermost it is in
   TaskGroup* group = nullptr;         // waits for its end; none: Io::run does
-  std::atomic<bool> in_inbox{false};  // an unpark from another thread is on its way
+  Turn* turn = nullptr;               // its place in the order that a policy gives, if one does
   Job* next_unparked = nullptr;       // in its Io's inbox
+  std::atomic<bool> in_inbox{false};  // an unpark from another thread is on its way
   bool permit = false;                // an unpark that came before its park
   // The descriptor of the connection this job serves, for the watchdog's report; -1: none. Jobs it
   // spawns have it, too. After the job has closed its connection, the number may be another's.

@@ -1,7 +1,7 @@
-// ReadyQueue: the jobs of an Io that can go on, in the order in which they will: first come, first
-// served. The scheduler takes a batch of them per turn, so what becomes ready meanwhile waits until
-// events have been looked at again. A scheduling policy is another form of this class: the order in
-// which take_batch() gives the jobs, and how many. Not thread-safe.
+// ReadyQueue: the jobs of an Io that can go on, in the order in which they became ready. The
+// scheduler takes a batch of them per turn, so what becomes ready meanwhile waits until events have
+// been looked at again. First come, first served is to run them in this order; where the policy is
+// another, the scheduler sorts what it takes (src/io/ordered_loop.hpp). Not thread-safe.
 #pragma once
 
 #include <polyio/io/job.hpp>
