@@ -46,6 +46,10 @@ int run_echo(const ServerOptions& options, bool datagrams) {
     fmt::print(stderr, "polyio: --udp is served by one loop: leave --architecture away\n");
     return 1;
   }
+  if (!options.policy.empty() && options.policy != "fcfs") {
+    fmt::print(stderr, "polyio: --udp has one socket and no turns: leave --policy away\n");
+    return 1;
+  }
   return serve_datagrams({.listen = options.listen, .model = options.model}, upper_datagrams);
 }
 

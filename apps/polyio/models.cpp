@@ -4,11 +4,18 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <polyio/drivers/registry.hpp>
+#include <polyio/sched/kind.hpp>
+#include <span>
 
 #include "commands.hpp"
 
 namespace polyio::app {
 namespace {
+
+// Those of the loops, where it has them: architectures loop, loops and prefork.
+std::span<const std::string_view> policies_of(const ModelInfo& info) {
+  return std::span(sched::kind_names).first(info.traits->has_loop ? sched::kind_names.size() : 1);
+}
 
 int print_json() {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
@@ -25,6 +32,7 @@ int print_json() {
                     {"has_loop", info.traits->has_loop},
                     {"polls", info.traits->polls},
                     {"architectures", info.architectures},
+                    {"policies", policies_of(info)},
                     {"refusals", refusals}});
   }
   fmt::print("{}\n", list.dump(2));
@@ -39,6 +47,8 @@ int print_table() {
   for (const std::string_view name : architectures) fmt::print("  {}", name);
   fmt::print("\n");
   std::vector<std::string> remarks{fmt::format("auto: {} here, {}", choice.model, choice.why)};
+  remarks.push_back(fmt::format("policy: {} under loop, loops and prefork; the rest has fcfs",
+                                fmt::join(sched::kind_names, ", ")));
   for (const ModelInfo& info : list_models()) {
     const char* const missing = info.traits->emulated ? "emulated" : "no";
     std::string row = fmt::format("{:<12} {:<9}", info.model, info.available ? "yes" : missing);

@@ -67,6 +67,11 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
                   "[loop; thread-per-connection with --model blocking]")
       ->type_name("ARCHITECTURE");
   command
+      .add_option("--policy", options.policy,
+                  "which of a loop's ready connections goes next: fcfs, sjf (shortest predicted "
+                  "first), rr (short turns), mlfq (who keeps the loop busy falls) [fcfs]")
+      ->type_name("POLICY");
+  command
       .add_option("--workers", options.workers,
                   "how many loops, threads of the pool or processes [one per core; thread-pool 64; "
                   "prefork with --model blocking 16]")

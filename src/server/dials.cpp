@@ -69,6 +69,30 @@ Architecture settle_architecture(const ServerOptions& options, const ModelInfo& 
   return *architecture;
 }
 
+// Many connections take turns on each loop.
+bool shares_loops(const Dials& dials) noexcept {
+  const Architecture how = dials.architecture;
+  return traits_of(dials.model).has_loop && (how == loop || how == loops || how == prefork);
+}
+
+// Who decides which connection goes next, where connections do not share loops.
+std::string_view who_decides(const Dials& dials) noexcept {
+  if (dials.architecture == iterative) return "connections are served one after the other";
+  if (forks(dials.architecture)) return "the kernel decides which process goes next";
+  return "the kernel decides which thread goes next";
+}
+
+sched::Kind settle_policy(const ServerOptions& options, const Dials& dials) {
+  if (options.policy.empty()) return sched::Kind::fcfs;
+  const auto policy = sched::find_kind(options.policy);
+  if (!policy) refuse("unknown policy {}; there are {}", options.policy, join(sched::kind_names));
+  if (*policy == sched::Kind::fcfs || shares_loops(dials)) return *policy;
+  refuse(
+      "policy {} orders the turns that connections take on a loop; under {} with model {} {}: use "
+      "architecture loop, loops or prefork and a model with a loop, such as epoll",
+      options.policy, name_of(dials.architecture), dials.model, who_decides(dials));
+}
+
 void check_loop_options(const ServerOptions& options, const Dials& dials) {
   const ModelTraits& model = traits_of(dials.model);
   if (options.spin > Nanoseconds::zero()) {
@@ -82,11 +106,9 @@ void check_loop_options(const ServerOptions& options, const Dials& dials) {
     }
     refuse("a poll interval is for model {}; {} doesn't poll", join(polling), model.name);
   }
-  const Architecture how = dials.architecture;
-  const bool in_loops = model.has_loop && (how == loop || how == loops || how == prefork);
-  if (options.watchdog > Nanoseconds::zero() && !in_loops) {
+  if (options.watchdog > Nanoseconds::zero() && !shares_loops(dials)) {
     refuse("a watchdog looks after loops that many connections share; {} with model {} has none",
-           name_of(how), model.name);
+           name_of(dials.architecture), model.name);
   }
 }
 
@@ -222,6 +244,7 @@ Dials settle_dials(const ServerOptions& options) {
   dials.workers = settle_workers(options, dials);
   dials.max_waiting = settle_waiting(options, dials);
   dials.accepting = settle_accepting(options, dials);
+  dials.policy = settle_policy(options, dials);
   return dials;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <polyio/drivers/registry.hpp>
+#include <polyio/sched/kind.hpp>
 #include <polyio/server/server.hpp>
 
 namespace polyio {
@@ -26,6 +27,7 @@ struct Dials {
   std::string model;  // never "auto"
   Architecture architecture = Architecture::loop;
   Accepting accepting = Accepting::hand_over;
+  sched::Kind policy = sched::Kind::fcfs;
   unsigned workers = 1;
   std::optional<std::size_t> max_waiting{};
 };

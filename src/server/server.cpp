@@ -177,6 +177,9 @@ std::vector<os::Address> Server::addresses() const {
 }
 const std::string& Server::model() const noexcept { return impl_->shared_.dials.model; }
 const std::string& Server::architecture() const noexcept { return impl_->architecture_; }
+std::string_view Server::policy() const noexcept {
+  return sched::name_of(impl_->shared_.dials.policy);
+}
 
 ServerStatistics Server::statistics() const noexcept {
   const ServerShared& shared = impl_->shared_;
@@ -192,7 +195,9 @@ std::string Server::ready_line() const {
   for (const Endpoint& endpoint : impl_->shared_.endpoints) {
     all += (all.empty() ? "" : ", ") + endpoint.address.text();
   }
-  return fmt::format("listening on {} ({}, {})", all, model(), architecture());
+  const std::string policy =
+      impl_->shared_.dials.policy == sched::Kind::fcfs ? "" : fmt::format(", {}", this->policy());
+  return fmt::format("listening on {} ({}, {}{})", all, model(), architecture(), policy);
 }
 
 int serve(ServerOptions options, Handler handler) {

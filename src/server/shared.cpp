@@ -91,6 +91,7 @@ std::unique_ptr<Driver> ServerShared::new_driver(bool one_connection) const {
 }
 
 void ServerShared::set_up(Io& io) const {
+  io.set_policy(dials.policy);
   if (options.idle_timeout > Nanoseconds::zero()) io.set_idle_timeout(options.idle_timeout);
   io.set_spin(options.spin);
   io.on_lease_shortage([this, &driver = io.driver()] { lease_shortage(driver); });

@@ -45,7 +45,8 @@ class Models(TestCase):
         for entry in listed:
             self.assertEqual(list(entry),
                              ["model", "waits", "system", "available", "emulated", "reason",
-                              "limit", "has_loop", "polls", "architectures", "refusals"])
+                              "limit", "has_loop", "polls", "architectures", "policies",
+                              "refusals"])
             self.assertIsInstance(entry["available"], bool)
             self.assertTrue(entry["waits"] and entry["system"])
             self.assertIsInstance(entry["reason"], str)

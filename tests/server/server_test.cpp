@@ -56,6 +56,33 @@ TEST_P(Serving, FiveHundredComeAndGoAndNoDescriptorIsLeft) {
   EXPECT_EQ(open_fds(), before);
 }
 
+// --- policies ---
+
+TEST(Policies, ServeAll) {
+  for (const char* policy : {"fcfs", "sjf", "rr", "mlfq"}) {
+    for (const char* architecture : {"loop", "loops"}) {
+      Running running({.model = "epoll",
+                       .architecture = architecture,
+                       .policy = policy,
+                       .workers = 2,
+                       .signals = false},
+                      echo);
+      const bool named = running.server->ready_line().ends_with(fmt::format(", {})", policy));
+      EXPECT_EQ(named, policy != std::string_view("fcfs"));
+      EXPECT_EQ(running.server->policy(), policy);
+      running.start();
+      std::vector<Peer> peers;
+      for (int i = 0; i < 20; ++i) peers.push_back(running.connect());
+      for (int round = 0; round < 3; ++round) {
+        for (Peer& peer : peers) peer.send("some");
+        for (Peer& peer : peers) EXPECT_EQ(peer.read(4), "some");
+      }
+      for (Peer& peer : peers) peer.finish();
+      for (Peer& peer : peers) EXPECT_EQ(peer.read_to_end(), "");
+    }
+  }
+}
+
 // --- loops ---
 
 TEST(ServerThreads, HaveASmallStack) {

@@ -38,11 +38,37 @@ TEST(ServerOptions, ThatMakeNoSenseAreRefusedWithAWayOut) {
   }
   EXPECT_THAT(refusal_of({.listen = "unix:/" + std::string(107, 'x')}),
               HasSubstr("a Unix socket's path has at most 107 bytes, this one 108"));
+  EXPECT_THAT(refusal_of({.policy = "lottery"}),
+              AllOf(HasSubstr("unknown policy lottery"), HasSubstr("fcfs, sjf, rr, mlfq")));
   EXPECT_THAT(refusal_of({.architecture = "loops", .workers = 1'025}), HasSubstr("1024"));
   for (const ModelInfo& info : list_models()) {
     if (info.available) continue;
     EXPECT_THAT(refusal_of({.model = info.model}), HasSubstr(info.reason));
   }
+}
+
+TEST(ServerOptions, APolicyIsRefusedByNameWhereConnectionsTakeNoTurns) {
+  using testing::AllOf;
+  using testing::HasSubstr;
+  for (const char* policy : {"sjf", "rr", "mlfq"}) {
+    const auto refused = [&](const char* model, const char* architecture, const char* reason) {
+      EXPECT_THAT(refusal_of({.model = model, .architecture = architecture, .policy = policy}),
+                  AllOf(HasSubstr(fmt::format("policy {} orders the turns", policy)),
+                        HasSubstr(fmt::format("under {} with model {}", architecture, model)),
+                        HasSubstr(reason), HasSubstr("use architecture loop, loops or prefork")));
+    };
+    refused("epoll", "thread-per-connection", "decides which thread");
+    refused("epoll", "thread-pool", "decides which thread");
+    refused("epoll", "process-per-connection", "decides which process");
+    refused("epoll", "iterative", "one after the other");
+    refused("blocking", "thread-per-connection", "decides which thread");
+    refused("blocking", "prefork", "decides which process");
+    for (const char* architecture : {"loop", "loops", "prefork"}) {
+      EXPECT_EQ(refusal_of({.model = "epoll", .architecture = architecture, .policy = policy}),
+                "none");
+    }
+  }
+  EXPECT_EQ(refusal_of({.model = "blocking", .policy = "fcfs"}), "none");
 }
 
 TEST(ServerOptions, AnAddressThatCannotBeHadIsASystemError) {

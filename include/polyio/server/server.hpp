@@ -1,5 +1,5 @@
 // Server: runs a connection handler under the three dials, chosen when it starts: the I/O model,
-// the architecture and, later, the policy. The handler is an ordinary coroutine and can't tell
+// the architecture and the policy. The handler is an ordinary coroutine and can't tell
 // which. A handler that throws costs its own connection only. Stopping is graceful: no more is
 // accepted, handlers see the end of file once they have received what is there, and what still runs
 // after the drain time is cut and counted.
@@ -40,6 +40,10 @@ struct ServerOptions {
   std::vector<AlsoListen> also{};
   std::string model = "auto";     // drivers/registry.hpp
   std::string architecture = {};  // empty: the model's first
+  // Which of a loop's ready connections goes next: fcfs, sjf, rr, mlfq (docs/scheduling.md). Empty:
+  // fcfs. The others need loops that many connections share: architecture loop, loops or prefork,
+  // and a model with a loop.
+  std::string policy = {};
   // How many loops, threads of the pool or processes. 0: one per core; thread-pool 64; prefork with
   // model blocking 16.
   unsigned workers = 0;
@@ -117,12 +121,14 @@ class Server {
   std::vector<os::Address> addresses() const;
   const std::string& model() const noexcept;
   const std::string& architecture() const noexcept;
+  std::string_view policy() const noexcept;
   // Of all the server's processes. Thread-safe, in any of them.
   ServerStatistics statistics() const noexcept;
   // The Ios that live as long as run(): one per loop; the acceptor's where threads serve; none
   // where processes do. A connection's Io::home() is one of them. Valid once the server is made.
   std::vector<Io*> homes() const;
-  // "listening on 127.0.0.1:8080 (epoll, loop)", with all addresses.
+  // "listening on 127.0.0.1:8080 (epoll, loop)", with all addresses, and with the policy if it is
+  // not fcfs: "(epoll, loop, mlfq)".
   std::string ready_line() const;
 
  private:
