@@ -143,7 +143,8 @@ void run(std::string_view subject, std::string_view mode, long count) {
     return run_future<polyio::Promise<long>>(count, [](auto& promise) { return promise.future(); });
   }
   if (mode == "future") {
-    return run_future<std::promise<long>>(count, [](auto& promise) { return promise.get_future(); });
+    return run_future<std::promise<long>>(count,
+                                          [](auto& promise) { return promise.get_future(); });
   }
   if (subject == "polyio") return run_polyio(mode, count);
   if (subject == "tbb") return run_tbb(mode, count);
