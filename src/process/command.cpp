@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -97,7 +98,8 @@ struct Family {
 
 void visit(pid_t pid, Family& family);
 
-void visit_thread(pid_t pid, pid_t thread, Family& family) {
+// `take(child)` for each child that the thread has; of very many the first ones.
+void for_each_child(pid_t pid, pid_t thread, auto take) {
   char path[64], room[4096];
   std::snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, thread);
   const std::string_view text = read_file(path, room, sizeof room);
@@ -107,9 +109,13 @@ void visit_thread(pid_t pid, pid_t thread, Family& family) {
     pid_t child = 0;
     const auto [stop, error] = std::from_chars(at, end, child);
     if (error != std::errc()) return;
-    visit(child, family);
+    take(child);
     at = stop + 1;
   }
+}
+
+void visit_thread(pid_t pid, pid_t thread, Family& family) {
+  for_each_child(pid, thread, [&](pid_t child) { visit(child, family); });
 }
 
 void visit(pid_t pid, Family& family) {
@@ -183,11 +189,28 @@ Guardian::Guardian(std::size_t most) : size_(most), pages_(most * sizeof(std::at
   });
   if (!process) throw std::system_error(process.error(), "fork");
   process_ = std::move(*process);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 Guardian::~Guardian() {
+  // The children of one that is killed are adopted in turn.
+  while (end_orphans(true)) {
+  }
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
   lifeline_.reset();
   (void)process_.wait();
+}
+
+bool Guardian::end_orphans(bool kill) noexcept {
+  bool found = false;
+  const auto* const first = groups();
+  for_each_child(::getpid(), ::getpid(), [&](pid_t child) {
+    const auto is_it = [child](const auto& group) { return group.load() == child; };
+    if (child == process_.pid() || std::any_of(first, first + size_, is_it)) return;
+    if (kill && ::kill(child, SIGKILL) != 0) return;
+    if (::waitpid(child, nullptr, kill ? 0 : WNOHANG) == child) found = true;
+  });
+  return found;
 }
 
 std::atomic<pid_t>* Guardian::groups() const noexcept {
@@ -231,15 +254,16 @@ Command& Command::operator=(Command&& other) noexcept {
   return *this;
 }
 
-void Command::signal(int number) const noexcept {
+void Command::signal(int number) {
   if (!guardian_) return;
+  if (number != SIGCONT) (void)usage();  // for the groups that are new
   ::kill(-process_.pid(), number);
   for (const os::ProcessId& group : groups_) {
     if (os::is_alive(group)) ::kill(-group.pid, number);
   }
 }
-void Command::stop() const noexcept { signal(SIGSTOP); }
-void Command::go_on() const noexcept { signal(SIGCONT); }
+void Command::stop() { signal(SIGSTOP); }
+void Command::go_on() { signal(SIGCONT); }
 
 Command::Usage Command::usage() {
   Family family;
@@ -255,8 +279,9 @@ os::ExitStatus Command::finish() {
   // Until it is reaped the number is the group's own.
   signal(SIGKILL);
   guardian_->groups()[slot_].store(0);
-  guardian_ = nullptr;
+  Guardian& guardian = *std::exchange(guardian_, nullptr);
   os::ExitStatus status = process_.wait();
+  (void)guardian.end_orphans(false);  // or they stay zombies
   status.cpu = std::max(status.cpu, seen_);
   return status;
 }

@@ -257,6 +257,12 @@ class RealEnd(TestCase):
             process.terminate()
             self.assertEqual(process.wait(DEADLINE), 128 + 15)
 
+    def test_daemons_of_jobs_end_with_the_scheduler(self):
+        word = f"daemon-{os.getpid()}"
+        done = run_jobs(f"A 0 setsid sh -c 'sleep 994; : {word}' & exit 0\n")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(with_word(word), {})
+
 
 class RealReport(TestCase):
     def test_exit_codes_and_a_missing_command(self):

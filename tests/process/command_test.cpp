@@ -97,13 +97,28 @@ TEST_F(CommandTest, AStopAndTheEndReachAGroupThatADescendantHasMade) {
   std::from_chars(number.data(), number.data() + number.size(), inner);
   ASSERT_GT(inner, 0);
   ASSERT_NE(::getpgid(inner), command->pid());
-  (void)command->usage();
   command->stop();
   EXPECT_TRUE(eventually([&] { return state(inner) == State::stopped; }));
   command->go_on();
   EXPECT_TRUE(eventually([&] { return state(inner) != State::stopped; }));
   *command = Command();
   EXPECT_TRUE(eventually([&] { return state(inner) == State::terminated; }));
+}
+
+TEST_F(CommandTest, WhatLeavesTheFamilyEndsWithTheGuardian) {
+  pid_t inner = 0;
+  {
+    Guardian own(1);
+    auto command = Command::start(own, "setsid sh -c 'echo $$; exec sleep 1000' & exit 0",
+                                  allowed_cpus().back(), output.write.get());
+    ASSERT_TRUE(command);
+    command->go_on();
+    const std::string number = printed();
+    std::from_chars(number.data(), number.data() + number.size(), inner);
+    ASSERT_GT(inner, 0);
+    EXPECT_EQ(ended(*command).code, 0);
+  }
+  EXPECT_TRUE(state_of(inner).error() == std::errc::no_such_process);
 }
 
 TEST_F(CommandTest, APlaceIsFreeAgainWhenItsCommandHasEnded) {

@@ -273,7 +273,7 @@ void Runner::wait(const Watcher& watcher) {
 }
 
 void Runner::end_all() {
-  for (const RunJob* const job : live_) {
+  for (RunJob* const job : live_) {
     job->command.signal(SIGTERM);
     job->command.go_on();
   }

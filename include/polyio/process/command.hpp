@@ -1,8 +1,9 @@
 // Command: a shell command as a process group of its own, which is stopped and continued as a whole
 // (SIGSTOP, SIGCONT), on one processor, for those who schedule real processes. The rule: no group
 // outlives its Guardian's maker, and none stays stopped: a process of its own watches the maker and
-// kills the groups that are left when that ends, by kill -9 too. Linux. For a process with one
-// thread (os::fork_plain).
+// kills the groups that are left when that ends, by kill -9 too. Linux. For a process that has one
+// thread (os::fork_plain) and no other children: while there is a Guardian, it adopts what its
+// commands have orphaned, and kills that at the end.
 #pragma once
 
 #include <sys/types.h>
@@ -20,6 +21,7 @@ class Guardian {
   // For at most `most` groups at a time. Throws std::system_error: no memory, descriptor or
   // process.
   explicit Guardian(std::size_t most);
+  // Kills what commands that have ended left running.
   ~Guardian();
   Guardian(const Guardian&) = delete;
   Guardian& operator=(const Guardian&) = delete;
@@ -29,6 +31,8 @@ class Guardian {
  private:
   friend class Command;
   std::atomic<pid_t>* groups() const noexcept;  // 0: a free place
+  // Reaps those that ended; with `kill`, ends all. Whether there was one to reap.
+  bool end_orphans(bool kill) noexcept;
 
   std::size_t size_;
   os::SharedPages pages_;
@@ -52,11 +56,11 @@ class Command {
   pid_t pid() const noexcept { return process_.pid(); }
   // Readable once its first process has ended.
   int fd() const noexcept { return process_.fd(); }
-  // kill(2) to the group, and to those that descendants have made since, as usage() saw them. One
-  // that leaves both family and groups, as a daemon does, is out of reach.
-  void signal(int number) const noexcept;
-  void stop() const noexcept;
-  void go_on() const noexcept;
+  // kill(2) to the group, and to those that descendants have made since, as timeout(1) does. One
+  // that leaves both family and groups, as a daemon does, is reached by the guardian's end only.
+  void signal(int number);
+  void stop();
+  void go_on();
 
   // What its processes do: the first one and its descendants, but not those whose parent has ended
   // before them. Some 20 us for each.
