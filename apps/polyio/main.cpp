@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
       "  polyio connect 127.0.0.1:8080              talk to it\n"
       "  polyio models                              what works on this machine\n"
       "  polyio sched simulate --help               FCFS, SJF, round robin, MLFQ, tried out\n"
+      "  polyio sched run --help                    the same on real processes\n"
       "'polyio COMMAND --help' explains the command.");
   polyio::app::Run run;
   polyio::app::add_chat(app, run);

@@ -259,7 +259,10 @@ class RealEnd(TestCase):
 
     def test_daemons_of_jobs_end_with_the_scheduler(self):
         word = f"daemon-{os.getpid()}"
-        done = run_jobs(f"A 0 setsid sh -c 'sleep 994; : {word}' & exit 0\n")
+        with tempfile.TemporaryDirectory() as directory:
+            there = os.path.join(directory, "there")
+            done = run_jobs(f"A 0 (setsid sh -c ': >{there}; sleep 994; : {word}' &); "
+                            f"while [ ! -e {there} ]; do sleep 0.01; done\n")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(with_word(word), {})
 
