@@ -1,16 +1,41 @@
-#include <algorithm>
 #include <polyio/exec/thread_pool.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
 #include <system_error>
 #include <thread>
+
+#include "pool_watch.hpp"
 
 namespace polyio {
 
 using detail::FutureState;
 
-ThreadPoolExecutor::ThreadPoolExecutor(ThreadPoolOptions options)
-    : options_(std::move(options)), threads_(options_.stack_bytes) {
-  if (!options_.threads) options_.threads = std::max(1u, std::thread::hardware_concurrency());
+namespace {
+
+ThreadPoolOptions settled(ThreadPoolOptions options) {
+  if (!options.threads) options.threads = std::max(1u, std::thread::hardware_concurrency());
+  if (options.policy == sched::Kind::sjf) {
+    throw std::invalid_argument(
+        "policy sjf: nothing tells a pool how long a work will take, and none comes twice; use "
+        "mlfq, which needs to know nothing");
+  }
+  if (options.policy == sched::Kind::rr) {
+    throw std::invalid_argument(
+        "policy rr: each work has a thread until it ends, and the kernel lets threads take turns "
+        "as it is; use fcfs, with more threads, or mlfq");
+  }
+  if (options.quantum.count() <= 0) throw std::invalid_argument("a quantum is more than 0");
+  return options;
 }
+
+}  // namespace
+
+ThreadPoolExecutor::ThreadPoolExecutor(ThreadPoolOptions options)
+    : options_(settled(std::move(options))),
+      watch_(options_.policy == sched::Kind::mlfq ? std::make_unique<Watch>(*this) : nullptr),
+      threads_(options_.stack_bytes) {}
 
 ThreadPoolExecutor::~ThreadPoolExecutor() {
   POLYIO_ASSERT(!immortal_);
@@ -30,13 +55,15 @@ ThreadPoolExecutor& ThreadPoolExecutor::immortal(ThreadPoolOptions options) {
 
 Result<> ThreadPoolExecutor::add_thread() {
   try {
+    if (watch_) watch_->start();
     threads_.start(options_.name, [this] {
       if (options_.nice != 0) os::be_nice(options_.nice);
       serve();
     });
+    ++serving_;
   } catch (const std::exception&) {  // no thread, or no memory for one
     // Those that run already will come to it; without any it would wait for ever.
-    if (threads_.size() == 0) return fail(EAGAIN);
+    if (there_are() == 0) return fail(EAGAIN);
   }
   return {};
 }
@@ -110,31 +137,41 @@ Result<> ThreadPoolExecutor::queue(FutureState& work, bool may_wait) {
     lock.lock();
   }
   if (ending_) return fail(EPIPE);
-  if (waiting_ >= idle_ && threads_.size() < options_.threads) {
+  const bool wanted = waiting_ >= idle_ && serving_ < options_.threads;
+  const bool by_watch = watch_ && there_are() > 0;
+  if (wanted && !by_watch) {
     if (auto added = add_thread(); !added) return added;
   }
   work.pool = this;
   work.share();
   push(work);
-  if (idle_ > 0) changed_.notify_one();
+  const bool wakes = idle_ > 0;
+  lock.unlock();  // first: the kernel may give the processor to the one that is woken at once
+  if (wakes) changed_.notify_one();
+  if (wanted && by_watch) watch_->look_again();
   return {};
 }
 
 void ThreadPoolExecutor::serve() {
   detail::pool_of_this_thread = this;
   std::unique_lock lock(mutex_);
+  std::optional<Watch::Worker> self;
+  if (watch_) watch_->add(self.emplace());
   for (;;) {
     while (FutureState* work = pop()) {
+      if (self) watch_->begins(*self);
       lock.unlock();
       if (work->begin()) work->run();
       work->release();
       lock.lock();
+      if (self && !watch_->ends(*self)) return;
     }
-    if (ending_) return;
+    if (ending_) break;
     ++idle_;
     changed_.wait(lock);
     --idle_;
   }
+  --serving_;
 }
 
 void ThreadPoolExecutor::shutdown(Shutdown how) {
@@ -154,13 +191,22 @@ void ThreadPoolExecutor::shutdown(Shutdown how) {
       (void)work->cancel();
       work->release();
     }
+    if (watch_) watch_->look_again();
   }
   if (!how.wait) return;
   const std::lock_guard lock(joining_);
+  if (watch_) watch_->join();
   threads_.join_all();
 }
 
-unsigned ThreadPoolExecutor::threads() const { return static_cast<unsigned>(threads_.size()); }
+unsigned ThreadPoolExecutor::there_are() const noexcept {
+  return serving_ + (watch_ ? watch_->demoted() : 0);
+}
+
+unsigned ThreadPoolExecutor::threads() const {
+  const std::lock_guard lock(mutex_);
+  return there_are();
+}
 
 std::size_t ThreadPoolExecutor::waiting() const {
   const std::lock_guard lock(mutex_);

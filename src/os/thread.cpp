@@ -1,3 +1,4 @@
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -49,6 +50,30 @@ void Thread::join() noexcept {
 
 void Thread::detach() noexcept {
   if (std::exchange(joinable_, false)) ::pthread_detach(id_);
+}
+
+ThreadReference ThreadReference::current() noexcept {
+  ThreadReference thread;
+#if defined(__linux__)
+  thread.id_ = ::gettid();
+#endif
+  (void)::pthread_getcpuclockid(::pthread_self(), &thread.clock_);
+  return thread;
+}
+
+Nanoseconds ThreadReference::processor_time() const noexcept {
+  timespec time{};
+  (void)::clock_gettime(clock_, &time);
+  return std::chrono::seconds(time.tv_sec) + Nanoseconds(time.tv_nsec);
+}
+
+bool ThreadReference::demote() const noexcept {
+#if defined(__linux__)
+  const sched_param none{};
+  return ::sched_setscheduler(id_, SCHED_IDLE, &none) == 0;
+#else
+  return false;
+#endif
 }
 
 void be_nice(int steps) noexcept {

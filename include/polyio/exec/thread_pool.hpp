@@ -1,7 +1,8 @@
 // ThreadPoolExecutor: threads for work that would hold up a loop or a program: long computations
 // and calls that block. submit() gives a Future at once; works wait in one line, first come, first
-// served, and each is run by one of the threads, to its end. A work that still waits in line can be
-// cancelled; one that has begun can't.
+// served, and each is run by one of the threads, to its end. With policy mlfq a long work gives the
+// processor to the short ones that come after it, and its place, too. A work that still waits in
+// line can be cancelled; one that has begun can't.
 //
 // Thread-safe. A thread is started when there is work for it, up to the number that was asked for,
 // and stays; idle ones sleep and cost no processor time. Costs: a submit is one allocation (of the
@@ -14,6 +15,7 @@
 #include <polyio/base/result.hpp>
 #include <polyio/exec/future_of.hpp>
 #include <polyio/os/thread_set.hpp>
+#include <polyio/sched/kind.hpp>
 #include <string>
 #include <tuple>
 
@@ -27,6 +29,12 @@ struct ThreadPoolOptions {
   std::size_t stack_bytes = os::Thread::default_stack;
   std::string name = "offload";  // of the threads, at most 15 bytes
   int nice = 0;                  // added to theirs: 1 to 19 lets the loops have the processor first
+  // fcfs; or mlfq (docs/scheduling.md): a work that has computed for the quantum goes on in the
+  // background, and another thread takes over the line. The rest is refused: std::invalid_argument.
+  sched::Kind policy = sched::Kind::fcfs;
+  Nanoseconds quantum = std::chrono::microseconds(500);  // mlfq: of processor time
+  // mlfq: threads in the background at most. While there are so many, works have no quantum.
+  unsigned extra_threads = 64;
 };
 
 namespace detail {
@@ -59,6 +67,7 @@ class PoolWork final : public FutureStateOf<T> {
 
 class ThreadPoolExecutor {
  public:
+  // Throws std::invalid_argument for options that make no sense.
   explicit ThreadPoolExecutor(ThreadPoolOptions options = {});
   // shutdown(): waits until all that was submitted is done.
   ~ThreadPoolExecutor();
@@ -118,12 +127,13 @@ class ThreadPoolExecutor {
   void shutdown(Shutdown how);
   void shutdown() { shutdown(Shutdown{}); }
 
-  unsigned threads() const;      // started so far
+  unsigned threads() const;      // that there are, in the background too
   std::size_t waiting() const;   // works in line; takes a step for each of them
-  std::size_t capacity() const;  // threads at most
+  std::size_t capacity() const;  // threads at most, without those in the background
 
  private:
   class Place;
+  class Watch;
 
   template <class Function, class... Arguments>
   static FutureOf<Function, Arguments...> make(Function&& function, Arguments&&... arguments) {
@@ -142,6 +152,7 @@ class ThreadPoolExecutor {
   void push(detail::FutureState& work) noexcept;
   detail::FutureState* pop() noexcept;
   Result<> add_thread();
+  unsigned there_are() const noexcept;
 
   ThreadPoolOptions options_;
   mutable std::mutex mutex_;  // for what follows
@@ -150,11 +161,13 @@ class ThreadPoolExecutor {
   detail::FutureState* last_ = nullptr;
   std::size_t waiting_ = 0;
   std::size_t unswept_ = 0;    // times that full() need not sweep
-  unsigned idle_ = 0;          // threads that will look into the line when they wake up
+  unsigned serving_ = 0;       // threads that come to the line again
+  unsigned idle_ = 0;          // those of them that will look into it when they wake up
   detail::WaiterList places_;  // those that wait for a place in line
   bool ending_ = false;
   bool immortal_ = false;
-  std::mutex joining_;  // the threads, by one caller of shutdown() at a time
+  const std::unique_ptr<Watch> watch_;  // with mlfq
+  std::mutex joining_;                  // the threads, by one caller of shutdown() at a time
   os::ThreadSet threads_;
 };
 

@@ -7,7 +7,9 @@
 #include <pthread.h>
 
 #include <cstddef>
+#include <ctime>
 #include <functional>
+#include <polyio/base/clock.hpp>
 #include <polyio/base/sanitizers.hpp>
 #include <string>
 
@@ -34,6 +36,22 @@ class Thread {
  private:
   pthread_t id_{};
   bool joinable_ = false;
+};
+
+// A thread of this process, for the others while it runs.
+class ThreadReference {
+ public:
+  static ThreadReference current() noexcept;
+  // For how long it has used a processor; 0 where that can't be known.
+  Nanoseconds processor_time() const noexcept;
+  // From now on it runs only when no other thread of the machine wants to (SCHED_IDLE, Linux).
+  // What an ordinary user can't undo, unless RLIMIT_NICE lets them. False: it is not possible.
+  bool demote() const noexcept;
+
+ private:
+  ThreadReference() = default;
+  int id_ = 0;
+  clockid_t clock_{};
 };
 
 // Adds `steps` to the calling thread's nice value (nice(2)), where threads have one of their own.
