@@ -140,6 +140,22 @@ ssize_t __wrap_sendmsg(int fd, const msghdr* message, int flags) {
   return __real_sendmsg(fd, message, flags);
 }
 
+int __real_waitid(idtype_t type, id_t id, siginfo_t* info, int options);
+// What a wait fails with; for ECHILD it reaps.
+static int waitid_error(idtype_t type, id_t id, int options) {
+  const int error = next(line_waitid);
+  if (error != ECHILD) return error;
+  siginfo_t unseen{};
+  (void)__real_waitid(type, id, &unseen, options);
+  // A call that only looks, or that finds a living child, has not lost it.
+  if ((options & WNOHANG) && unseen.si_pid == 0) return cannot();
+  return options & WNOWAIT ? cannot() : error;
+}
+int __wrap_waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
+  const int error = waitid_error(type, id, options);
+  return error ? report_errno<int>(error) : __real_waitid(type, id, info, options);
+}
+
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...) {
   long a[6];
@@ -152,6 +168,11 @@ long __wrap_syscall(long number, ...) {
   // that is not reaped can't fail.
   const bool safe = number == SYS_futex || number == SYS_futex_waitv ||
                     number == SYS_pidfd_send_signal || number == SYS_tgkill;
+  if (number == SYS_waitid) {
+    const int error =
+        waitid_error(static_cast<idtype_t>(a[0]), static_cast<id_t>(a[1]), static_cast<int>(a[3]));
+    return error ? report_errno<long>(error) : __real_syscall(number, a[0], a[1], a[2], a[3], a[4]);
+  }
   if (watching() && !receives && !sends && number != SYS_pidfd_open && !safe) {
     std::fprintf(stderr, "torture: syscall(%ld) is not on the table (tests/torture/calls.cpp)\n",
                  number);
@@ -207,17 +228,6 @@ pid_t __wrap_waitpid(pid_t child, int* status, int options) {
   const int error = next(line_waitpid);
   if (error == ECHILD) (void)__real_waitpid(child, status, options);
   return error ? report_errno<pid_t>(error) : __real_waitpid(child, status, options);
-}
-
-int __real_waitid(idtype_t type, id_t id, siginfo_t* info, int options);
-int __wrap_waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
-  int error = next(line_waitid);
-  siginfo_t unseen{};
-  if (error == ECHILD) (void)__real_waitid(type, id, &unseen, options);
-  // A call that only looks, or that finds a living child, has not lost it.
-  if (error == ECHILD && (options & WNOHANG) && unseen.si_pid == 0) error = cannot();
-  if (error == ECHILD && (options & WNOWAIT)) error = cannot();
-  return error ? report_errno<int>(error) : __real_waitid(type, id, info, options);
 }
 
 int __real_aio_error(const aiocb* request);
