@@ -48,6 +48,16 @@ void Thread::join() noexcept {
   if (std::exchange(joinable_, false)) ::pthread_join(id_, nullptr);
 }
 
+bool Thread::try_join() noexcept {
+#if defined(__linux__)
+  if (joinable_ && ::pthread_tryjoin_np(id_, nullptr) != 0) return false;
+  joinable_ = false;
+#else
+  join();
+#endif
+  return true;
+}
+
 void Thread::detach() noexcept {
   if (std::exchange(joinable_, false)) ::pthread_detach(id_);
 }

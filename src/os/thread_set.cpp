@@ -23,13 +23,10 @@ void ThreadSet::start(std::string name, std::move_only_function<void()> work) {
   running_.splice(running_.end(), made);
 }
 
+// A thread that the kernel lets run only when no other one wants to may take long to return.
 void ThreadSet::join_ended() noexcept {
-  Threads ended;
-  {
-    const std::lock_guard lock(mutex_);
-    ended.swap(ended_);
-  }
-  for (Thread& thread : ended) thread.join();
+  const std::lock_guard lock(mutex_);
+  std::erase_if(ended_, [](Thread& thread) { return thread.try_join(); });
 }
 
 // From here on a thread that ends leaves its Thread where it is.

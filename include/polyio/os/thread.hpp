@@ -30,6 +30,8 @@ class Thread {
   ~Thread();
   // Returns when it has ended.
   void join() noexcept;
+  // The same if that takes no time. False: it has not ended yet.
+  bool try_join() noexcept;
   // Lets it run on unattended, until the process ends at the latest.
   void detach() noexcept;
 

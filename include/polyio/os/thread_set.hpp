@@ -1,7 +1,7 @@
 // ThreadSet: threads that are started one by one and joined together: the pools and the servers
-// keep theirs in one. A thread that has ended is joined by the next start(), so a set whose threads
-// come and go holds no more of them than run at once. The rule: the set outlives its threads; its
-// owner makes them end before it joins them.
+// keep theirs in one. A thread that has ended is joined by a later start(), so a set whose threads
+// come and go holds hardly more of them than run at once. The rule: the set outlives its threads;
+// its owner makes them end before it joins them.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +36,7 @@ class ThreadSet {
   const std::size_t stack_bytes_;
   mutable std::mutex mutex_;
   Threads running_;
-  Threads ended_;  // about to return: joining them takes no time
+  Threads ended_;  // about to return
   bool joining_ = false;
 };
 
