@@ -61,10 +61,14 @@ void ThreadPoolExecutor::Watch::add_threads() noexcept {
   }
 }
 
-// What it used before it is first seen with a work is not counted.
+// What it used before it is first seen with a work is not counted. Where others want the processor
+// too, the time counts in which it had a quarter of it or more: while it waits for the rest, so
+// does the line.
 void ThreadPoolExecutor::Watch::look_at(Worker& worker) noexcept {
   const Nanoseconds used = worker.thread.processor_time();
-  const Nanoseconds span = used - std::exchange(worker.used_before, used);
+  const TimePoint now = monotonic_now();
+  const Nanoseconds passed = now - std::exchange(worker.looked_at, now);
+  const Nanoseconds span = std::min(passed, 4 * (used - std::exchange(worker.used_before, used)));
   if (std::exchange(worker.seen, worker.works) != worker.works) {
     policy_->add(worker, sched::Cause::created);
     (void)policy_->take();

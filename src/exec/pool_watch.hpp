@@ -27,7 +27,8 @@ class ThreadPoolExecutor::Watch {
     bool demoted = false;
 
     std::uint64_t seen = 0;     // the work that is being measured
-    Nanoseconds used_before{};  // the thread's processor time, when it was looked at last
+    TimePoint looked_at{};      // last
+    Nanoseconds used_before{};  // the thread's processor time then
   };
 
   explicit Watch(ThreadPoolExecutor& pool);
