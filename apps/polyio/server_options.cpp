@@ -69,7 +69,7 @@ void add_server_options(CLI::App& command, ServerOptions& options) {
   command
       .add_option("--policy", options.policy,
                   "which of a loop's ready connections goes next: fcfs, sjf (shortest predicted "
-                  "first), rr (short turns), mlfq (who keeps the loop busy falls) [fcfs]")
+                  "first), rr (short turns), mlfq (a busy connection falls) [fcfs]")
       ->type_name("POLICY");
   command
       .add_option("--workers", options.workers,

@@ -23,7 +23,7 @@ void ThreadPoolExecutor::Watch::join() noexcept {
   thread_.join();
 }
 
-// It stays when nobody else would come to what is in line.
+// It stays when no other thread would come to what is in line.
 bool ThreadPoolExecutor::Watch::ends(Worker& worker) noexcept {
   worker.busy = false;
   --busy_;

@@ -1,7 +1,7 @@
 // TurnOrder: which of a loop's ready jobs has the next turn, and for how long, where the policy is
 // not first come, first served. The decision is sched::Policy's; what a loop needs besides is here:
 // what a turn costs is measured, so nothing is declared; a yield lets those go first that are ready
-// already; and nobody starves, because those that have been ready for `patience` have a quarter of
+// already; and none starves, because those that have been ready for `patience` have a quarter of
 // the time, the oldest first. It has no clock: times are given. Not thread-safe.
 #pragma once
 

@@ -268,9 +268,9 @@ void Command::go_on() { signal(SIGCONT); }
 Command::Usage Command::usage() {
   Family family;
   if (guardian_) visit(process_.pid(), family);
-  // Of a zombie the children are somebody else's: those seen before it ended are meant.
+  // A zombie's children have another parent by now: those seen before it ended are meant.
   if (!family.groups.empty()) groups_ = std::move(family.groups);
-  // The time of a child that has ended is told less exactly than before: no clock goes back.
+  // The time of a child that has ended is known less exactly than before: no clock goes back.
   seen_ = std::max(seen_, family.usage.cpu);
   return {seen_, family.usage.runnable};
 }

@@ -79,7 +79,7 @@ class RoundRobin final : public Policy {
   Queue queue_;
 };
 
-// Queues of falling priority; a subclass says which one is for whom.
+// Queues of falling priority; a subclass says which one a job belongs to.
 class Levels : public Policy {
  public:
   Entry* take() override {

@@ -75,7 +75,7 @@ bool shares_loops(const Dials& dials) noexcept {
   return traits_of(dials.model).has_loop && (how == loop || how == loops || how == prefork);
 }
 
-// Who decides which connection goes next, where connections do not share loops.
+// What decides which connection goes next, where connections do not share loops.
 std::string_view who_decides(const Dials& dials) noexcept {
   if (dials.architecture == iterative) return "connections are served one after the other";
   if (forks(dials.architecture)) return "the kernel decides which process goes next";

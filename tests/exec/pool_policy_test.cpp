@@ -111,7 +111,7 @@ TEST_F(PoolPolicyTest, ADemotedThreadDoesNoOtherWork) {
   }
 }
 
-// A quantum is of the processor's time: who waits does not use it up.
+// A quantum is of the processor's time: waiting does not use it up.
 TEST_F(PoolPolicyTest, AWorkThatWaitsIsNotDemoted) {
   ThreadPoolExecutor pool(mlfq(2));
   Gate gate;

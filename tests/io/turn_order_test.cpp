@@ -162,7 +162,7 @@ TEST(TurnOrder, AYieldLetsThoseGoFirstThatAreReady) {
 }
 
 // Whoever is ready is served after a bounded time, whatever comes.
-TEST(TurnOrder, NobodyStarves) {
+TEST(TurnOrder, NoneStarves) {
   for (const Kind kind : {Kind::sjf, Kind::mlfq}) {
     Order order(kind);
     std::vector<Turn*> long_ones;

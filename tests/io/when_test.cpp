@@ -1,4 +1,4 @@
-// when_all, when_any and with_timeout: what they answer, whom they cancel, and that nothing goes on
+// when_all, when_any and with_timeout: what they answer, what they cancel, and that nothing goes on
 // after them.
 #include <gtest/gtest.h>
 
@@ -34,7 +34,7 @@ class WhenTest : public testing::Test {
     ~Running() { --count; }
     int& count;
   };
-  // Ends after so many turns of the loop with `value`.
+  // Ends after `turns` turns of the loop with `value`.
   template <class T>
   Task<T> later(int turns, T value) {
     const Running here(running);

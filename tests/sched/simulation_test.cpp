@@ -10,7 +10,7 @@
 namespace polyio::sched {
 namespace {
 
-// "A0-2 B2-5": who was on the processor when.
+// "A0-2 B2-5": which job was on the processor when.
 std::string text(const Report& report, const std::vector<JobSpec>& jobs) {
   std::string all;
   for (const Segment& segment : report.timeline) {

@@ -13,7 +13,7 @@
 //
 // Cost. A task is serialised into its worker's ipc::ByteQueue and its result into that worker's
 // other one, in shared memory: no system call while both sides are awake; when they sleep a
-// futex(2) call wakes the worker, and a write(2) and a futex(2) the pool's thread and who waits.
+// futex(2) call wakes the worker, a write(2) the pool's thread, a futex(2) the thread that waits.
 // Where tasks take less than a millisecond, up to 63 are handed to a worker ahead; one that is
 // stuck gives them back within 20 ms. Memory: 8 * `largest` a worker at most, once it was used.
 // Idle, the pool's thread sleeps for good, and a worker looks 20 times a second (ipc::Queue's

@@ -14,7 +14,7 @@ namespace polyio {
 struct TaskOptions {
   // How long it may run at a worker, which is killed then. Such a task has a worker to itself.
   Nanoseconds timeout = Nanoseconds::max();
-  // It is begun again so many times if its worker dies; one that was killed for its timeout or by
+  // How often it is begun again when its worker dies; one that was killed for its timeout or by
   // kill() is not. What it had done by then is done twice.
   unsigned retries = 0;
 };

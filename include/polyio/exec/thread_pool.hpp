@@ -33,7 +33,7 @@ struct ThreadPoolOptions {
   // background, and another thread takes over the line. The rest is refused: std::invalid_argument.
   sched::Kind policy = sched::Kind::fcfs;
   Nanoseconds quantum = std::chrono::microseconds(500);  // mlfq: of processor time
-  // mlfq: threads in the background at most. While there are so many, works have no quantum.
+  // mlfq: threads in the background at most. At that limit works have no quantum.
   unsigned extra_threads = 64;
 };
 

@@ -25,7 +25,7 @@ class Guardian {
   ~Guardian();
   Guardian(const Guardian&) = delete;
   Guardian& operator=(const Guardian&) = delete;
-  // Readable once it has ended, which is nobody's doing but a kill's: no group is guarded then.
+  // Readable once it has ended, which only a kill does: no group is guarded then.
   int fd() const noexcept { return process_.fd(); }
 
  private:

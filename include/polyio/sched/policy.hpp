@@ -1,5 +1,5 @@
-// Policy: who of those that are ready runs next, and for how long. Pure logic: it has no clock, no
-// threads and no memory of its own, so the simulator, the executors and the scheduler of real
+// Policy: which of those that are ready runs next, and for how long. Pure logic: it has no clock,
+// no threads and no memory of its own, so the simulator, the executors and the scheduler of real
 // processes share it. The rule: its user says what happened (add: one is ready, and why; ran: the
 // one that was taken has used the processor) and asks what to do (take, quantum, gives_way). Times
 // are spans of processor time in the user's unit. Not thread-safe.
@@ -74,8 +74,8 @@ Span quantum_for(Span response, std::size_t processes, Span switch_cost = 0);
 
 // Multilevel feedback queue: a new one begins in the highest of `quanta.size()` queues. A quantum
 // used up moves it a queue down, blocking before leaves it there with a new quantum. The last queue
-// is round robin. One in a higher queue goes first, at once: who is pre-empted goes to the tail of
-// its queue and keeps what it has used of its quantum.
+// is round robin. One in a higher queue goes first, at once: one that is pre-empted goes to the
+// tail of its queue and keeps what it has used of its quantum.
 std::unique_ptr<Policy> make_mlfq(std::vector<Span> quanta);
 // `quantum`, and twice as much in each lower one.
 std::vector<Span> doubling_quanta(Span quantum, std::size_t levels);
