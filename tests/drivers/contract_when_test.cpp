@@ -96,7 +96,9 @@ TEST_P(WhenTest, WhatTheOthersHadGotIsInTheirResults) {
     EXPECT_TRUE(group.spawn(putter));
     auto any = co_await when_any(io(), get(first), get(second));
     POLYIO_REQUIRE(any);
-    if (!io().thread_per_job()) EXPECT_EQ(any->index, 1u) << "its value came first";
+    if (!io().thread_per_job()) {
+      EXPECT_EQ(any->index, 1u) << "its value came first";
+    }
     auto& [one, two] = any->results;
     EXPECT_TRUE(one && **one == 1);
     EXPECT_TRUE(two && **two == 2);

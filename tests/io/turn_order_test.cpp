@@ -269,9 +269,12 @@ class LoopTest : public testing::TestWithParam<Kind> {
   int hogs = 0, ended = 0;
   bool over = false;
 };
+std::string name_of_case(const testing::TestParamInfo<Kind>& of) {
+  return std::string(sched::name_of(of.param));
+}
 INSTANTIATE_TEST_SUITE_P(Every, LoopTest,
                          testing::Values(Kind::fcfs, Kind::sjf, Kind::rr, Kind::mlfq),
-                         [](const auto& info) { return std::string(sched::name_of(info.param)); });
+                         name_of_case);
 
 TEST_P(LoopTest, AYieldLetsAllOthersRun) {
   const auto writer = [this](char letter) { return hog(letter, 0us, 3); };

@@ -179,11 +179,9 @@ TEST_F(WhenTest, ACancelFromOutsideReachesAll) {
   run([&]() -> Task<> {
     const CancelScope scope(io, 1ms);
     auto all = co_await when_all(io, sleeps_for_ever(), io.sleep(1h));
-    EXPECT_TRUE(all);
-    if (all) EXPECT_TRUE(timed_out(std::get<0>(*all)) && timed_out(std::get<1>(*all)));
+    EXPECT_TRUE(all && timed_out(std::get<0>(*all)) && timed_out(std::get<1>(*all)));
     auto any = co_await when_any(io, io.sleep(1h), sleeps_for_ever());
-    EXPECT_TRUE(any && any->index == 0);
-    if (any) EXPECT_TRUE(timed_out(std::get<0>(any->results)));
+    EXPECT_TRUE(any && any->index == 0 && timed_out(std::get<0>(any->results)));
   });
 }
 
@@ -197,7 +195,7 @@ TEST_F(WhenTest, OneInsideTheOther) {
     EXPECT_TRUE(timed_out(std::get<1>(any->results)));
     auto& inner = std::get<0>(any->results);
     EXPECT_TRUE(inner && cancelled(std::get<0>(*inner)));
-    if (inner) EXPECT_EQ(std::get<1>(*inner), 1) << "it had ended before";
+    EXPECT_TRUE(inner && std::get<1>(*inner) == 1) << "it had ended before";
   });
 }
 

@@ -142,7 +142,7 @@ class RemoteCall {
 template <class T>
 class RemoteCallOf final : public FutureStateOf<T>, public RemoteCall {
  public:
-  explicit RemoteCallOf(const TaskOptions& how) : RemoteCall(how) {}
+  explicit RemoteCallOf(const TaskOptions& options) : RemoteCall(options) {}
 
   template <class Task, class Function, class... Arguments>
   void write(Task, const Function& function, const Arguments&... arguments) {
