@@ -27,14 +27,14 @@ void ThreadPoolExecutor::Watch::join() noexcept {
 bool ThreadPoolExecutor::Watch::ends(Worker& worker) noexcept {
   worker.busy = false;
   --busy_;
-  if (!worker.demoted || (pool_.serving_ == 0 && pool_.waiting_ > 0)) return true;
+  if (!worker.demoted || (pool_.serving_ == 0 && pool_.line_.front())) return true;
   --demoted_;
   return false;
 }
 
 void ThreadPoolExecutor::Watch::run() {
   std::unique_lock lock(pool_.mutex_);
-  while (!pool_.ending_ || pool_.waiting_ > 0) {
+  while (!pool_.line_.closed() || pool_.line_.front()) {
     asleep_ = busy_ == 0;
     if (!std::exchange(asked_, false)) {
       if (asleep_) {
@@ -53,7 +53,7 @@ void ThreadPoolExecutor::Watch::run() {
 // In the place of those that were demoted, too, before there is work for them: it would have to
 // wait until they run. What fails is tried once more in half a quantum.
 void ThreadPoolExecutor::Watch::add_threads() noexcept {
-  const bool wanted = pool_.waiting_ > pool_.idle_ || demoted_ > 0;
+  const bool wanted = pool_.line_.size() > pool_.idle_ || demoted_ > 0;
   while (wanted && pool_.serving_ < pool_.options_.threads) {
     if (const unsigned before = pool_.serving_; !pool_.add_thread() || pool_.serving_ == before) {
       return;

@@ -16,81 +16,6 @@ constexpr Nanoseconds ahead = std::chrono::milliseconds(1);
 
 }  // namespace
 
-// --- the line, under the mutex ---
-
-void ProcessPool::push_back(Call& call) noexcept {
-  call.next = nullptr;
-  (last_ ? last_->next : first_) = &call;
-  last_ = &call;
-  ++waiting_;
-}
-
-void ProcessPool::push_front(Call& call) noexcept {
-  call.next = std::exchange(first_, &call);
-  if (!last_) last_ = &call;
-  ++waiting_;
-}
-
-RemoteCall* ProcessPool::pop() noexcept {
-  Call* const call = first_;
-  if (!call) return nullptr;
-  first_ = std::exchange(call->next, nullptr);
-  if (!first_) last_ = nullptr;
-  --waiting_;
-  if (Waiter* waiter = places_.pop_front()) waiter->end();
-  return call;
-}
-
-// Takes out what was cancelled in line, and `which`. True: that was there.
-bool ProcessPool::sweep(const FutureState* which) noexcept {
-  Call* call = std::exchange(first_, nullptr);
-  last_ = nullptr;
-  waiting_ = 0;
-  bool found = false;
-  while (call) {
-    Call* const next = call->next;
-    if (&call->state() == which) {
-      found = true;
-    } else if (call->state().ended()) {
-      call->state().release();
-    } else {
-      push_back(*call);
-    }
-    call = next;
-  }
-  return found;
-}
-
-// A sweep that made no room is not tried again at once, so that refusing costs 64 steps at most.
-bool ProcessPool::full() noexcept {
-  if (waiting_ < options_.queue) return false;
-  if (unswept_ > 0) {
-    --unswept_;
-    return true;
-  }
-  sweep(nullptr);
-  unswept_ = waiting_ < options_.queue ? 0 : waiting_ / 64;
-  return waiting_ >= options_.queue;
-}
-
-// A submit's wait for a place in line. The task that ends the wait leaves its place to it.
-class ProcessPool::Place : public Waiter {
- public:
-  explicit Place(ProcessPool& pool) noexcept : Waiter(pool.mutex_), pool_(pool) {}
-  Result<> value() noexcept { return {}; }
-
- protected:
-  bool take() override { return pool_.ending_ || pool_.broken_ || !pool_.full(); }
-  void queue() noexcept override { pool_.places_.push_back(*this); }
-
- private:
-  ProcessPool& pool_;
-};
-
-void ProcessPool::end_places() noexcept {
-  while (Waiter* waiter = places_.pop_front()) waiter->end();
-}
-
 Result<> ProcessPool::queue(Call& call, bool may_wait) {
   if (os::this_process().pid != process_)
     return fail(make_error_code(process::Errc::not_our_child));
@@ -98,18 +23,12 @@ Result<> ProcessPool::queue(Call& call, bool may_wait) {
   if (call.bytes.size() > options_.largest) return fail(EMSGSIZE);
   may_wait = may_wait && pool_of_this_thread != &thread_;
   std::unique_lock lock(mutex_);
-  while (!ending_ && !broken_ && full()) {
-    if (!may_wait) return fail(EAGAIN);
-    lock.unlock();
-    auto place = ThreadWait<Place>(*this)(never);
-    if (!place) return fail(EAGAIN);  // on the thread of a loop
-    lock.lock();
-  }
+  if (auto place = line_.wait_for_place(lock, may_wait); !place) return place;
   if (ending_) return fail(EPIPE);
   if (broken_) return fail(make_error_code(process::Errc::worker_died));
   call.state().pool = this;
   call.state().share();
-  push_back(call);
+  line_.push_back(call);
   dispatch();
   return {};
 }
@@ -117,17 +36,18 @@ Result<> ProcessPool::queue(Call& call, bool may_wait) {
 // --- handing tasks to workers, under the mutex ---
 
 void ProcessPool::dispatch() noexcept {
-  while (first_) {
-    Slot* const slot = free_slot(first_->how.timeout != Nanoseconds::max());
+  while (Call* const call = line_.front()) {
+    Slot* const slot = free_slot(call->how.timeout != Nanoseconds::max());
     if (!slot) return;
-    Call* const call = pop();
+    (void)line_.pop();
     if (call->state().ended() || (!call->begun && !call->state().begin())) {
       call->state().release();
       continue;
     }
     call->begun = true;
     if (hand(*slot, *call)) continue;
-    push_front(*call);  // its queue is full, of tasks or of what was taken back: a tick tries again
+    line_.push_front(
+        *call);  // its queue is full, of tasks or of what was taken back: a tick tries again
     return;
   }
 }
@@ -188,7 +108,7 @@ void ProcessPool::take_back(Slot& slot) noexcept {
     std::uint64_t offered = flight.number;
     if (!slot.desk.words->offer(offered).compare_exchange_strong(offered, 0)) continue;
     slot.flights.erase(slot.flights.begin() + static_cast<std::ptrdiff_t>(i));
-    push_front(*flight.call);
+    line_.push_front(*flight.call);
   }
   if (slot.flights.empty()) set_alone(slot);
 }
@@ -223,7 +143,7 @@ bool ProcessPool::kill(FutureState& state) {
     killed = end_worker_for(slot, flight->number, errno_code(ECANCELED));
     break;
   }
-  const bool in_line = !killed && sweep(&state);
+  const bool in_line = !killed && line_.sweep(&state);
   dispatch();
   lock.unlock();
   if (!in_line) return killed;
@@ -243,9 +163,7 @@ std::vector<pid_t> ProcessPool::pids() const {
 
 std::size_t ProcessPool::waiting() const {
   const std::lock_guard lock(mutex_);
-  std::size_t count = 0;
-  for (Call* call = first_; call; call = call->next) count += !call->state().ended();
-  return count;
+  return line_.pending();
 }
 
 std::uint64_t ProcessPool::replaced() const {

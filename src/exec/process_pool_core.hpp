@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 #include <polyio/exec/process_pool.hpp>
+#include <polyio/exec/work_line.hpp>
 #include <polyio/os/thread_set.hpp>
 #include <polyio/process/back_off.hpp>
 #include <polyio/selectors/selector.hpp>
@@ -52,15 +53,8 @@ class ProcessPool {
     process::BackOff back_off;
     Deadline start_at = never;
   };
-  class Place;
 
   // --- under the mutex ---
-  bool full() noexcept;
-  bool sweep(const FutureState* which) noexcept;
-  void push_back(Call& call) noexcept;
-  void push_front(Call& call) noexcept;
-  Call* pop() noexcept;
-  void end_places() noexcept;
   void dispatch() noexcept;
   Slot* free_slot(bool needs_alone) noexcept;
   bool may_have_more(Slot& slot) const noexcept;
@@ -103,12 +97,8 @@ class ProcessPool {
   std::vector<std::byte> scratch_;  // the thread's
 
   static constexpr Nanoseconds tick_every = std::chrono::milliseconds(10);
-  mutable std::mutex mutex_;  // for what follows, and the slots
-  Call* first_ = nullptr;     // of the line
-  Call* last_ = nullptr;
-  std::size_t waiting_ = 0;
-  std::size_t unswept_ = 0;                     // times that full() need not sweep
-  WaiterList places_;                           // those that wait for a place in line
+  mutable std::mutex mutex_;                    // for what follows, and the slots
+  WorkLine<Call> line_;                         // closed: the pool is ending, or broken
   Nanoseconds usual_{std::chrono::seconds(1)};  // how long tasks take, of late
   bool ending_ = false, broken_ = false;
   std::uint64_t replaced_ = 0;

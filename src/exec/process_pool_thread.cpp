@@ -38,7 +38,8 @@ ProcessPool::ProcessPool(ProcessPoolOptions options)
     : options_(checked(options)),
       process_(os::this_process().pid),
       bell_(std::make_shared<os::Wakeup>()),
-      desks_(make_desks(options_)) {
+      desks_(make_desks(options_)),
+      line_(mutex_, options_.queue) {
   for (WorkerDesk& desk : desks_) slots_.emplace_back(desk);
   auto zygote = process::Zygote::start(options_.method, run_pool_zygote, bell_, desks_);
   if (!zygote) throw std::system_error(zygote.error(), "polyio: a process pool's zygote");
@@ -90,11 +91,11 @@ void ProcessPool::shutdown(ProcessPoolExecutor::Shutdown how) {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
-    end_places();
+    line_.close();
   }
   while (how.cancel_pending) {
     std::unique_lock lock(mutex_);
-    Call* const call = pop();
+    Call* const call = line_.pop();
     if (!call) break;
     lock.unlock();
     end_with_error(*call, errno_code(ECANCELED));
@@ -124,7 +125,7 @@ void ProcessPool::manage() {
 }
 
 bool ProcessPool::is_done() const noexcept {
-  return ending_ && !first_ &&
+  return ending_ && !line_.front() &&
          std::ranges::all_of(slots_, [](const Slot& slot) { return slot.flights.empty(); });
 }
 
@@ -257,7 +258,7 @@ void ProcessPool::tick(TimePoint now) noexcept {
     slot.seen = front;
     again = again || slot.flights.size() > 1 || (front != 0 && !has_begun(slot, front));
     // Stopped, and the line may wait for it alone.
-    again = again || (first_ && slot.stuck && slot.flights.empty());
+    again = again || (line_.front() && slot.stuck && slot.flights.empty());
   }
   tick_at_ = again ? deadline_after(now, tick_every) : never;
 }
@@ -305,7 +306,7 @@ void ProcessPool::on_death(Slot& slot) {
       const bool killed = flight.number == slot.ended_by;
       if (!killed && flight.call->retries_left > 0) {
         --flight.call->retries_left;
-        push_front(*flight.call);
+        line_.push_front(*flight.call);
       } else {
         failed.emplace_back(flight.call,
                             killed ? slot.reason : make_error_code(process::Errc::worker_died));
@@ -335,8 +336,8 @@ void ProcessPool::break_down() noexcept {
   for (;;) {
     std::unique_lock lock(mutex_);
     broken_ = true;
-    Call* const call = pop();
-    if (!call) return end_places();
+    Call* const call = line_.pop();
+    if (!call) return line_.close();
     lock.unlock();
     end_with_error(*call, make_error_code(process::Errc::worker_died));
   }

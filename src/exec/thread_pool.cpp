@@ -34,6 +34,7 @@ ThreadPoolOptions settled(ThreadPoolOptions options) {
 
 ThreadPoolExecutor::ThreadPoolExecutor(ThreadPoolOptions options)
     : options_(settled(std::move(options))),
+      line_(mutex_, options_.queue),
       watch_(options_.policy == sched::Kind::mlfq ? std::make_unique<Watch>(*this) : nullptr),
       threads_(options_.stack_bytes) {}
 
@@ -68,83 +69,19 @@ Result<> ThreadPoolExecutor::add_thread() {
   return {};
 }
 
-// Works that were cancelled in line stay there until it is swept.
-void ThreadPoolExecutor::sweep() noexcept {
-  FutureState* work = std::exchange(first_, nullptr);
-  last_ = nullptr;
-  waiting_ = 0;
-  while (work) {
-    FutureState* const next = std::exchange(work->next_in_line, nullptr);
-    if (work->ended()) {
-      work->release();
-    } else {
-      push(*work);
-    }
-    work = next;
-  }
-}
-
-// A sweep that made no room is not tried again at once, so that refusing costs 64 steps at most.
-bool ThreadPoolExecutor::full() noexcept {
-  if (waiting_ < options_.queue) return false;
-  if (unswept_ > 0) {
-    --unswept_;
-    return true;
-  }
-  sweep();
-  unswept_ = waiting_ < options_.queue ? 0 : waiting_ / 64;
-  return waiting_ >= options_.queue;
-}
-
-void ThreadPoolExecutor::push(FutureState& work) noexcept {
-  (last_ ? last_->next_in_line : first_) = &work;
-  last_ = &work;
-  ++waiting_;
-}
-
-FutureState* ThreadPoolExecutor::pop() noexcept {
-  FutureState* const work = first_;
-  if (!work) return nullptr;
-  first_ = std::exchange(work->next_in_line, nullptr);
-  if (!first_) last_ = nullptr;
-  --waiting_;
-  if (detail::Waiter* waiter = places_.pop_front()) waiter->end();
-  return work;
-}
-
-// A submit's wait for a place in line. The work that ends the wait leaves its place to it.
-class ThreadPoolExecutor::Place : public detail::Waiter {
- public:
-  explicit Place(ThreadPoolExecutor& pool) noexcept : Waiter(pool.mutex_), pool_(pool) {}
-  Result<> value() noexcept { return {}; }
-
- protected:
-  bool take() override { return pool_.ending_ || !pool_.full(); }
-  void queue() noexcept override { pool_.places_.push_back(*this); }
-
- private:
-  ThreadPoolExecutor& pool_;
-};
-
 Result<> ThreadPoolExecutor::queue(FutureState& work, bool may_wait) {
   may_wait = may_wait && detail::pool_of_this_thread != this;
   std::unique_lock lock(mutex_);
-  while (!ending_ && full()) {
-    if (!may_wait) return fail(EAGAIN);
-    lock.unlock();
-    auto place = detail::ThreadWait<Place>(*this)(never);
-    if (!place) return fail(EAGAIN);  // on the thread of a loop
-    lock.lock();
-  }
-  if (ending_) return fail(EPIPE);
-  const bool wanted = waiting_ >= idle_ && serving_ < options_.threads;
+  if (auto place = line_.wait_for_place(lock, may_wait); !place) return place;
+  if (line_.closed()) return fail(EPIPE);
+  const bool wanted = line_.size() >= idle_ && serving_ < options_.threads;
   const bool by_watch = watch_ && there_are() > 0;
   if (wanted && !by_watch) {
     if (auto added = add_thread(); !added) return added;
   }
   work.pool = this;
   work.share();
-  push(work);
+  line_.push_back(work);
   const bool wakes = idle_ > 0;
   lock.unlock();  // first: the kernel may give the processor to the one that is woken at once
   if (wakes) changed_.notify_one();
@@ -158,7 +95,7 @@ void ThreadPoolExecutor::serve() {
   std::optional<Watch::Worker> self;
   if (watch_) watch_->add(self.emplace());
   for (;;) {
-    while (FutureState* work = pop()) {
+    while (FutureState* const work = line_.pop()) {
       if (self) watch_->begins(*self);
       lock.unlock();
       if (work->begin()) work->run();
@@ -166,7 +103,7 @@ void ThreadPoolExecutor::serve() {
       lock.lock();
       if (self && !watch_->ends(*self)) return;
     }
-    if (ending_) break;
+    if (line_.closed()) break;
     ++idle_;
     changed_.wait(lock);
     --idle_;
@@ -178,14 +115,13 @@ void ThreadPoolExecutor::shutdown(Shutdown how) {
   POLYIO_RULE(detail::pool_of_this_thread != this, "a pool is not shut down by its own threads");
   {
     const std::lock_guard lock(mutex_);
-    ending_ = true;
+    line_.close();
     changed_.notify_all();
-    while (detail::Waiter* waiter = places_.pop_front()) waiter->end();
   }
   if (how.cancel_pending) {
     for (;;) {
       std::unique_lock lock(mutex_);
-      FutureState* const work = pop();
+      FutureState* const work = line_.pop();
       if (!work) break;
       lock.unlock();
       (void)work->cancel();
@@ -210,9 +146,7 @@ unsigned ThreadPoolExecutor::threads() const {
 
 std::size_t ThreadPoolExecutor::waiting() const {
   const std::lock_guard lock(mutex_);
-  std::size_t count = 0;
-  for (const FutureState* work = first_; work; work = work->next_in_line) count += !work->ended();
-  return count;
+  return line_.pending();
 }
 
 std::size_t ThreadPoolExecutor::capacity() const { return options_.threads; }

@@ -89,6 +89,7 @@ class FutureState {
 
   // A pool's part: the work, where it waits, and whose it is.
   virtual void run() noexcept {}
+  FutureState& state() noexcept { return *this; }
   FutureState* next_in_line = nullptr;
   const void* pool = nullptr;
 

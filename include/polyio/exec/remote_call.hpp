@@ -135,8 +135,8 @@ class RemoteCall {
   unsigned retries_left;
   std::vector<std::byte> bytes;  // its head and its arguments
   std::error_code refusal;       // its function can't be sent
-  RemoteCall* next = nullptr;    // in line
-  bool begun = false;            // at a worker, now or before
+  RemoteCall* next_in_line = nullptr;
+  bool begun = false;  // at a worker, now or before
 };
 
 template <class T>

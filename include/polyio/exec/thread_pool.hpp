@@ -14,6 +14,7 @@
 #include <mutex>
 #include <polyio/base/result.hpp>
 #include <polyio/exec/future_of.hpp>
+#include <polyio/exec/work_line.hpp>
 #include <polyio/os/thread_set.hpp>
 #include <polyio/sched/kind.hpp>
 #include <string>
@@ -132,7 +133,6 @@ class ThreadPoolExecutor {
   std::size_t capacity() const;  // threads at most, without those in the background
 
  private:
-  class Place;
   class Watch;
 
   template <class Function, class... Arguments>
@@ -147,24 +147,15 @@ class ThreadPoolExecutor {
   Result<> queue(detail::FutureState& work, bool may_wait);
   void serve();
   // Under the mutex.
-  bool full() noexcept;
-  void sweep() noexcept;
-  void push(detail::FutureState& work) noexcept;
-  detail::FutureState* pop() noexcept;
   Result<> add_thread();
   unsigned there_are() const noexcept;
 
   ThreadPoolOptions options_;
   mutable std::mutex mutex_;  // for what follows
   std::condition_variable changed_;
-  detail::FutureState* first_ = nullptr;  // of the line
-  detail::FutureState* last_ = nullptr;
-  std::size_t waiting_ = 0;
-  std::size_t unswept_ = 0;    // times that full() need not sweep
-  unsigned serving_ = 0;       // threads that come to the line again
-  unsigned idle_ = 0;          // those of them that will look into it when they wake up
-  detail::WaiterList places_;  // those that wait for a place in line
-  bool ending_ = false;
+  detail::WorkLine<detail::FutureState> line_;  // closed: the pool is ending
+  unsigned serving_ = 0;                        // threads that come to the line again
+  unsigned idle_ = 0;  // those of them that will look into it when they wake up
   bool immortal_ = false;
   const std::unique_ptr<Watch> watch_;  // with mlfq
   std::mutex joining_;                  // the threads, by one caller of shutdown() at a time
