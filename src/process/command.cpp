@@ -25,25 +25,34 @@ namespace {
 
 static_assert(std::atomic<pid_t>::is_always_lock_free);
 
+// Puts /dev/null in the place of a standard descriptor; without one, in a bare chroot, it is
+// closed.
+void replace(int standard, int null) noexcept {
+  if (null < 0) {
+    ::close(standard);
+  } else {
+    ::dup2(null, standard);
+  }
+}
+
 // The guardian's own end of the lifeline, and no other descriptor: what others wait for the end of,
 // such as a pipe that this program writes to, must not stay open for its sake.
 void keep_only(int fd) noexcept {
   const int null = ::open("/dev/null", O_RDWR);
-  for (int standard = 0; standard <= 2; ++standard) ::dup2(null, standard);
+  for (int standard = 0; standard <= 2; ++standard) replace(standard, null);
   if (fd > 3) ::close_range(3, static_cast<unsigned>(fd) - 1, 0);
   ::close_range(static_cast<unsigned>(fd) + 1, ~0U, 0);
 }
 
 [[noreturn]] void run_shell(const std::string& line, int output) noexcept {
-  const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  ::dup2(null, STDIN_FILENO);
+  replace(STDIN_FILENO, ::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (output != STDOUT_FILENO) ::dup2(output, STDOUT_FILENO);
   if (output != STDERR_FILENO) ::dup2(output, STDERR_FILENO);
   for (const int number : {SIGINT, SIGQUIT, SIGPIPE, SIGHUP, SIGTERM}) ::signal(number, SIG_DFL);
   ::raise(SIGSTOP);
   sigset_t none;
   sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   ::execl("/bin/sh", "sh", "-c", line.c_str(), nullptr);
   const char text[] = "polyio: can't run /bin/sh\n";
   (void)!::write(STDERR_FILENO, text, sizeof text - 1);
