@@ -67,7 +67,9 @@ class ContractTest : public testing::TestWithParam<const char*> {
 
   // What the driver of io() is made with.
   virtual DriverOptions options() const { return {}; }
-  // POLYIO_TEST_POLICY in the environment: under that policy.
+  // POLYIO_TEST_POLICY in the environment, else fcfs.
+  static sched::Kind policy();
+  // Under that policy.
   std::unique_ptr<Io> make_io() const;
   static std::string model() { return GetParam(); }
   Io& io() { return *io_; }

@@ -114,10 +114,14 @@ std::string name_of_model(const testing::TestParamInfo<const char*>& info) {
   return name;
 }
 
+sched::Kind ContractTest::policy() {
+  const char* const name = std::getenv("POLYIO_TEST_POLICY");
+  return name ? sched::find_kind(name).value() : sched::Kind::fcfs;
+}
+
 std::unique_ptr<Io> ContractTest::make_io() const {
   auto io = std::make_unique<Io>(*make_driver(GetParam(), options()));
-  const char* const policy = std::getenv("POLYIO_TEST_POLICY");
-  if (policy) io->set_policy(sched::find_kind(policy).value());
+  io->set_policy(policy());
   return io;
 }
 
