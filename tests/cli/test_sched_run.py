@@ -216,7 +216,7 @@ class RealEnd(TestCase):
         self.left_by(lambda process: process.kill(), -9, "")
 
     def test_by_a_crash(self):
-        self.left_by(lambda process: process.send_signal(signal.SIGSEGV), -11, "")
+        self.left_by(lambda process: process.send_signal(signal.SIGABRT), -6, "")
 
     def test_by_the_end_of_its_guardian(self):
         def kill_guardian(process):

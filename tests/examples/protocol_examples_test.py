@@ -1,6 +1,7 @@
 """Talks to the examples that speak a protocol or pass one on. EXAMPLES: where they were built."""
 import os
 import socket
+import tempfile
 import unittest
 
 from running import EXAMPLES, Example, Server, ask, read, reset
@@ -43,12 +44,16 @@ class ProtocolExamples(unittest.TestCase):
             self.assertEqual(server.process.stdout.read(), b"one\ntwo\n")
 
     def test_two_doors(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            admin = free.getsockname()
+        with tempfile.TemporaryDirectory() as folder:
+            self.two_doors(os.path.join(folder, "admin"))
+
+    def two_doors(self, admin):
         with Server(os.path.join(EXAMPLES, "two_doors"), "127.0.0.1:0",
-                    "%s:%d" % admin) as server, server.connect() as connection:
+                    "unix:" + admin) as server, server.connect() as connection:
             self.assertEqual(ask(connection, b"hello", 5), b"HELLO")
-            with socket.create_connection(admin, 20) as asking:
+            with socket.socket(socket.AF_UNIX) as asking:
+                asking.settimeout(20)
+                asking.connect(admin)
                 self.assertEqual(read(asking, 100), b"accepted 2, active 2\n")
 
     def test_websocket_echo(self):
