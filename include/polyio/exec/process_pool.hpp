@@ -104,11 +104,7 @@ class ProcessPoolExecutor {
   // thread.
   template <class Function, std::ranges::input_range Values>
   auto map(const Function& function, Values&& values, Deadline until = never) {
-    std::vector<FutureOf<Function, std::ranges::range_reference_t<Values>>> futures;
-    for (auto&& value : values) {
-      futures.push_back(submit(function, std::forward<decltype(value)>(value)));
-    }
-    return detail::results_of(std::move(futures), until);
+    return detail::map_on(*this, function, std::forward<Values>(values), until);
   }
 
   // Ends the work of this pool, wherever it is: in line, as Future::cancel(); at a worker, by
@@ -119,10 +115,7 @@ class ProcessPoolExecutor {
     return kill_call(future.state());
   }
 
-  struct Shutdown {
-    bool wait = true;             // until the tasks are done and the processes have ended
-    bool cancel_pending = false;  // those that still wait in line
-  };
+  using Shutdown = PoolShutdown;
   // No more tasks from now on; what is in line is done, unless it is cancelled. A task that never
   // ends is waited for: kill() it. More than one call is allowed; not in a callback.
   void shutdown(Shutdown how);

@@ -112,17 +112,10 @@ class ThreadPoolExecutor {
   // thread.
   template <class Function, std::ranges::input_range Values>
   auto map(const Function& function, Values&& values, Deadline until = never) {
-    std::vector<FutureOf<Function, std::ranges::range_reference_t<Values>>> futures;
-    for (auto&& value : values) {
-      futures.push_back(submit(function, std::forward<decltype(value)>(value)));
-    }
-    return detail::results_of(std::move(futures), until);
+    return detail::map_on(*this, function, std::forward<Values>(values), until);
   }
 
-  struct Shutdown {
-    bool wait = true;             // until the works are done and the threads have ended
-    bool cancel_pending = false;  // those that still wait in line
-  };
+  using Shutdown = PoolShutdown;
   // No more works from now on; what is in line is done, unless it is cancelled. More than one call
   // is allowed; not by a thread of this pool.
   void shutdown(Shutdown how);
