@@ -1,9 +1,8 @@
 #include "process_worker.hpp"
 
-#include <cstdio>
 #include <cstring>
-#include <iostream>
 #include <polyio/exec/remote_call.hpp>
+#include <polyio/process/process.hpp>
 
 namespace polyio::detail {
 namespace {
@@ -25,7 +24,8 @@ class Worker {
       if (!took) return 1;
       if (!begins) continue;
       run();
-      flush();
+      // What a task prints is seen before its result, and not lost with a worker that is killed.
+      process::detail::flush_all();
       auto put = desk_.results.put(result_);
       if (!put && put.error() == std::errc::message_size) {
         end_with_error(put.error());
@@ -79,16 +79,6 @@ class Worker {
   void write_head(ResultHead::Kind kind, Nanoseconds ran_for) noexcept {
     const ResultHead head{head_.number, ran_for.count(), kind};
     std::memcpy(result_.data(), &head, sizeof head);
-  }
-
-  // What a task prints is seen before its result, and not lost with a worker that is killed.
-  static void flush() noexcept {
-    try {
-      std::cout.flush();
-      // NOLINTNEXTLINE(bugprone-empty-catch): there is no one to report it to
-    } catch (...) {
-    }
-    std::fflush(nullptr);
   }
 
   // Store-load fence (Dekker): either the pool's thread sees the result before it sleeps, or we see

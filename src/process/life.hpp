@@ -17,8 +17,6 @@ std::string next_name();
 // Runs `body`; prints what it throws to stderr, and answers 1 then. Then waits for what this
 // process started, and writes out what is buffered: all but the end itself.
 int run_to_the_end(std::move_only_function<int()> body) noexcept;
-// Before a fork, or both processes would write what is buffered.
-void flush_all() noexcept;
 
 // Registers end_program() with atexit(3), once. Throws std::system_error.
 void at_end_of_program();

@@ -144,6 +144,12 @@ struct Current {
 };
 Current current_process();
 
+namespace detail {
+// Writes out what std::cout, std::clog and stdio have buffered. Before a fork, or both processes
+// would write it.
+void flush_all() noexcept;
+}  // namespace detail
+
 // The children of this process that have not ended, those of destroyed Process objects too; in the
 // order of start(). Reaps what has ended.
 struct Active {
