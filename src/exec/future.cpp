@@ -1,6 +1,5 @@
 #include <polyio/exec/future_state.hpp>
 #include <polyio/os/line_log.hpp>
-#include <string>
 
 namespace polyio::detail {
 
@@ -63,19 +62,10 @@ void FutureState::wake() noexcept {
 }
 
 void FutureState::call(std::unique_ptr<Callback> callback) noexcept {
-  const auto complain = [](const char* what) {
-    try {
-      os::write_to_stderr("polyio: a callback of a future threw: " + std::string(what) + "\n");
-      // NOLINTNEXTLINE(bugprone-empty-catch): no memory for the words
-    } catch (...) {
-    }
-  };
   try {
     callback->call(*this);
-  } catch (const std::exception& error) {
-    complain(error.what());
   } catch (...) {
-    complain("an exception of unknown type");
+    os::write_exception_to_stderr("polyio: a callback of a future threw");
   }
 }
 

@@ -326,4 +326,21 @@ void write_to_stderr(std::string_view text) noexcept {
   }
 }
 
+void write_exception_to_stderr(std::string_view source) noexcept {
+  const auto write = [&](const char* what) {
+    write_to_stderr(std::string(source).append(": ").append(what).append("\n"));
+  };
+  try {
+    try {
+      throw;
+    } catch (const std::exception& error) {
+      write(error.what());
+    } catch (...) {
+      write("an exception of unknown type");
+    }
+  } catch (...) {  // no memory for the words
+    return;
+  }
+}
+
 }  // namespace polyio::os

@@ -43,20 +43,12 @@ std::string next_name() {
   return self().name + ":" + number;
 }
 
-void complain(const std::string& what) noexcept try {
-  os::write_to_stderr(self().name + ": " + what + "\n");
-  // NOLINTNEXTLINE(bugprone-empty-catch): no memory for the words
-} catch (...) {
-}
-
 int run_to_the_end(std::move_only_function<int()> body) noexcept {
   int code = 1;
   try {
     code = body();
-  } catch (const std::exception& error) {
-    complain(error.what());
   } catch (...) {
-    complain("an exception of unknown type");
+    os::write_exception_to_stderr(self().name);
   }
   end_program();
   flush_all();

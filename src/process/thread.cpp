@@ -71,10 +71,8 @@ void run_thread(const SharedState& state, std::move_only_function<void()> body) 
   state->changed.notify_all();
   try {
     body();
-  } catch (const std::exception& error) {
-    os::write_to_stderr(state->options.name + ": " + error.what() + "\n");
   } catch (...) {
-    os::write_to_stderr(state->options.name + ": an exception of unknown type\n");
+    os::write_exception_to_stderr(state->options.name);
   }
   body = nullptr;  // released before the end is announced
   {

@@ -48,5 +48,7 @@ class LineLog {
 // Writes `text` as it is to standard error, or gives up after LineLog::patience: the last words of
 // a thread or program. Thread-safe.
 void write_to_stderr(std::string_view text) noexcept;
+// In a catch block: writes a line "source: what()" of the exception that is handled. Thread-safe.
+void write_exception_to_stderr(std::string_view source) noexcept;
 
 }  // namespace polyio::os
