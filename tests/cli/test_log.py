@@ -78,11 +78,13 @@ class WithoutAReader(TestCase):
         def small():
             resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         with Server("chat", preexec_fn=small) as server:
-            for _ in range(40):
+            def size_after_one_more():
                 with LineClient(server) as client:
                     client.send(b"words that fill the log as the days go by\n")
                     self.assertTrue(client.read_line().endswith(b"go by\n"))
-            self.assertEqual(os.fstat(server.stderr.fileno()).st_size, 4096)
+                return os.fstat(server.stderr.fileno()).st_size
+            wait_until(lambda: size_after_one_more() == 4096, "the log to be full")
+            self.assertEqual(size_after_one_more(), 4096)  # and the server goes on
 
 
 class Missing(TestCase):
