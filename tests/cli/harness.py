@@ -39,6 +39,16 @@ def wait_until(condition, what):
         time.sleep(0.01)
 
 
+def reserved_port(test):
+    """A port that no other process can get until `test` ends, and that refuses connections until
+    something listens there with SO_REUSEADDR. A port that was only closed may be taken again."""
+    sock = socket.socket()
+    test.addCleanup(sock.close)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", 0))
+    return sock.getsockname()[1]
+
+
 def run(*arguments, **options):
     """Runs `polyio ARGUMENTS` to its end; bytes out and err unless text=True."""
     options.setdefault("stdin", None if "input" in options else subprocess.DEVNULL)

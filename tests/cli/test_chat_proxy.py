@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import LineClient, Server, TestCase, main, options_of, wait_until
+from harness import LineClient, Server, TestCase, main, options_of, reserved_port, wait_until
 from websocket import WebSocket, http
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -41,14 +41,6 @@ SERVER = """
 HOSTS = ("proxy_set_header Host $host;", "proxy_set_header Host $http_host;", "")
 
 
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
-
-
 class Port:
     """Where a client of WebSocket or http goes."""
 
@@ -66,7 +58,7 @@ class BehindNginx(TestCase):
         self.addCleanup(self.chat.kill)
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder)
-        ports = free_ports(len(HOSTS))
+        ports = [reserved_port(self) for _ in HOSTS]
         servers = "".join(SERVER.format(port=port, chat=self.chat.address, host=host)
                           for port, host in zip(ports, HOSTS))
         path = os.path.join(self.folder, "nginx.conf")

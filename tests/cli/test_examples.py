@@ -2,11 +2,10 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
-from harness import DEADLINE, POLYIO, TestCase, main
+from harness import DEADLINE, POLYIO, TestCase, main, reserved_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -21,8 +20,7 @@ def examples(text):
 
 class Examples(TestCase):
     def setUp(self):
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            self.port = sock.getsockname()[1]
+        self.port = reserved_port(self)
         self.background = []
 
     def tearDown(self):

@@ -36,12 +36,6 @@ class Silent {
   os::UniqueFd fill_[4];
 };
 
-// An address on which nothing listens.
-os::Address refusing(const char* host = "127.0.0.1:0") {
-  const auto socket = os::listen_stream(address(host), 1, os::Blocking::no).value();
-  return os::local_address(socket.get()).value();
-}
-
 class Names : public IoTest {};
 POLYIO_ON_EVERY_MODEL(Names);
 class Connecting : public IoTest {};
@@ -220,9 +214,10 @@ TEST_P(Connecting, ByNameAndPort) {
 }
 
 TEST_P(Connecting, TriesTheNextAddressAtOnceWhenOneRefuses) {
+  const test::ReservedPort refusing, again;
   run([&](TaskGroup& group) -> Task<> {
     EchoServer server(io(), group);
-    Addresses all{refusing(), refusing(), server.address};
+    Addresses all{refusing.address, again.address, server.address};
     const ConnectOptions patient{.attempt_delay = 1h};
     auto stream = co_await connect(io(), all, never, patient);
     POLYIO_REQUIRE(stream);
@@ -246,11 +241,12 @@ TEST_P(Connecting, TriesTheNextAddressBesideOneThatDoesNotAnswer) {
 
 TEST_P(Connecting, TakesFamiliesInTurn) {
   Silent silent;
+  const test::ReservedPort refusing;
   run([&](TaskGroup&) -> Task<> {
     auto six = io().listen(address("[::1]:0"), 16);
     if (!six) co_return;  // no IPv6 here
     // The third is tried second; else the silent one would hold it up for an hour.
-    Addresses all{refusing(), silent.at, *six->local_address()};
+    Addresses all{refusing.address, silent.at, *six->local_address()};
     const ConnectOptions patient{.attempt_delay = 1h, .attempt_timeout = 1h};
     auto stream = co_await connect(io(), all, never, patient);
     POLYIO_REQUIRE(stream);
@@ -259,8 +255,9 @@ TEST_P(Connecting, TakesFamiliesInTurn) {
 }
 
 TEST_P(Connecting, GivesTheLastError) {
+  const test::ReservedPort refusing, again;
   run([&](TaskGroup&) -> Task<> {
-    Addresses all{refusing(), refusing()};
+    Addresses all{refusing.address, again.address};
     auto refused = co_await connect(io(), all);
     EXPECT_TRUE(failed_with(refused, std::errc::connection_refused));
     auto none = co_await connect(io(), Addresses());
@@ -270,8 +267,9 @@ TEST_P(Connecting, GivesTheLastError) {
 
 TEST_P(Connecting, EndsAtItsDeadline) {
   Silent silent;
+  const test::ReservedPort refusing;
   run([&](TaskGroup&) -> Task<> {
-    Addresses all{refusing(), silent.at};
+    Addresses all{refusing.address, silent.at};
     auto late = co_await connect(io(), all, monotonic_now() + 5ms);
     EXPECT_TRUE(timed_out(late));
     auto too_late = co_await connect(io(), all, monotonic_now());

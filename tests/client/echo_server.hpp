@@ -8,19 +8,19 @@
 #include <polyio/os/socket.hpp>
 
 #include "exec/fixture.hpp"
+#include "support/reserved_port.hpp"
 
 namespace polyio::client_test {
 
 using namespace exec_test;
 
 class EchoServer {
+  test::ReservedPort port_;
+
  public:
-  EchoServer(Io& io, TaskGroup& group) : io_(io), group_(group) {
-    start(*os::Address::parse("127.0.0.1:0"));
-  }
-  void start(const os::Address& at) {
-    listener_ = io_.listen(at, 128).value();
-    address = listener_.local_address().value();
+  EchoServer(Io& io, TaskGroup& group) : io_(io), group_(group) { start(); }
+  void start() {
+    listener_ = io_.listen(address, 128).value();
     EXPECT_TRUE(group_.spawn([&] { return accept(); }));
   }
   // No more is accepted, every connection ends, and the port is free: a model may close a little
@@ -46,7 +46,7 @@ class EchoServer {
     EXPECT_TRUE(sent);
   }
 
-  os::Address address;
+  const os::Address& address = port_.address;
   int accepted = 0, open = 0, peak = 0;
 
  private:

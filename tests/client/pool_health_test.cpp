@@ -63,7 +63,7 @@ TEST_P(PoolHealth, OutlivesARestartOfTheServer) {
     EXPECT_TRUE(failed_with(refused, std::errc::connection_refused));
     EXPECT_EQ(pool.statistics().connect_failed, 1u);
     EXPECT_EQ(pool.statistics().in_use, 0u);
-    server.start(server.address);
+    server.start();
     co_await use(pool);
     EXPECT_EQ(pool.statistics().created, 2u);
   });

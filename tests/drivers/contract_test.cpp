@@ -8,6 +8,8 @@
 #include <polyio/os/socket.hpp>
 #include <system_error>
 
+#include "support/reserved_port.hpp"
+
 namespace polyio::contract {
 namespace {
 
@@ -256,10 +258,11 @@ TEST_P(OpeningTest, AcceptWaitsForConnect) {
 
 TEST_P(OpeningTest, ConnectRefused) {
   auto body = [&](TaskGroup&) -> Task<> {
-    Listener listener = listen();
-    const os::Address address = *listener.local_address();
-    listener.close();
-    auto stream = co_await io().connect(address);
+    const test::ReservedPort port;
+    auto listener = io().listen(port.address, 1);
+    POLYIO_REQUIRE(listener);
+    listener->close();
+    auto stream = co_await io().connect(port.address);
     EXPECT_TRUE(failed_with(stream, std::errc::connection_refused));
   };
   run(body);

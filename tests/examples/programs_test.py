@@ -189,14 +189,16 @@ class SocksProxy(unittest.TestCase):
                 self.assertRaises(ConnectionResetError, upstream.recv, 1)
 
     def test_refusals(self):
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            free = b"\1\x7f\0\0\1" + struct.pack(">H", closed.getsockname()[1])
+        bound = socket.socket()  # not listening, so it refuses
+        self.addCleanup(bound.close)
+        bound.bind(("127.0.0.1", 0))
+        closed = b"\1\x7f\0\0\1" + struct.pack(">H", bound.getsockname()[1])
         label = b"a" * 64  # one byte more than the DNS has room for
         greeted = b"\5\0"
         nowhere = b"\0\1" + b"\0" * 6
         cases = [(b"\4\1", b""), (b"\5\1\2", b"\5\xff"), (b"\5\0", b"\5\xff"),
                  (b"\5\1\0" + b"\4\1\0" + self.here, greeted),
-                 (b"\5\1\0" + b"\5\1\0" + free, greeted + b"\5\5" + nowhere),
+                 (b"\5\1\0" + b"\5\1\0" + closed, greeted + b"\5\5" + nowhere),
                  (b"\5\1\0" + b"\5\1\0\3\x40" + label + b"\0\x50", greeted + b"\5\4" + nowhere),
                  (b"\5\1\0" + b"\5\2\0" + self.here, greeted + b"\5\7" + nowhere),
                  (b"\5\1\0" + b"\5\1\0\7" + b"what follows", greeted + b"\5\x08" + nowhere)]
