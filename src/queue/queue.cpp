@@ -1,5 +1,4 @@
 #include <pthread.h>
-#include <sched.h>
 
 #include <mutex>
 #include <polyio/queue/queue.hpp>
@@ -33,24 +32,6 @@ LiveProducers& live_producers() {
   return live;
 }
 
-void pause() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-bool has_cpus_to_spin() noexcept {
-  static const bool several = [] {
-    cpu_set_t cpus;
-    return ::sched_getaffinity(0, sizeof cpus, &cpus) != 0 || CPU_COUNT(&cpus) > 1;
-  }();
-  return several;
-}
-
-thread_local int spins_to_skip = 0, spins_in_vain = 0;
-
 }  // namespace
 
 void LiveProducer::enlist() {
@@ -64,27 +45,6 @@ void LiveProducer::delist() noexcept {
   LiveProducers& live = live_producers();
   const std::lock_guard lock(live.mutex);
   unlink();
-}
-
-bool spin_until_changed(const std::atomic<std::uint64_t>& word, std::uint64_t from) noexcept {
-  if (!has_cpus_to_spin()) return false;
-  if (spins_to_skip > 0) {
-    --spins_to_skip;
-    return false;
-  }
-  constexpr int looks = 10, pauses = 36;
-  for (int look = 0; look < looks; ++look) {
-    // Rarely: each look takes the cache line from the other side, which then publishes one message
-    // at a time. A look every 8 pauses slowed a stream of 64 B from 17 to 11 million messages a
-    // second.
-    for (int i = 0; i < pauses; ++i) pause();
-    if (word.load(std::memory_order_relaxed) == from) continue;
-    spins_in_vain = 0;
-    return true;
-  }
-  spins_in_vain = std::min(spins_in_vain + 1, 16);
-  spins_to_skip = spins_in_vain;
-  return false;
 }
 
 QueueShape QueueOptions::shape() const {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <polyio/ipc/kernel.hpp>
+#include <polyio/os/spin.hpp>
 #include <type_traits>
 
 namespace polyio::ipc {
@@ -61,15 +62,12 @@ struct Position {
   }
 };
 
-// Looks for a few microseconds whether the other side moves: sleeping and being woken take ten
-// times as long. Only with more than one CPU, where the other side can move meanwhile.
-bool spin_until_changed(const std::atomic<std::uint64_t>& word, std::uint64_t from) noexcept;
-
+// Spins until the other side has moved.
 template <class K>
 struct QueueSpin {
   static bool until_changed(const std::atomic<std::uint64_t>& word, std::uint64_t from) noexcept {
     if constexpr (std::is_same_v<K, SharedKernel> || std::is_same_v<K, ThreadKernel>) {
-      return spin_until_changed(word, from);
+      return os::spin_until_changed(word, from);
     } else {
       return false;  // the tests' kernels have no time to lose
     }
