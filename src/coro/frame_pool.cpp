@@ -1,6 +1,7 @@
 #include <pthread.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <new>
 #include <polyio/base/sanitizers.hpp>
@@ -70,25 +71,69 @@ bool begin_to_keep() noexcept {
   return true;
 }
 
+// What threads pass on to each other, so that one which only takes blocks is served by one which
+// only frees them, and neither by the heap: batches of a few KiB, and of each size a few. Without a
+// lock, which a fork could copy while it is held.
+constexpr std::size_t batches = 16;
+constexpr std::size_t blocks_of_batch(std::size_t shelf) noexcept { return 8192 / bytes_of(shelf); }
+constexpr std::size_t bytes_of_batch(std::size_t shelf) noexcept {
+  return blocks_of_batch(shelf) * bytes_of(shelf);
+}
+std::array<std::array<std::atomic<Block*>, batches>, shelf_of(largest) + 1> depot{};
+
+// Takes a batch from the list. False: it has fewer, or there is no room.
+bool pass_on(std::size_t index, Block*& first) noexcept {
+  for (std::atomic<Block*>& place : depot[index]) {
+    if (place.load(std::memory_order_relaxed)) continue;
+    Block* last = first;
+    for (std::size_t i = 1; last && i < blocks_of_batch(index); ++i) last = last->next;
+    if (!last) return false;
+    Block* const rest = std::exchange(last->next, nullptr);
+    Block* none = nullptr;
+    if (place.compare_exchange_strong(none, first, std::memory_order_release,
+                                      std::memory_order_relaxed)) {
+      first = rest;
+      return true;
+    }
+    last->next = rest;
+  }
+  return false;
+}
+
+// False: there is none, or this thread keeps no blocks, or no more.
+bool take_batch(std::size_t index, Block*& first) noexcept {
+  for (std::atomic<Block*>& place : depot[index]) {
+    if (!place.load(std::memory_order_relaxed)) continue;
+    if (cache.space < bytes_of_batch(index) && !begin_to_keep()) return false;
+    first = place.exchange(nullptr, std::memory_order_acquire);
+    if (!first) continue;
+    cache.space -= bytes_of_batch(index);
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void* frame_allocate(std::size_t size) {
   if (size > largest || size == 0) return ::operator new(size);
   const std::size_t index = shelf_of(size);
   Block*& first = cache.shelves[index];
-  if (Block* const block = first) {
-    first = block->next;
-    cache.space += bytes_of(index);
-    return block;
-  }
-  return ::operator new(bytes_of(index));
+  if (!first && !take_batch(index, first)) return ::operator new(bytes_of(index));
+  Block* const block = first;
+  first = block->next;
+  cache.space += bytes_of(index);
+  return block;
 }
 
 void frame_free(void* memory, std::size_t size) noexcept {
   if (size > largest || size == 0) return ::operator delete(memory);
   const std::size_t index = shelf_of(size);
-  if (cache.space < bytes_of(index) && !begin_to_keep()) return ::operator delete(memory);
   Block*& first = cache.shelves[index];
+  if (cache.space < bytes_of(index) && !begin_to_keep()) {
+    if (!pass_on(index, first)) return ::operator delete(memory);
+    cache.space += bytes_of_batch(index);
+  }
   Block* const block = static_cast<Block*>(memory);
   block->next = first;
   first = block;

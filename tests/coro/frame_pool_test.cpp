@@ -2,11 +2,14 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <latch>
 #include <polyio/base/random.hpp>
 #include <polyio/base/sanitizers.hpp>
 #include <polyio/coro/frame_pool.hpp>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -76,6 +79,33 @@ TEST(FramePool, FreedByAnotherThread) {
     other.join();
     for (void* block : blocks) frame_free(block, size);
   }
+}
+
+// One thread only takes blocks and another only frees them: what that one can't keep any more comes
+// back to the first, and does not go through the heap.
+TEST(FramePool, WhatOneThreadHasTooManyOfServesAnother) {
+#if POLYIO_ASAN || POLYIO_TSAN
+  GTEST_SKIP() << "the sanitizers see every block by itself";
+#endif
+  constexpr std::size_t size = 1912, kept = (2 << 20) / size, more = 100;  // a size of this test
+  std::set<void*> freed;
+  for (std::size_t i = 0; i < kept + more; ++i) freed.insert(frame_allocate(size));
+  const std::size_t in_use = ::mallinfo2().uordblks;
+  std::latch all_freed(1), all_taken(1);
+  std::jthread other([&] {
+    for (void* block : freed) frame_free(block, size);
+    all_freed.count_down();
+    all_taken.wait();  // what it has kept stays with it
+  });
+  all_freed.wait();
+  EXPECT_GT(::mallinfo2().uordblks, in_use - more / 2 * size) << "most went back to the heap";
+  std::vector<void*> taken;
+  for (std::size_t i = 0; i < more; ++i) taken.push_back(frame_allocate(size));
+  const auto again = std::ranges::count_if(taken, [&](void* block) { return freed.contains(block); });
+  EXPECT_GE(static_cast<std::size_t>(again), more / 2);
+  all_taken.count_down();
+  other.join();
+  for (void* block : taken) frame_free(block, size);
 }
 
 // A frame that a thread-local object frees when its thread has ended already.
