@@ -1,9 +1,20 @@
+#include <array>
 #include <polyio/exec/future_state.hpp>
 #include <polyio/os/line_log.hpp>
+#include <polyio/os/spin.hpp>
 
 namespace polyio::detail {
 
 constinit thread_local const void* pool_of_this_thread = nullptr;
+
+std::mutex& FutureState::mutex() const noexcept {
+  struct alignas(64) Place {
+    std::mutex mutex;
+  };
+  static constinit std::array<Place, 64> places;
+  const auto address = reinterpret_cast<std::uintptr_t>(this);
+  return places[(address / 16 ^ address / 4096) % places.size()].mutex;
+}
 
 FutureState::~FutureState() {
   while (callbacks_) delete std::exchange(callbacks_, callbacks_->next);  // it never ended
@@ -46,7 +57,7 @@ void FutureState::end() noexcept {
 void FutureState::wake() noexcept {
   Callback* newest = nullptr;
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex());
     while (Waiter* waiter = waiters_.pop_front()) waiter->end();
     newest = std::exchange(callbacks_, nullptr);
   }
@@ -71,7 +82,7 @@ void FutureState::call(std::unique_ptr<Callback> callback) noexcept {
 
 void FutureState::on_done(std::unique_ptr<Callback> callback) noexcept {
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex());
     if (!ended_or_marked()) {
       callback->next = callbacks_;
       callbacks_ = callback.release();
@@ -95,7 +106,11 @@ Result<> FutureState::wait(Deadline deadline) {
     run();
     return {};
   }
-  return ThreadWait<End>(*this)(deadline);
+  for (auto word = word_.load(std::memory_order_acquire); (word & phases) != ended_phase;
+       word = word_.load(std::memory_order_acquire)) {
+    if (!os::spin_until_changed(word_, word)) return ThreadWait<End>(*this)(deadline);
+  }
+  return {};
 }
 
 }  // namespace polyio::detail

@@ -19,7 +19,10 @@ void ThreadPoolExecutor::Watch::start() {
 }
 
 void ThreadPoolExecutor::Watch::join() noexcept {
-  look_again();
+  {
+    const std::lock_guard lock(pool_.mutex_);
+    ask();
+  }
   thread_.join();
 }
 
@@ -27,7 +30,7 @@ void ThreadPoolExecutor::Watch::join() noexcept {
 bool ThreadPoolExecutor::Watch::ends(Worker& worker) noexcept {
   worker.busy = false;
   --busy_;
-  if (!worker.demoted || (pool_.serving_ == 0 && pool_.line_.front())) return true;
+  if (!worker.demoted || (pool_.crew_.serving() == 0 && pool_.line_.front())) return true;
   --demoted_;
   return false;
 }
@@ -53,9 +56,10 @@ void ThreadPoolExecutor::Watch::run() {
 // In the place of those that were demoted, too, before there is work for them: it would have to
 // wait until they run. What fails is tried once more in half a quantum.
 void ThreadPoolExecutor::Watch::add_threads() noexcept {
-  const bool wanted = pool_.line_.size() > pool_.idle_ || demoted_ > 0;
-  while (wanted && pool_.serving_ < pool_.options_.threads) {
-    if (const unsigned before = pool_.serving_; !pool_.add_thread() || pool_.serving_ == before) {
+  const bool wanted = pool_.crew_.is_short() || demoted_ > 0;
+  while (wanted && pool_.crew_.serving() < pool_.options_.threads) {
+    const unsigned before = pool_.crew_.serving();
+    if (!pool_.add_thread() || pool_.crew_.serving() == before) {
       return;
     }
   }
@@ -81,7 +85,7 @@ void ThreadPoolExecutor::Watch::look_at(Worker& worker) noexcept {
   worker.thread.demote();
   worker.demoted = true;
   ++demoted_;
-  --pool_.serving_;
+  pool_.crew_.leave();
 }
 
 }  // namespace polyio

@@ -41,11 +41,8 @@ class ThreadPoolExecutor::Watch {
 
   // A thread is wanted, or the pool is over. Threads are started by the watch alone: one that a
   // demoted thread starts is born demoted.
-  void look_again() noexcept {
-    {
-      const std::lock_guard lock(pool_.mutex_);
-      asked_ = true;
-    }
+  void ask() noexcept {
+    asked_ = true;
     changed_.notify_one();
   }
 

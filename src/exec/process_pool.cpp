@@ -23,9 +23,10 @@ Result<> ProcessPool::queue(Call& call, bool may_wait) {
   if (call.bytes.size() > options_.largest) return fail(EMSGSIZE);
   may_wait = may_wait && pool_of_this_thread != &thread_;
   std::unique_lock lock(mutex_);
-  if (auto place = line_.wait_for_place(lock, may_wait); !place) return place;
-  if (ending_) return fail(EPIPE);
-  if (broken_) return fail(make_error_code(process::Errc::worker_died));
+  if (auto place = line_.take_place(lock, may_wait); !place) {
+    if (broken_ && !ending_) return fail(make_error_code(process::Errc::worker_died));
+    return place;
+  }
   call.state().pool = this;
   call.state().share();
   line_.push_back(call);

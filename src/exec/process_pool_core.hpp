@@ -98,7 +98,7 @@ class ProcessPool {
 
   static constexpr Nanoseconds tick_every = std::chrono::milliseconds(10);
   mutable std::mutex mutex_;                    // for what follows, and the slots
-  WorkLine<Call> line_;                         // closed: the pool is ending, or broken
+  mutable WorkLine<Call> line_;                 // closed: the pool is ending, or broken
   Nanoseconds usual_{std::chrono::seconds(1)};  // how long tasks take, of late
   bool ending_ = false, broken_ = false;
   std::uint64_t replaced_ = 0;

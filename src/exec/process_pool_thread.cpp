@@ -336,8 +336,9 @@ void ProcessPool::break_down() noexcept {
   for (;;) {
     std::unique_lock lock(mutex_);
     broken_ = true;
+    line_.close();
     Call* const call = line_.pop();
-    if (!call) return line_.close();
+    if (!call) return;
     lock.unlock();
     end_with_error(*call, make_error_code(process::Errc::worker_died));
   }

@@ -35,6 +35,8 @@ ThreadPoolOptions settled(ThreadPoolOptions options) {
 ThreadPoolExecutor::ThreadPoolExecutor(ThreadPoolOptions options)
     : options_(settled(std::move(options))),
       line_(mutex_, options_.queue),
+      // One that spins yields, and works in the background would not give the processor back soon.
+      crew_(mutex_, line_, options_.threads, options_.policy == sched::Kind::fcfs),
       watch_(options_.policy == sched::Kind::mlfq ? std::make_unique<Watch>(*this) : nullptr),
       threads_(options_.stack_bytes) {}
 
@@ -54,6 +56,13 @@ ThreadPoolExecutor& ThreadPoolExecutor::immortal(ThreadPoolOptions options) {
   return *pool;
 }
 
+// Errors: EAGAIN, there is no thread and none can be had.
+Result<> ThreadPoolExecutor::want_thread() {
+  if (!watch_ || there_are() == 0) return add_thread();
+  watch_->ask();
+  return {};
+}
+
 Result<> ThreadPoolExecutor::add_thread() {
   try {
     if (watch_) watch_->start();
@@ -61,7 +70,7 @@ Result<> ThreadPoolExecutor::add_thread() {
       if (options_.nice != 0) os::be_nice(options_.nice);
       serve();
     });
-    ++serving_;
+    crew_.join();
   } catch (const std::exception&) {  // no thread, or no memory for one
     // Those that run already will come to it; without any it would wait for ever.
     if (there_are() == 0) return fail(EAGAIN);
@@ -70,23 +79,25 @@ Result<> ThreadPoolExecutor::add_thread() {
 }
 
 Result<> ThreadPoolExecutor::queue(FutureState& work, bool may_wait) {
-  may_wait = may_wait && detail::pool_of_this_thread != this;
-  std::unique_lock lock(mutex_);
-  if (auto place = line_.wait_for_place(lock, may_wait); !place) return place;
-  if (line_.closed()) return fail(EPIPE);
-  const bool wanted = line_.size() >= idle_ && serving_ < options_.threads;
-  const bool by_watch = watch_ && there_are() > 0;
-  if (wanted && !by_watch) {
-    if (auto added = add_thread(); !added) return added;
-  }
   work.pool = this;
-  work.share();
-  line_.push_back(work);
-  const bool wakes = idle_ > 0;
-  lock.unlock();  // first: the kernel may give the processor to the one that is woken at once
-  if (wakes) changed_.notify_one();
-  if (wanted && by_watch) watch_->look_again();
-  return {};
+  work.share_first();
+  std::size_t in_line = line_.post(work);
+  if (in_line == 0) {
+    std::unique_lock lock(mutex_);
+    may_wait = may_wait && detail::pool_of_this_thread != this;
+    if (auto place = line_.take_place(lock, may_wait); !place) {
+      work.release();
+      return place;
+    }
+    line_.push_back(work);
+    in_line = line_.size();
+  }
+  auto called = crew_.call(in_line, [this] { return want_thread(); });
+  if (called) return {};
+  const std::lock_guard lock(mutex_);
+  if (!line_.sweep(&work)) return {};  // it was cancelled
+  work.release();
+  return called;
 }
 
 void ThreadPoolExecutor::serve() {
@@ -94,21 +105,15 @@ void ThreadPoolExecutor::serve() {
   std::unique_lock lock(mutex_);
   std::optional<Watch::Worker> self;
   if (watch_) watch_->add(self.emplace());
-  for (;;) {
-    while (FutureState* const work = line_.pop()) {
-      if (self) watch_->begins(*self);
-      lock.unlock();
-      if (work->begin()) work->run();
-      work->release();
-      lock.lock();
-      if (self && !watch_->ends(*self)) return;
-    }
-    if (line_.closed()) break;
-    ++idle_;
-    changed_.wait(lock);
-    --idle_;
+  detail::Crew<FutureState>::Member member;
+  while (FutureState* const work = crew_.next(lock, member)) {
+    if (self) watch_->begins(*self);
+    lock.unlock();
+    if (work->begin()) work->run();
+    work->release();
+    lock = os::lock_spinning(mutex_);
+    if (self && !watch_->ends(*self)) return;
   }
-  --serving_;
 }
 
 void ThreadPoolExecutor::shutdown(Shutdown how) {
@@ -116,18 +121,20 @@ void ThreadPoolExecutor::shutdown(Shutdown how) {
   {
     const std::lock_guard lock(mutex_);
     line_.close();
-    changed_.notify_all();
+    crew_.wake_all();
   }
   if (how.cancel_pending) {
     for (;;) {
       std::unique_lock lock(mutex_);
       FutureState* const work = line_.pop();
-      if (!work) break;
+      if (!work) {
+        if (watch_) watch_->ask();
+        break;
+      }
       lock.unlock();
       (void)work->cancel();
       work->release();
     }
-    if (watch_) watch_->look_again();
   }
   if (!how.wait) return;
   const std::lock_guard lock(joining_);
@@ -136,7 +143,7 @@ void ThreadPoolExecutor::shutdown(Shutdown how) {
 }
 
 unsigned ThreadPoolExecutor::there_are() const noexcept {
-  return serving_ + (watch_ ? watch_->demoted() : 0);
+  return crew_.serving() + (watch_ ? watch_->demoted() : 0);
 }
 
 unsigned ThreadPoolExecutor::threads() const {

@@ -148,7 +148,7 @@ class Promise {
     return set([&] { state_->set(std::in_place, std::forward<Arguments>(value)...); });
   }
   bool set_error(std::error_code error) {
-    return set([&] { state_->set(std::unexpect, error); });
+    return set([&] { state_->set_error(error); });
   }
   bool set_exception(std::exception_ptr exception) {
     return set([&] { state_->set_exception(std::move(exception)); });

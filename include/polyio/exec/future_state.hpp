@@ -16,6 +16,7 @@
 #include <polyio/io/waiter.hpp>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 namespace polyio::detail {
 
@@ -29,6 +30,8 @@ class FutureState {
   virtual ~FutureState();
 
   void share() noexcept { shares_.fetch_add(1, std::memory_order_relaxed); }
+  // The same, by the only one that has it.
+  void share_first() noexcept { shares_.store(2, std::memory_order_relaxed); }
   // Drops a share; the last one destroys the state.
   void release() noexcept {
     if (shares_.load(std::memory_order_acquire) == 1 ||
@@ -54,6 +57,7 @@ class FutureState {
   // forestalled.
   void end() noexcept;
   void set_exception(std::exception_ptr exception) noexcept { exception_ = std::move(exception); }
+  void set_error(std::error_code error) noexcept { error_ = error; }
   const std::exception_ptr& exception() const noexcept { return exception_; }
   const std::error_code& error() const noexcept { return error_; }
 
@@ -68,7 +72,7 @@ class FutureState {
   // A task's or a thread's wait for the end.
   class Wait : public Waiter {
    public:
-    explicit Wait(FutureState& state) noexcept : Waiter(state.mutex_), state_(state) {
+    explicit Wait(FutureState& state) noexcept : Waiter(state.mutex()), state_(state) {
       state_.share();
     }
     ~Wait() override { state_.release(); }
@@ -101,6 +105,9 @@ class FutureState {
   bool ended_or_marked() noexcept {
     return (word_.fetch_or(waited_for, std::memory_order_acq_rel) & phases) == ended_phase;
   }
+  // One of a few, which states share: a state is as small as may be, because most are made by one
+  // processor and ended by another, and every cache line of it travels. No two are held at a time.
+  std::mutex& mutex() const noexcept;
   void wake() noexcept;
   void call(std::unique_ptr<Callback> callback) noexcept;
 
@@ -108,8 +115,7 @@ class FutureState {
   std::atomic<std::uint32_t> word_{pending_phase};  // the phase, and whether anything waits
   std::error_code error_;
   std::exception_ptr exception_;
-  std::mutex mutex_;  // for what follows
-  WaiterList waiters_;
+  WaiterList waiters_;             // under the mutex, as what follows
   Callback* callbacks_ = nullptr;  // the newest first
 };
 
@@ -130,21 +136,36 @@ template <class T>
 class FutureStateOf : public FutureState {
  public:
   template <class... Arguments>
-  void set(Arguments&&... value) {
-    result_.emplace(std::forward<Arguments>(value)...);
+  void set(std::in_place_t, Arguments&&... value) {
+    value_.emplace(std::forward<Arguments>(value)...);
+  }
+  void set(Result<T> result) {
+    if (!result) {
+      set_error(result.error());
+    } else if constexpr (std::is_void_v<T>) {
+      value_.emplace();
+    } else {
+      value_.emplace(std::move(*result));
+    }
   }
   // Of one that has ended: it has no value.
-  bool failed() const noexcept { return exception() || !result_ || !*result_; }
+  bool failed() const noexcept { return !value_; }
   // Of one that has ended. Rethrow what the work threw.
   Result<T> copy() const {
-    if (exception()) std::rethrow_exception(exception());
-    if (!result_) return fail(error());
-    return *result_;
+    if (!value_) return no_value();
+    if constexpr (std::is_void_v<T>) {
+      return {};
+    } else {
+      return *value_;
+    }
   }
   Result<T> take() {
-    if (exception()) std::rethrow_exception(exception());
-    if (!result_) return fail(error());
-    return std::move(*result_);
+    if constexpr (std::is_void_v<T>) {
+      return copy();
+    } else {
+      if (!value_) return no_value();
+      return std::move(*value_);
+    }
   }
   // `work()` gives the outcome, and is called by the thread that began it.
   template <class Work>
@@ -153,9 +174,11 @@ class FutureStateOf : public FutureState {
     try {
       if constexpr (std::is_void_v<Value>) {
         std::forward<Work>(work)();
-        set();
-      } else {
+        set(std::in_place);
+      } else if constexpr (std::is_same_v<Value, Result<T>>) {
         set(std::forward<Work>(work)());
+      } else {
+        set(std::in_place, std::forward<Work>(work)());
       }
     } catch (...) {
       set_exception(std::current_exception());
@@ -164,7 +187,11 @@ class FutureStateOf : public FutureState {
   }
 
  private:
-  std::optional<Result<T>> result_;
+  Result<T> no_value() const {
+    if (exception()) std::rethrow_exception(exception());
+    return fail(error());
+  }
+  std::optional<std::conditional_t<std::is_void_v<T>, std::monostate, T>> value_;
 };
 
 // A share of a state.
