@@ -88,6 +88,7 @@ int main(int argc, char** argv) {
     expect(pool.submit(add_one, 0).result() == 1);  // the workers are there
     took = run(pool, mode, count);
   }
-  fmt::print("{{\"rate\": {:.0f}, \"cpu_ns\": {:.1f}}}\n", double(count) * 1e9 / double(took.count()),
+  fmt::print("{{\"rate\": {:.0f}, \"cpu_ns\": {:.1f}}}\n",
+             double(count) * 1e9 / double(took.count()),
              (cpu_seconds() - cpu) * 1e9 / double(count));
 }

@@ -101,7 +101,8 @@ TEST(FramePool, WhatOneThreadHasTooManyOfServesAnother) {
   EXPECT_GT(::mallinfo2().uordblks, in_use - more / 2 * size) << "most went back to the heap";
   std::vector<void*> taken;
   for (std::size_t i = 0; i < more; ++i) taken.push_back(frame_allocate(size));
-  const auto again = std::ranges::count_if(taken, [&](void* block) { return freed.contains(block); });
+  const auto again =
+      std::ranges::count_if(taken, [&](void* block) { return freed.contains(block); });
   EXPECT_GE(static_cast<std::size_t>(again), more / 2);
   all_taken.count_down();
   other.join();

@@ -1,9 +1,9 @@
 // Frame pool: where coroutine frames and jobs live. Each thread keeps the blocks it freed, by size,
 // and hands them out again, so that starting a coroutine costs a few instructions and no lock; a
 // block may be freed by a thread other than the one that took it. What a thread keeps is bounded;
-// the rest it passes on, in batches, to threads that run short, and what these do not need goes back
-// to the heap. Under a sanitizer every block is the heap's own, so that a use
-// after free is seen.
+// the rest it passes on, in batches, to threads that run short, and what these do not need goes
+// back to the heap. Under a sanitizer every block is the heap's own, so that a use after free is
+// seen.
 #pragma once
 
 #include <cstddef>

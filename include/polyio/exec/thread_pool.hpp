@@ -145,7 +145,7 @@ class ThreadPoolExecutor {
   unsigned there_are() const noexcept;
 
   ThreadPoolOptions options_;
-  mutable std::mutex mutex_;  // for what follows
+  mutable std::mutex mutex_;                            // for what follows
   mutable detail::WorkLine<detail::FutureState> line_;  // closed: the pool is ending
   detail::Crew<detail::FutureState> crew_;
   bool immortal_ = false;

@@ -16,7 +16,8 @@
 
 namespace polyio::detail {
 
-// What a line and a crew are made of. The tests have another, with which a seed decides who goes on.
+// What a line and a crew are made of. The tests have another, with which a seed decides who goes
+// on.
 struct ThreadSync {
   using Mutex = std::mutex;
   using Condition = std::condition_variable;
@@ -103,8 +104,8 @@ class WorkLine {
     return found;
   }
 
-  // A place for push_back(). `lock` is the mutex's. Errors: EAGAIN, there is none and the thread may
-  // not wait; EPIPE, the line is closed.
+  // A place for push_back(). `lock` is the mutex's. Errors: EAGAIN, there is none and the thread
+  // may not wait; EPIPE, the line is closed.
   Result<> take_place(std::unique_lock<Mutex>& lock, bool may_wait) {
     while (!closed_ && !reserve()) {
       if (!may_wait) return fail(EAGAIN);
