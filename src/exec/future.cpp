@@ -20,38 +20,18 @@ FutureState::~FutureState() {
   while (callbacks_) delete std::exchange(callbacks_, callbacks_->next);  // it never ended
 }
 
-bool FutureState::move(std::uint32_t from, std::uint32_t to) noexcept {
-  std::uint32_t word = word_.load(std::memory_order_relaxed);
-  do {
-    if ((word & phases) != from) return false;
-  } while (!word_.compare_exchange_weak(word, (word & ~phases) | to, std::memory_order_acq_rel,
-                                        std::memory_order_relaxed));
-  return true;
-}
-
-bool FutureState::begin() noexcept { return move(pending_phase, running_phase); }
-
-bool FutureState::claim() noexcept {
-  return move(running_phase, claimed_phase) || move(pending_phase, claimed_phase) ||
-         move(running_phase, claimed_phase);  // begun between the two
-}
-
 bool FutureState::settle(std::uint32_t phase, std::error_code error) noexcept {
-  if (!move(phase, claimed_phase)) return false;
+  if (!phase_.move(phase, Phase::claimed)) return false;
   error_ = error;
   end();
   return true;
 }
 
 bool FutureState::cancel_alone() noexcept {
-  if (!move(pending_phase, claimed_phase)) return false;
+  if (!phase_.move(Phase::pending, Phase::claimed)) return false;
   error_ = errno_code(ECANCELED);
-  word_.store(ended_phase, std::memory_order_release);
+  phase_.end_alone();
   return true;
-}
-
-void FutureState::end() noexcept {
-  if (word_.exchange(ended_phase, std::memory_order_acq_rel) & waited_for) wake();
 }
 
 void FutureState::wake() noexcept {
@@ -83,7 +63,7 @@ void FutureState::call(std::unique_ptr<Callback> callback) noexcept {
 void FutureState::on_done(std::unique_ptr<Callback> callback) noexcept {
   {
     const std::lock_guard lock(mutex());
-    if (!ended_or_marked()) {
+    if (!phase_.ended_or_marked()) {
       callback->next = callbacks_;
       callbacks_ = callback.release();
       return;
@@ -106,9 +86,9 @@ Result<> FutureState::wait(Deadline deadline) {
     run();
     return {};
   }
-  for (auto word = word_.load(std::memory_order_acquire); (word & phases) != ended_phase;
-       word = word_.load(std::memory_order_acquire)) {
-    if (!os::spin_until_changed(word_, word)) return ThreadWait<End>(*this)(deadline);
+  const auto& word = phase_.word();
+  for (auto seen = word.load(); !ended(); seen = word.load()) {
+    if (!os::spin_until_changed(word, seen)) return ThreadWait<End>(*this)(deadline);
   }
   return {};
 }

@@ -148,7 +148,7 @@ bool ProcessPool::kill(FutureState& state) {
   dispatch();
   lock.unlock();
   if (!in_line) return killed;
-  const bool ended = state.settle(FutureState::running_phase, errno_code(ECANCELED));
+  const bool ended = state.settle(FutureState::Phase::running, errno_code(ECANCELED));
   state.release();
   return ended;
 }

@@ -209,7 +209,7 @@ void ProcessPool::end_with(Call& call, const ResultHead& head, serial::Reader& r
     if (head.kind == ResultHead::Kind::value) return call.end_with_value(reader);
     if (head.kind == ResultHead::Kind::error) {
       const std::error_code error = read_error(reader);
-      (void)call.state().settle(FutureState::claimed_phase, error);
+      (void)call.state().settle(FutureState::Phase::claimed, error);
       return;
     }
     std::string what;
@@ -221,7 +221,7 @@ void ProcessPool::end_with(Call& call, const ResultHead& head, serial::Reader& r
 }
 
 void ProcessPool::end_with_error(Call& call, std::error_code error) noexcept {
-  if (call.state().claim()) (void)call.state().settle(FutureState::claimed_phase, error);
+  if (call.state().claim()) (void)call.state().settle(FutureState::Phase::claimed, error);
   call.state().release();
 }
 

@@ -4,65 +4,18 @@
 
 #include <algorithm>
 #include <array>
-#include <climits>
 #include <memory>
 #include <mutex>
 
-#include "ipc/sim_kernel.hpp"
+#include "sim_sync.hpp"
 
 namespace polyio {
 namespace {
 
+using namespace exec_test;
 using namespace ipc::test;
 
 const std::uint64_t seeds = number_of_seeds(POLYIO_TSAN || POLYIO_ASAN ? 200 : 2'000);
-
-// What the crew is made of in a Simulation.
-struct SimSync {
-  class Mutex {
-   public:
-    void lock() {
-      while (word_.exchange(2) != 0) SimKernel::sleep(word_.futex(), 2, never);
-    }
-    void unlock() {
-      if (word_.exchange(0) == 2) SimKernel::wake(word_.futex(), 1);
-    }
-
-   private:
-    ipc::Word<SimKernel> word_;
-  };
-  class Condition {
-   public:
-    void wait(std::unique_lock<Mutex>& lock) {
-      const std::uint32_t seen = word_.load();
-      lock.unlock();
-      SimKernel::sleep(word_.futex(), seen, never);
-      lock.lock();
-    }
-    void notify_one() { notify(1); }
-    void notify_all() { notify(INT_MAX); }
-
-   private:
-    void notify(int count) {
-      word_.fetch_add(1);
-      SimKernel::wake(word_.futex(), count);
-    }
-    ipc::Word<SimKernel> word_;
-  };
-  template <class T>
-  struct Word : ipc::Word<SimKernel, T> {
-    using ipc::Word<SimKernel, T>::Word;
-    bool compare_exchange_weak(T& expected, T desired) {
-      return this->compare_exchange(expected, desired);
-    }
-  };
-  static std::unique_lock<Mutex> lock(Mutex& mutex) { return std::unique_lock(mutex); }
-  template <class T>
-  static void spin_until_changed(const Word<T>& word, T from) {
-    for (int look = 0; look < 3 && word.load() == from; ++look) {
-    }
-  }
-};
 
 struct Work : detail::FutureState {
   Work& state() { return *this; }
@@ -90,7 +43,7 @@ struct Pool {
       work.share();
       const std::size_t in_line = line.post(work);
       if (in_line == 0) {
-        refused += work.settle(work.pending_phase, errno_code(EPIPE));
+        refused += work.settle(Work::Phase::pending, errno_code(EPIPE));
         work.release();
         add_one(ended);
         continue;

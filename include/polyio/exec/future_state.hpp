@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <polyio/coro/frame_pool.hpp>
+#include <polyio/exec/future_phase.hpp>
 #include <polyio/io/waiter.hpp>
 #include <type_traits>
 #include <utility>
@@ -22,6 +23,7 @@ namespace polyio::detail {
 
 class FutureState {
  public:
+  using Phase = FuturePhase<>;
   static void* operator new(std::size_t size) { return frame_allocate(size); }
   static void operator delete(void* block, std::size_t size) noexcept { frame_free(block, size); }
   FutureState() = default;
@@ -40,22 +42,24 @@ class FutureState {
     }
   }
 
-  bool running() const noexcept { return phase(std::memory_order_relaxed) == running_phase; }
-  bool ended() const noexcept { return phase(std::memory_order_acquire) == ended_phase; }
+  bool running() const noexcept { return phase_.now(std::memory_order_relaxed) == Phase::running; }
+  bool ended() const noexcept { return phase_.now() == Phase::ended; }
   // For the maker: pending becomes running. False: it has been cancelled, or had begun.
-  bool begin() noexcept;
+  bool begin() noexcept { return phase_.move(Phase::pending, Phase::running); }
   // Ends it with ECANCELED while it is pending. False: it has begun or ended.
-  bool cancel() noexcept { return settle(pending_phase, errno_code(ECANCELED)); }
+  bool cancel() noexcept { return settle(Phase::pending, errno_code(ECANCELED)); }
   // The same, for the only one that waits, under the mutex.
   bool cancel_alone() noexcept;
   // For the maker, in whatever phase but `ended`: the right to write the outcome. False: another
   // has it. Then end().
-  bool claim() noexcept;
+  bool claim() noexcept { return phase_.claim(); }
   // Ends it with `error` while it is in `phase`, which is pending or running.
   bool settle(std::uint32_t phase, std::error_code error) noexcept;
   // The outcome is there. By the one that has claimed it, or that began it and can't be
   // forestalled.
-  void end() noexcept;
+  void end() noexcept {
+    if (phase_.end()) wake();
+  }
   void set_exception(std::exception_ptr exception) noexcept { exception_ = std::move(exception); }
   void set_error(std::error_code error) noexcept { error_ = error; }
   const std::exception_ptr& exception() const noexcept { return exception_; }
@@ -78,7 +82,7 @@ class FutureState {
     ~Wait() override { state_.release(); }
 
    protected:
-    bool take() override { return state_.ended_or_marked(); }
+    bool take() override { return state_.phase_.ended_or_marked(); }
     void queue() noexcept override { state_.waiters_.push_back(*this); }
     FutureState& state() const noexcept { return state_; }
 
@@ -88,9 +92,6 @@ class FutureState {
   // Blocks the calling thread. A worker of the pool in whose line it still stands runs it instead.
   Result<> wait(Deadline deadline);
 
-  static constexpr std::uint32_t pending_phase = 0, running_phase = 1, claimed_phase = 2,
-                                 ended_phase = 3;
-
   // A pool's part: the work, where it waits, and whose it is.
   virtual void run() noexcept {}
   FutureState& state() noexcept { return *this; }
@@ -98,13 +99,6 @@ class FutureState {
   const void* pool = nullptr;
 
  private:
-  static constexpr std::uint32_t phases = 3, waited_for = 4;
-  std::uint32_t phase(std::memory_order order) const noexcept { return word_.load(order) & phases; }
-  bool move(std::uint32_t from, std::uint32_t to) noexcept;
-  // Under the mutex. True: it has ended; false: its end() will look for what waits.
-  bool ended_or_marked() noexcept {
-    return (word_.fetch_or(waited_for, std::memory_order_acq_rel) & phases) == ended_phase;
-  }
   // One of a few, which states share: a state is as small as may be, because most are made by one
   // processor and ended by another, and every cache line of it travels. No two are held at a time.
   std::mutex& mutex() const noexcept;
@@ -112,7 +106,7 @@ class FutureState {
   void call(std::unique_ptr<Callback> callback) noexcept;
 
   std::atomic<std::uint32_t> shares_{1};
-  std::atomic<std::uint32_t> word_{pending_phase};  // the phase, and whether anything waits
+  Phase phase_;
   std::error_code error_;
   std::exception_ptr exception_;
   WaiterList waiters_;             // under the mutex, as what follows

@@ -75,7 +75,7 @@ class ProcessPoolExecutor {
                                           Arguments&&... arguments) {
     const auto call = make<Function, Arguments...>(how, function, arguments...);
     if (auto queued = queue(*call, true); !queued) {
-      call->settle(detail::FutureState::pending_phase, queued.error());
+      call->settle(detail::FutureState::Phase::pending, queued.error());
     }
     return future_of(call);
   }

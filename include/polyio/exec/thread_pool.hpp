@@ -90,7 +90,7 @@ class ThreadPoolExecutor {
   FutureOf<Function, Arguments...> submit(Function&& function, Arguments&&... arguments) {
     auto future = make(std::forward<Function>(function), std::forward<Arguments>(arguments)...);
     if (auto queued = queue(future.state(), true); !queued) {
-      future.state().settle(detail::FutureState::pending_phase, queued.error());
+      future.state().settle(detail::FutureState::Phase::pending, queued.error());
     }
     return future;
   }

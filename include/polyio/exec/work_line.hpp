@@ -5,30 +5,14 @@
 // that was cancelled stays in line until it comes up, or until a full line is swept.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <mutex>
 #include <polyio/exec/future_state.hpp>
+#include <polyio/exec/thread_sync.hpp>
 #include <polyio/io/waiter.hpp>
-#include <polyio/os/spin.hpp>
 #include <utility>
 
 namespace polyio::detail {
-
-// What a line and a crew are made of. The tests have another, with which a seed decides who goes
-// on.
-struct ThreadSync {
-  using Mutex = std::mutex;
-  using Condition = std::condition_variable;
-  template <class T>
-  using Word = std::atomic<T>;
-  static std::unique_lock<Mutex> lock(Mutex& mutex) { return os::lock_spinning(mutex); }
-  template <class T>
-  static void spin_until_changed(const std::atomic<T>& word, T from) noexcept {
-    (void)os::spin_until_changed<true>(word, from);
-  }
-};
 
 // Work: has `state()`, a FutureState of which the line holds a share, and `next_in_line`.
 template <class Work, class Sync = ThreadSync>
