@@ -6,6 +6,8 @@
 #include <fstream>
 #include <future>
 #include <latch>
+#include <polyio/base/sanitizers.hpp>
+#include <stdexcept>
 
 #include "fixture.hpp"
 #include "support/eventually.hpp"
@@ -51,6 +53,20 @@ TEST(ThreadPoolTest, WhatAWorkHoldsIsGoneWhenItIsDone) {
   const auto future = pool.submit([held = std::move(held)] { return *held; });
   EXPECT_EQ(future.result(), 1);
   EXPECT_TRUE(seen.expired());
+}
+
+// Whichever thread that is: the pool's, which has the future for a moment longer, or the caller's.
+TEST(ThreadPoolTest, AnExceptionEndsWithItsLastUser) {
+  ThreadPoolExecutor pool({.threads = 2});
+  const std::string text(100, 'x');
+  for (int i = 0; i < (POLYIO_TSAN ? 3'000 : 1'000); ++i) {
+    try {
+      (void)pool.submit([&]() -> int { throw std::runtime_error(text); }).result();
+      FAIL();
+    } catch (const std::runtime_error& error) {
+      ASSERT_EQ(error.what(), text);
+    }
+  }
 }
 
 TEST(ThreadPoolTest, ThreadsAreStartedAsTheyAreNeededAndHaveTheName) {
