@@ -35,6 +35,7 @@ namespace detail {
 template <class Pool, class Function, class Values>
 auto map_on(Pool& pool, const Function& function, Values&& values, Deadline until) {
   std::vector<FutureOf<Function, std::ranges::range_reference_t<Values>>> futures;
+  if constexpr (std::ranges::sized_range<Values>) futures.reserve(std::ranges::size(values));
   for (auto&& value : values) {
     futures.push_back(pool.submit(function, std::forward<decltype(value)>(value)));
   }
