@@ -13,6 +13,7 @@ void ThreadPoolExecutor::Watch::start() {
   if (started_) return;
   thread_ = os::Thread([this] {
     os::name_thread("pool-watch");
+    const os::SignalsBlocked blocked;  // they are for the program's own threads
     run();
   });
   started_ = true;

@@ -49,6 +49,7 @@ class QueueWatcher {
 
   void serve() {
     os::name_thread("queue-watcher");
+    const os::SignalsBlocked blocked;  // they are for the program's own threads
     std::unique_lock lock(mutex_);
     for (;;) {
       const std::uint32_t before = changed_.load();

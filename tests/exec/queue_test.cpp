@@ -1,9 +1,14 @@
 // co_await on the queues between processes: the Io goes on meanwhile, scopes end the wait, and
 // whoever waits is told, by threads, by other tasks and by the end of file.
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <polyio/exec/queue.hpp>
 #include <string>
 
 #include "fixture.hpp"
+#include "support/eventually.hpp"
 
 namespace polyio {
 namespace {
@@ -38,6 +43,32 @@ TEST_P(AwaitQueue, WhatAThreadPutsComesWhileTheIoGoesOn) {
     EXPECT_EQ(end.error(), Errc::end_of_file);
     EXPECT_TRUE(others_ran);
   });
+}
+
+// Signals that a thread of this process has blocked, one bit each, by its name; 0: no such thread.
+std::uint64_t blocked_by(const std::string& name) {
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string its_name, word;
+    std::getline(std::ifstream(thread.path() / "comm"), its_name);
+    if (its_name != name) continue;
+    std::ifstream status(thread.path() / "status");
+    while (status >> word) {
+      if (word == "SigBlk:" && status >> word) return std::stoull(word, nullptr, 16);
+    }
+  }
+  return 0;
+}
+
+TEST_P(AwaitQueue, TheHelperThreadLeavesSignalsToTheProgram) {
+  run([&](TaskGroup&) -> Task<> {
+    ipc::Queue<std::string> queue;
+    const auto out = queue.producer();
+    const CancelScope limit(io(), std::chrono::milliseconds(1));
+    auto none = co_await get(io(), queue);
+    EXPECT_FALSE(none);
+  });
+  constexpr std::uint64_t theirs = 1u << (SIGUSR1 - 1) | 1u << (SIGTERM - 1) | 1u << (SIGINT - 1);
+  EXPECT_TRUE(test::eventually([] { return (blocked_by("queue-watcher") & theirs) == theirs; }));
 }
 
 TEST_P(AwaitQueue, AScopesDeadlineAndCancelEndTheWaitAndTakeNothing) {
