@@ -60,9 +60,7 @@ void ThreadPoolExecutor::Watch::add_threads() noexcept {
   const bool wanted = pool_.crew_.is_short() || demoted_ > 0;
   while (wanted && pool_.crew_.serving() < pool_.options_.threads) {
     const unsigned before = pool_.crew_.serving();
-    if (!pool_.add_thread() || pool_.crew_.serving() == before) {
-      return;
-    }
+    if (!pool_.add_thread() || pool_.crew_.serving() == before) return;
   }
 }
 

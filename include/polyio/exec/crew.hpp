@@ -76,10 +76,8 @@ class Crew {
   void wake_all() noexcept { changed_.notify_all(); }
 
   unsigned serving() const noexcept { return serving_.load(); }
-  // More threads are wanted than are awake or can be woken.
-  bool is_short() const noexcept {
-    return serving() < most_ && line_.size() > idle_.load() + coming_.load();
-  }
+  // More threads are wanted than are on their way or can be woken.
+  bool is_short() const noexcept { return line_.size() > idle_.load() + coming_.load(); }
 
  private:
   // Those who submit look at the counts after the work has entered; so this looks at the line after

@@ -25,7 +25,7 @@ namespace polyio {
 struct ThreadPoolOptions {
   unsigned threads = 0;  // at most, each started when there is work for it; 0: one per core
   // Works in line. One more waits (submit) or is refused (try_submit, offload). A work in line
-  // takes 200 bytes or so, and what its function holds.
+  // takes 100 bytes or so, and what its function holds.
   std::size_t queue = 65'536;
   std::size_t stack_bytes = os::Thread::default_stack;
   std::string name = "offload";  // of the threads, at most 15 bytes
