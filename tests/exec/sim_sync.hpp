@@ -11,6 +11,8 @@ namespace polyio::exec_test {
 
 using ipc::test::SimKernel;
 
+// A mutex and a condition of few steps: with ipc::BasicMutex and BasicCondition, 2,000 seeds did
+// not find a Crew whose threads go to sleep without a last look at the line.
 struct SimSync {
   class Mutex {
    public:
