@@ -88,16 +88,15 @@ Result<Handle> BlockingDriver::watch(int fd) {
 }
 
 Handle BlockingDriver::open_slot(os::UniqueFd fd) {
-  const std::uint32_t index = slots_.take();
+  const auto index = static_cast<std::uint32_t>(fd.get());
+  const std::uint32_t generation = slots_.take(index);
   slots_[index] = std::move(fd);
-  return {index, slots_.generation_of(index)};
+  return {index, generation};
 }
 
 Result<os::UniqueFd> BlockingDriver::release(Handle handle) {
   POLYIO_ASSERT(slots_.holds(handle.slot, handle.generation));
-  os::UniqueFd fd = std::move(slots_[handle.slot]);
-  slots_.give_back(handle.slot);
-  return fd;
+  return slots_.give_back(handle.slot);
 }
 
 bool BlockingDriver::start(Op& op) {

@@ -37,6 +37,9 @@ class PosixAioDriver final : public ReadinessDriver {
   bool retry(Op& op) override;
   void cancel(Op& op) override;
   void poll(Deadline deadline) override;
+  // A read that a helper is in can't be taken back.
+  Result<std::vector<OpenHandle>> handles() override { return fail(EOPNOTSUPP); }
+  Result<> make_room(std::span<const OpenHandle>) override { return fail(EOPNOTSUPP); }
   // The signal is blocked in the Io's thread, where it is read from a signalfd.
   void attach_thread() override;
   // Waits until what was closed has ended.

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <polyio/os/descriptor.hpp>
 #include <polyio/os/socket.hpp>
@@ -45,7 +46,7 @@ ReadinessDriver::ReadinessDriver(std::unique_ptr<Selector> selector, std::uint32
 
 ReadinessDriver::~ReadinessDriver() {
   for (std::size_t fd = 0; fd < slots_.size(); ++fd) {
-    if (slots_[fd].open) os::UniqueFd(static_cast<int>(fd)).reset();
+    if (slots_.taken(fd)) os::UniqueFd(static_cast<int>(fd)).reset();
   }
 }
 
@@ -57,40 +58,35 @@ void ReadinessDriver::add_wakeup(int fd) {
 void ReadinessDriver::on_wakeup(int) noexcept { wakeup_.drain(); }
 
 ReadinessDriver::Slot& ReadinessDriver::slot_of(Handle handle) noexcept {
-  POLYIO_ASSERT(handle.slot < slots_.size());
-  Slot& slot = slots_[handle.slot];
-  POLYIO_ASSERT(slot.generation == handle.generation);
-  return slot;
+  POLYIO_ASSERT(slots_.holds(handle.slot, handle.generation));
+  return slots_[handle.slot];
 }
 
 int ReadinessDriver::descriptor(Handle handle) const noexcept {
-  POLYIO_ASSERT(handle.slot < slots_.size());
-  POLYIO_ASSERT(slots_[handle.slot].generation == handle.generation);
+  POLYIO_ASSERT(slots_.holds(handle.slot, handle.generation));
   return static_cast<int>(handle.slot);
 }
 
 Result<Handle> ReadinessDriver::adopt_listener(int socket, bool shared) {
   os::UniqueFd own(socket);
   if (auto set = os::set_nonblocking(socket, true); !set) return fail(set.error());
-  auto handle = open_slot(std::move(own));
-  if (!handle || !shared) return handle;
-  exclusive_.push_back(socket);
-  slots_[handle->slot].exclusive = true;
+  auto handle = open_slot(std::move(own), shared ? Kind::shared_listener : Kind::listener);
+  if (handle && shared) exclusive_.push_back(handle->slot);
   return handle;
 }
 
 // The connection that woke an accept which was cancelled since has woken no other: it is taken.
 bool ReadinessDriver::stop_accepting(Handle handle) noexcept {
   Slot& slot = slot_of(handle);
-  if (slot.exclusive) slot.accepts = Accepts::once_more;
-  return slot.exclusive;
+  slot.accepts = Accepts::once_more;
+  return slot.exclusive();
 }
 
 // A listener on which no accept waits is not waited for either: a connection would wake this loop
 // in vain, and none of those that share the listener.
 void ReadinessDriver::leave_rivals() noexcept {
-  for (const int fd : exclusive_) {
-    Slot& slot = slots_[static_cast<std::size_t>(fd)];
+  for (const std::uint32_t fd : exclusive_) {
+    Slot& slot = slots_[fd];
     if (!slot.reader) (void)set_interest(fd, slot, 0);
   }
 }
@@ -98,7 +94,7 @@ void ReadinessDriver::leave_rivals() noexcept {
 Result<Handle> ReadinessDriver::watch(int fd) {
   auto copy = duplicate(fd);
   if (!copy) return fail(copy.error());
-  return open_slot(std::move(*copy));
+  return open_slot(std::move(*copy), Kind::watched);
 }
 
 Result<Handle> ReadinessDriver::adopt(int socket) { return open_slot(os::UniqueFd(socket)); }
@@ -106,34 +102,31 @@ Result<Handle> ReadinessDriver::adopt(int socket) { return open_slot(os::UniqueF
 Result<Handle> ReadinessDriver::adopt_descriptor(int fd) {
   auto own = os::in_mode(os::UniqueFd(fd), os::Blocking::no);
   if (!own) return fail(own.error());
-  return open_slot(std::move(*own));
+  return open_slot(std::move(*own), Kind::descriptor);
 }
 
-Result<Handle> ReadinessDriver::open_slot(os::UniqueFd fd) {
+Result<Handle> ReadinessDriver::open_slot(os::UniqueFd fd, Kind kind) {
   // What the selector can't take is refused here, not in the middle of a handler.
   if (fd.get() > selector_->max_descriptor()) return fail(EOVERFLOW);
-  const auto index = static_cast<std::size_t>(fd.get());
-  if (slots_.size() <= index) slots_.resize(index + 1);
-  Slot& slot = slots_[index];
-  POLYIO_ASSERT(!slot.open);
-  const std::uint32_t generation = slot.generation;
-  slot = Slot{.generation = generation, .open = true};
-  return Handle{static_cast<std::uint32_t>(fd.release()), generation};
+  const auto index = static_cast<std::uint32_t>(fd.get());
+  POLYIO_ASSERT(!slots_.taken(index));
+  const std::uint32_t generation = slots_.take(index);
+  slots_[index].kind = kind;
+  (void)fd.release();
+  return Handle{index, generation};
 }
 
 Handle ReadinessDriver::handle_of(int fd) const noexcept {
   const auto index = static_cast<std::uint32_t>(fd);
-  return {index, slots_[index].generation};
+  return {index, slots_.generation_of(index)};
 }
 
 os::UniqueFd ReadinessDriver::detach(Handle handle) noexcept {
   Slot& slot = slot_of(handle);
   POLYIO_RULE(!slot.reader && !slot.writer, closed_while_used);
   if (slot.interest) (void)selector_->unregister(static_cast<int>(handle.slot));
-  slot.interest = 0;
-  slot.open = false;
-  if (slot.exclusive) std::erase(exclusive_, static_cast<int>(handle.slot));
-  ++slot.generation;  // what still has the handle, or an event of it, is stale
+  if (slot.exclusive()) std::erase(exclusive_, handle.slot);
+  slots_.give_back(handle.slot);  // what still has the handle, or an event of it, is stale
   return os::UniqueFd(static_cast<int>(handle.slot));
 }
 
@@ -147,7 +140,7 @@ Result<> ReadinessDriver::shutdown(Handle handle, int how) {
   auto done = SocketDriver::shutdown(handle, how);
   // One's own shutdown need not be an edge (sigio): asks again for what waits.
   if (!edge_ || !slot.interest) return done;
-  if (selector_->modify(fd, slot.interest, slot.generation)) return done;
+  if (selector_->modify(fd, slot.interest, handle.generation)) return done;
   // Not registered any more, perhaps: each operation tries again, and registers anew or fails.
   (void)selector_->unregister(fd);
   slot.interest = 0;
@@ -157,18 +150,20 @@ Result<> ReadinessDriver::shutdown(Handle handle, int how) {
   return done;
 }
 
-int ReadinessDriver::set_interest(int fd, Slot& slot, Events interest) noexcept {
+int ReadinessDriver::set_interest(std::uint32_t index, Slot& slot, Events interest) noexcept {
   if (edge_ && interest) interest = event_read | event_write;
   if (interest == slot.interest) return 0;
+  const int fd = static_cast<int>(index);
+  const std::uint32_t generation = slots_.generation_of(index);
   std::error_code error;
   if (!interest) {
     (void)selector_->unregister(fd);
   } else if (!slot.interest) {
-    auto key = slot.exclusive ? selector_->register_exclusive(fd, slot.generation)
-                              : selector_->register_fd(fd, interest, slot.generation);
+    auto key = slot.exclusive() ? selector_->register_exclusive(fd, generation)
+                                : selector_->register_fd(fd, interest, generation);
     if (!key) error = key.error();
   } else {
-    auto key = selector_->modify(fd, interest, slot.generation);
+    auto key = selector_->modify(fd, interest, generation);
     if (!key) error = key.error();
   }
   if (!error) slot.interest = interest;
@@ -212,7 +207,7 @@ bool ReadinessDriver::wait_for(Slot& slot, Op& op, Events direction) {
   POLYIO_RULE(!place, one_at_a_time);
   if (direction == event_read) slot.may_read = false;
   if (!(slot.interest & direction)) {
-    const int error = set_interest(fd_of(op), slot, slot.interest | direction);
+    const int error = set_interest(op.handle.slot, slot, slot.interest | direction);
     if (error) return finish(op, -error);
   }
   place = &op;
@@ -263,12 +258,9 @@ bool ReadinessDriver::accept(Slot& slot, Op& op) {
 
 bool ReadinessDriver::connect(Slot& slot, Op& op) {
   if (op.moved) {  // writable: it has ended, unless that was a false alarm
-    const int error = os::pending_error(fd_of(op));
-    if (error) return finish(op, -error);
-    const auto peer = os::peer_address(fd_of(op));
-    if (peer) return finish(op, 0);
-    if (peer.error().value() == ENOTCONN) return wait_for(slot, op, event_write);
-    return finish(op, -peer.error().value());
+    const int error = os::connect_outcome(fd_of(op));
+    if (error == ENOTCONN) return wait_for(slot, op, event_write);
+    return finish(op, -error);
   }
   op.moved = 1;
   const auto started = os::start_connect(fd_of(op), *static_cast<const os::Address*>(op.address));
@@ -295,7 +287,7 @@ bool ReadinessDriver::send_to(Slot& slot, Op& op) {
   if (found > 0) return finish(op, 0);
   if (found < 0 && errno != EINTR) return finish(op, -errno);
   if (!slot.interest) {
-    const auto key = selector_->register_shared(fd_of(op), slot.generation);
+    const auto key = selector_->register_shared(fd_of(op), op.handle.generation);
     if (!key) return finish(op, -key.error().value());
     slot.interest = event_read;
   }
@@ -313,8 +305,9 @@ void ReadinessDriver::cancel(Op& op) {
 
 void ReadinessDriver::on_event(const SelectorEvent& event) {
   if (event.key.data == wakeup_data) return on_wakeup(event.key.fd);
-  Slot& slot = slots_[static_cast<std::size_t>(event.key.fd)];
-  if (slot.generation != event.key.data) return;  // stale: closed since
+  const auto index = static_cast<std::uint32_t>(event.key.fd);
+  if (!slots_.holds(index, static_cast<std::uint32_t>(event.key.data))) return;  // closed since
+  Slot& slot = slots_[index];
   if (event.mask & event_read) {
     slot.may_read = true;
     if (slot.reader && slot.reader->state == OpState::pending) {
@@ -330,7 +323,7 @@ void ReadinessDriver::on_event(const SelectorEvent& event) {
   Events wanted = slot.interest;
   if ((event.mask & event_read) && !slot.reader) wanted &= ~event_read;
   if ((event.mask & event_write) && !slot.writer) wanted &= ~event_write;
-  if (wanted != slot.interest) (void)set_interest(event.key.fd, slot, wanted);
+  if (wanted != slot.interest) (void)set_interest(index, slot, wanted);
 }
 
 void ReadinessDriver::poll(Deadline deadline) {
@@ -345,6 +338,55 @@ void ReadinessDriver::poll(Deadline deadline) {
     return;
   }
   for (std::size_t i = 0; i < *count; ++i) on_event(events_[i]);
+}
+
+// --- another driver in this one's place ---
+
+Result<std::vector<OpenHandle>> ReadinessDriver::handles() {
+  std::vector<OpenHandle> all;
+  for (std::uint32_t fd = 0; fd < slots_.size(); ++fd) {
+    if (!slots_.taken(fd)) continue;
+    const Slot& slot = slots_[fd];
+    all.push_back({{fd, slots_.generation_of(fd)}, slot.kind, slot.accepts != Accepts::always});
+  }
+  return all;
+}
+
+Result<> ReadinessDriver::make_room(std::span<const OpenHandle> handles) {
+  for (const OpenHandle& one : handles) {
+    if (one.simulated) return fail(EOPNOTSUPP);
+    if (std::cmp_greater(one.handle.slot, selector_->max_descriptor())) return fail(EOVERFLOW);
+    slots_.make_room(one.handle.slot);
+  }
+  exclusive_.reserve(static_cast<std::size_t>(
+      std::ranges::count(handles, Kind::shared_listener, &OpenHandle::kind)));
+  return {};
+}
+
+void ReadinessDriver::leave() noexcept {
+  for (std::uint32_t fd = 0; fd < slots_.size(); ++fd) {
+    if (!slots_.taken(fd)) continue;
+    const Slot slot = slots_.give_back(fd);
+    if (slot.interest) (void)selector_->unregister(static_cast<int>(fd));
+    for (Op* const op : {slot.reader, slot.writer}) {
+      if (op && op->state == OpState::pending) io().make_ready(*op);
+    }
+  }
+  exclusive_.clear();
+  buffers_.wake_all();
+}
+
+// Connections are received from and sent to without waiting whatever their mode; what is accepted
+// from, connected, read or written is not.
+void ReadinessDriver::take_over(std::span<const OpenHandle> handles) noexcept {
+  for (const OpenHandle& one : handles) {
+    const std::uint32_t fd = one.handle.slot;
+    slots_.take_as(fd, one.handle.generation);
+    slots_[fd].kind = one.kind;
+    if (one.stopped) slots_[fd].accepts = Accepts::once_more;
+    if (one.kind == Kind::shared_listener) exclusive_.push_back(fd);
+    if (one.kind != Kind::watched) (void)os::set_nonblocking(static_cast<int>(fd), true);
+  }
 }
 
 }  // namespace polyio

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <polyio/base/slots.hpp>
 #include <polyio/io/lease_pool.hpp>
 #include <polyio/os/wakeup.hpp>
 #include <polyio/selectors/selector.hpp>
@@ -40,11 +41,15 @@ class ReadinessDriver : public SocketDriver {
   void wake() noexcept override { wakeup_.signal(); }
   void give_back(std::uint32_t buffer) noexcept override { buffers_.give_back(buffer); }
   LeaseCounts leases() const noexcept override { return buffers_.counts(); }
+  Result<std::vector<OpenHandle>> handles() override;
+  Result<> make_room(std::span<const OpenHandle> handles) override;
+  void leave() noexcept override;
+  void take_over(std::span<const OpenHandle> handles) noexcept override;
 
  protected:
   // The slot of a descriptor, taken over as it is. Errors: EOVERFLOW, too large for the selector;
   // it is closed then.
-  Result<Handle> open_slot(os::UniqueFd fd);
+  Result<Handle> open_slot(os::UniqueFd fd, OpenHandle::Kind kind = OpenHandle::Kind::socket);
   Handle handle_of(int fd) const noexcept;
   // Ends the handle.
   os::UniqueFd detach(Handle handle) noexcept;
@@ -57,18 +62,19 @@ class ReadinessDriver : public SocketDriver {
   LeasePool buffers_;
 
  private:
-  // After stop_accepting() an exclusive listener is looked at once more, without waiting.
+  using Kind = OpenHandle::Kind;
+  // After stop_accepting() a listener is looked at once more, without waiting.
   enum class Accepts : std::uint8_t { always, once_more, none };
   // One per descriptor number: slot and descriptor are the same.
   struct Slot {
-    Op* reader = nullptr;               // waits for readability: receive, accept, ready
-    Op* writer = nullptr;               // waits for writability: send, connect
-    std::uint32_t generation : 31 = 0;  // as in a Handle
+    Op* reader = nullptr;  // waits for readability: receive, accept, ready
+    Op* writer = nullptr;  // waits for writability: send, connect
     Events interest = 0;
-    bool open = false;
-    bool exclusive = false;  // a listener that others share: a connection may wake this one only
+    Kind kind = Kind::socket;
     Accepts accepts = Accepts::always;
     bool may_read = true;  // worth a try
+    // A listener that others share: a connection may wake this one only.
+    bool exclusive() const noexcept { return kind == Kind::shared_listener; }
   };
 
   Slot& slot_of(Handle handle) noexcept;
@@ -82,7 +88,7 @@ class ReadinessDriver : public SocketDriver {
   bool send_to(Slot& slot, Op& op);
   bool ready(Slot& slot, Op& op);
   bool wait_for(Slot& slot, Op& op, Events direction);
-  int set_interest(int fd, Slot& slot, Events interest) noexcept;
+  int set_interest(std::uint32_t fd, Slot& slot, Events interest) noexcept;
   void leave_rivals() noexcept;
   void on_event(const SelectorEvent& event);
 
@@ -90,8 +96,8 @@ class ReadinessDriver : public SocketDriver {
   const bool edge_;
   os::Wakeup wakeup_;
   std::array<SelectorEvent, 256> events_;  // of one wait
-  std::vector<Slot> slots_;
-  std::vector<int> exclusive_;  // their descriptors
+  Slots<Slot> slots_;
+  std::vector<std::uint32_t> exclusive_;  // their descriptors
 };
 
 }  // namespace polyio

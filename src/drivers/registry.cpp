@@ -113,6 +113,7 @@ constexpr auto table = std::to_array<ModelTraits>({
      .waits = "aio_read: helper threads wait and copy, a signal reports the end",
      .refusals = posix_aio_refusals,
      .limit = {EUSERS, "posix-aio has a helper thread for no more of them"},
+     .unchangeable = "a read that a helper thread has begun can't be taken back",
      .probe = probe_posix_aio,
      .make = make<PosixAioDriver>},
     {.name = "nonblocking",
@@ -126,6 +127,7 @@ constexpr auto table = std::to_array<ModelTraits>({
      .system = "any POSIX system",
      .refusals = blocking_refusals,
      .has_loop = false,
+     .unchangeable = "each connection waits in a call, on a thread of its own",
      .make = make<BlockingDriver>},
 });
 

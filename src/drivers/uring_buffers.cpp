@@ -123,7 +123,7 @@ void UringBuffers::relax() noexcept {
   short_ = false;
   wanted_ = std::max(limit_ / 8, 1u);
   refill();
-  while (!own_.nobody_waits()) own_.wake_one();
+  own_.wake_all();
 }
 
 void UringBuffers::end_hold(std::uint32_t id) noexcept {

@@ -54,7 +54,7 @@ void UringDriver::reap() {
     ++count;
   }
   io_uring_cq_advance(&ring_, count);
-  if (buffers_.replenish()) end_read_ahead();
+  if (buffers_.replenish() && !left_) end_read_ahead();
 }
 
 void UringDriver::handle(const io_uring_cqe& cqe) {
@@ -70,8 +70,7 @@ void UringDriver::handle(const io_uring_cqe& cqe) {
   const auto index = static_cast<std::uint32_t>(cqe.user_data >> 32);
   Slot& slot = slots_[index];
   // A slot's owner changes only after its last completion, so this one is of the present owner.
-  POLYIO_ASSERT(((cqe.user_data >> 8) & decltype(slots_)::generation_mask) ==
-                slots_.generation_of(index));
+  POLYIO_ASSERT(((cqe.user_data >> 8) & 0xff'ffff) == owner_of(index));
   if (last) --slot.in_flight;
   switch (tag) {
     case Tag::receive: on_receive(index, slot, cqe); break;
@@ -81,8 +80,7 @@ void UringDriver::handle(const io_uring_cqe& cqe) {
     case Tag::datagram_out: on_message(slot, slot.writer, cqe.res); break;
     case Tag::ready: on_ready(slot, cqe.res); break;
     case Tag::readable: on_readable(index, slot, cqe); break;
-    default:
-      if (slot.writer) io().complete(*std::exchange(slot.writer, nullptr), cqe.res);
+    default: on_connect(slot, cqe.res);
   }
   if (slot.closing && slot.in_flight == 0) finish_close(index);
 }
@@ -113,7 +111,7 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
     }
   }
   if (slot.closing) return;
-  if (cqe.res == 0 || (cqe.res == -EIO && !slot.is_socket)) {  // EIO: a terminal that is closed
+  if (cqe.res == 0 || (cqe.res == -EIO && !slot.is_socket())) {  // EIO: a terminal that is closed
     slot.ended = true;
   } else if (cqe.res < 0 && cqe.res != -ENOBUFS && cqe.res != -ECANCELED && cqe.res != -EINTR) {
     slot.error = -cqe.res;
@@ -126,9 +124,11 @@ void UringDriver::on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe
   } else if (slot.ended || slot.error) {
     slot.reader = nullptr;
     io().complete(*reader, -slot.error);
-  } else if (!slot.armed && cqe.res == -ENOBUFS) {
+  } else if (slot.armed || left_) {
+    return;  // more comes, or leave() hands it on
+  } else if (cqe.res == -ENOBUFS) {
     if (!std::exchange(slot.starved, true)) starved_.push_back(index);
-  } else if (!slot.armed) {
+  } else {
     receive_more(index, slot);
   }
 }
@@ -148,10 +148,11 @@ std::byte* UringDriver::copy_from_transit(std::uint32_t index, std::uint32_t& bu
 void UringDriver::on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe) {
   if (!(cqe.flags & IORING_CQE_F_MORE)) slot.armed = slot.cancelling = false;
   if (slot.closing) return os::UniqueFd(cqe.res).reset();
-  if (slot.retired && cqe.res == -ECANCELED && accept_what_waits(index)) return;
   if (slot.reader && cqe.res != -ECANCELED) {
     return io().complete(*std::exchange(slot.reader, nullptr), cqe.res);
   }
+  if (left_ && cqe.res < 0) return;  // leave() hands the accept on
+  if (slot.retired && cqe.res == -ECANCELED && accept_what_waits(index)) return;
   if (slot.reader && slot.retired && !slot.armed) {
     return io().complete(*std::exchange(slot.reader, nullptr), -ECANCELED);
   }
@@ -162,61 +163,69 @@ void UringDriver::on_accept(std::uint32_t index, Slot& slot, const io_uring_cqe&
 
 // How many wait then; 0: there is no memory, and the connection's peer sees its end.
 std::size_t UringDriver::queue_accepted(std::uint32_t listener, os::UniqueFd socket) noexcept try {
-  auto place = std::ranges::find(accepted_, listener, &decltype(accepted_)::value_type::first);
-  if (place == accepted_.end()) place = accepted_.emplace(place, listener, std::deque<int>());
-  place->second.push_back(socket.get());
+  std::deque<int>* queue = accepted_on(listener);
+  if (!queue) queue = &accepted_.emplace_back(listener, std::deque<int>()).second;
+  queue->push_back(socket.get());
   (void)socket.release();
-  return place->second.size();
+  return queue->size();
 } catch (const std::bad_alloc&) {
   return 0;
 }
 
+// Ends the operation in `place` with its request's result. If that was only interrupted the
+// operation goes on, here or with the next driver, unless its end was asked for.
+template <class Submit>
+void UringDriver::end_or_submit_again(Op*& place, std::int64_t result, bool interrupted,
+                                      Submit submit) {
+  interrupted = interrupted || (left_ && result == -ECANCELED);
+  if (interrupted && !left_ && !place->cancel_requested) return submit(*place);
+  Op& op = *std::exchange(place, nullptr);
+  if (interrupted && !op.cancel_requested) return io().make_ready(op);
+  io().complete(op, interrupted ? -ECANCELED : result);
+}
+
 void UringDriver::on_send(Slot& slot, int result) {
   Op& op = *slot.writer;
+  bool interrupted = result == -EINTR || result == -EAGAIN;
   if (result > 0) {
     op.moved += static_cast<std::size_t>(result);
     op.progressed(io().turn_began());  // progress, as the idle timeout counts it
-    if (op.moved < total_of(op)) {
-      if (!op.cancel_requested) return submit_send(slot, op);
-      result = -ECANCELED;
-    } else {
-      result = static_cast<int>(op.moved);
-    }
-  } else if (result == -EINTR || result == -EAGAIN) {
-    if (!op.cancel_requested) return submit_send(slot, op);
-    result = -ECANCELED;
+    interrupted = op.moved < total_of(op);
   }
-  slot.writer = nullptr;
-  io().complete(op, result);
+  const auto ended = result > 0 ? static_cast<std::int64_t>(op.moved) : result;
+  end_or_submit_again(slot.writer, ended, interrupted, [&](Op& rest) { submit_send(slot, rest); });
 }
 
 void UringDriver::on_message(Slot& slot, Op*& place, int result) {
-  Op& op = *place;
-  const bool waits = !(op.kind == OpKind::send_to && (op.size & MSG_DONTWAIT));
-  if (result == -EINTR || (result == -EAGAIN && waits)) {
-    if (!op.cancel_requested) return submit_message(slot, op);
-    result = -ECANCELED;
-  }
-  place = nullptr;
-  io().complete(op, result);
+  const bool waits = !(place->kind == OpKind::send_to && (place->size & MSG_DONTWAIT));
+  const bool interrupted = result == -EINTR || (result == -EAGAIN && waits);
+  end_or_submit_again(place, result, interrupted, [&](Op& op) { submit_message(slot, op); });
 }
 
 void UringDriver::on_ready(Slot& slot, int result) {
-  Op& op = *slot.reader;
-  if (result == -EINTR || result == -EAGAIN) {
-    if (!op.cancel_requested) return submit_ready(slot, op);
-    result = -ECANCELED;
-  }
-  slot.reader = nullptr;
-  io().complete(op, std::min(result, 0));  // the events that poll(2) would give are no result
+  const bool interrupted = result == -EINTR || result == -EAGAIN;
+  result = std::min(result, 0);  // the events that poll(2) would give are no result
+  end_or_submit_again(slot.reader, result, interrupted, [&](Op& op) { submit_ready(slot, op); });
+}
+
+// Where another driver had begun it, it was the end of that which was waited for.
+void UringDriver::on_connect(Slot& slot, int result) {
+  Op& op = *slot.writer;
+  if (op.moved && result > 0) result = -os::connect_outcome(static_cast<int>(op.handle.slot));
+  const bool interrupted = op.moved && result == -ENOTCONN;
+  // It goes on in the kernel, but on a Unix socket, where it had to wait for the queue.
+  const auto& address = *static_cast<const os::Address*>(op.address);
+  if (left_ && result == -ECANCELED) op.moved = address.family() != AF_UNIX;
+  end_or_submit_again(slot.writer, result, interrupted, [&](Op& it) { submit_connect(slot, it); });
 }
 
 // The read that follows ends at once, and where another reader was quicker waits in the kernel.
 void UringDriver::on_readable(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe) {
   slot.polled = false;
-  if (cqe.res < 0 || slot.closing) return on_receive(index, slot, cqe);
+  if (cqe.res < 0 || slot.closing || left_) return on_receive(index, slot, cqe);
   io_uring_sqe* sqe = request(index, Tag::receive);
-  io_uring_prep_read(sqe, slot.fd, nullptr, UringBuffers::large_size, static_cast<__u64>(-1));
+  const int fd = static_cast<int>(index);
+  io_uring_prep_read(sqe, fd, nullptr, UringBuffers::large_size, static_cast<__u64>(-1));
   sqe->flags |= IOSQE_BUFFER_SELECT;
   sqe->buf_group = UringBuffers::group;
   ++slot.in_flight;

@@ -30,7 +30,9 @@ UringDriver::UringDriver(std::uint32_t leases, bool small)
 UringDriver::~UringDriver() {
   if (ready_) {
     for (std::uint32_t i = 0; i < slots_.size(); ++i) {
-      if (slots_.taken(i) && !slots_[i].closing) close({i, slots_.generation_of(i)});
+      if (!slots_.taken(i) || slots_[i].closing) continue;
+      const Handle handle{i, slots_.generation_of(i)};
+      left_ ? drop_ahead(handle) : close(handle);
     }
     while (in_flight_ > 0) {
       // On another thread than the one that ran: the ring's end is that of its requests.
@@ -39,7 +41,9 @@ UringDriver::~UringDriver() {
     }
   }
   uring::close(ring_);
-  for (std::uint32_t i = 0; i < slots_.size(); ++i) os::UniqueFd(slots_[i].fd).reset();
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_.taken(i)) os::UniqueFd(static_cast<int>(i)).reset();
+  }
 }
 
 void UringDriver::attach_thread() {
@@ -60,7 +64,7 @@ void UringDriver::detach_thread() noexcept {
 
 bool UringDriver::any_closing() const noexcept {
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
-    if (slots_[i].closing) return true;
+    if (slots_.taken(i) && slots_[i].closing) return true;
   }
   return false;
 }
@@ -78,10 +82,7 @@ const UringDriver::Slot& UringDriver::slot_of(Handle handle) const noexcept {
 
 Result<Handle> UringDriver::adopt_listener(int socket, bool shared) {
   auto handle = adopt(socket);
-  if (!handle) return handle;
-  Slot& slot = slots_[handle->slot];
-  slot.listens = true;
-  slot.one_by_one = shared;
+  if (handle) slots_[handle->slot].kind = shared ? Kind::shared_listener : Kind::listener;
   return handle;
 }
 
@@ -102,22 +103,24 @@ Result<Handle> UringDriver::adopt(int socket) {
 Result<Handle> UringDriver::adopt_descriptor(int fd) {
   auto own = os::in_mode(os::UniqueFd(fd), os::Blocking::yes);
   if (!own) return fail(own.error());
-  const Handle handle = open_slot(std::move(*own));
-  slots_[handle.slot].is_socket = false;
-  return handle;
+  return open_slot(std::move(*own), Kind::descriptor);
 }
 
 Result<Handle> UringDriver::watch(int fd) {
   auto copy = duplicate(fd);
   if (!copy) return fail(copy.error());
-  return open_slot(std::move(*copy));
+  return open_slot(std::move(*copy), Kind::watched);
 }
 
-Handle UringDriver::open_slot(os::UniqueFd fd) {
-  if (starved_.capacity() <= slots_.size()) starved_.reserve(2 * slots_.size() + 1);
-  const std::uint32_t index = slots_.take();
-  slots_[index].fd = fd.release();
-  return {index, slots_.generation_of(index)};
+Handle UringDriver::open_slot(os::UniqueFd fd, Kind kind) {
+  if (starved_.capacity() <= open_) starved_.reserve(2 * open_ + 1);
+  const auto index = static_cast<std::uint32_t>(fd.get());
+  POLYIO_ASSERT(!slots_.taken(index));
+  const std::uint32_t generation = slots_.take(index);
+  slots_[index].kind = kind;
+  ++open_;
+  (void)fd.release();
+  return {index, generation};
 }
 
 Result<os::UniqueFd> UringDriver::release(Handle handle) {
@@ -126,9 +129,8 @@ Result<os::UniqueFd> UringDriver::release(Handle handle) {
     close(handle);
     return fail(EBUSY);
   }
-  os::UniqueFd fd(std::exchange(slot.fd, -1));
-  finish_close(handle.slot);
-  return fd;
+  end_slot(handle.slot);
+  return os::UniqueFd(static_cast<int>(handle.slot));
 }
 
 void UringDriver::close(Handle handle) noexcept {
@@ -141,18 +143,29 @@ void UringDriver::close(Handle handle) noexcept {
 }
 
 void UringDriver::finish_close(std::uint32_t index) noexcept {
-  Slot& slot = slots_[index];
-  if (slot.listens) {
-    std::erase_if(accepted_, [&](auto& entry) {
-      if (entry.first != index) return false;
-      for (int fd : entry.second) os::UniqueFd(fd).reset();
-      return true;
-    });
-  }
-  os::UniqueFd(slot.fd).reset();
-  const bool starved = slot.starved;
-  slots_.give_back(index);
-  slots_[index].starved = starved;  // its entry in starved_ is passed over
+  end_slot(index);
+  os::UniqueFd(static_cast<int>(index)).reset();
+}
+
+void UringDriver::end_slot(std::uint32_t index) noexcept {
+  const Slot slot = slots_.give_back(index);
+  --open_;
+  if (slot.listens()) forget_accepted(index);
+  if (slot.starved) std::erase(starved_, index);
+}
+
+std::deque<int>* UringDriver::accepted_on(std::uint32_t listener) noexcept {
+  const auto place =
+      std::ranges::find(accepted_, listener, &decltype(accepted_)::value_type::first);
+  return place == accepted_.end() ? nullptr : &place->second;
+}
+
+void UringDriver::forget_accepted(std::uint32_t listener) noexcept {
+  std::erase_if(accepted_, [&](auto& entry) {
+    if (entry.first != listener) return false;
+    for (const int fd : entry.second) os::UniqueFd(fd).reset();
+    return true;
+  });
 }
 
 }  // namespace polyio

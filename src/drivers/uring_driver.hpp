@@ -40,9 +40,12 @@ class UringDriver final : public SocketDriver {
   Result<os::UniqueFd> release(Handle handle) override;
   void close(Handle handle) noexcept override;
   bool quiet(Handle handle) override;
-  int descriptor(Handle handle) const noexcept override { return slot_of(handle).fd; }
+  int descriptor(Handle handle) const noexcept override {
+    (void)slot_of(handle);
+    return static_cast<int>(handle.slot);
+  }
   bool start(Op& op) override;
-  bool retry(Op& op) override { return start_receive(slot_of(op.handle), op); }
+  bool retry(Op& op) override { return start(op); }
   void cancel(Op& op) override;
   void poll(Deadline deadline) override;
   void wake() noexcept override { wakeup_.signal(); }
@@ -55,18 +58,27 @@ class UringDriver final : public SocketDriver {
   void attach_thread() override;
   // Sees what was closed to its end: another thread may destroy the driver, which can't.
   void detach_thread() noexcept override;
+  Result<std::vector<OpenHandle>> handles() override;
+  Result<> make_room(std::span<const OpenHandle> handles) override;
+  void leave() noexcept override;
+  void take_over(std::span<const OpenHandle> handles) noexcept override;
+  bool deliver_ahead(Op& op) noexcept override;
+  bool has_ahead(Handle handle) const noexcept override {
+    return slots_.holds(handle.slot, handle.generation);
+  }
+  bool has_ahead() const noexcept override { return open_ > 0; }
+  void drop_ahead(Handle handle) noexcept override;
 
  private:
+  using Kind = OpenHandle::Kind;
+  // One per descriptor number: slot and descriptor are the same.
   struct Slot {
-    int fd = -1;
     Op* reader = nullptr;        // receive, receive_from, accept or ready
     Op* writer = nullptr;        // send, send_to or connect
     PieceQueue::List pieces;     // received, not yet asked for
     int error = 0;               // what receiving ended with
     std::uint8_t in_flight = 0;  // requests the kernel has
-    bool listens = false;
-    bool is_socket = true;    // else it is polled, then read: nothing reads ahead
-    bool one_by_one = false;  // accepts, because others accept on the same socket
+    Kind kind = Kind::socket;
     bool retired = false;     // stop_accepting(): not armed again
     bool armed = false;       // a request to accept or receive is out
     bool polled = false;      // and is still the poll before a read
@@ -74,6 +86,12 @@ class UringDriver final : public SocketDriver {
     bool ended = false;       // the peer has finished
     bool closing = false;
     bool starved = false;  // the kernel had no buffer for it; is in starved_
+
+    bool listens() const noexcept { return kind == Kind::listener || one_by_one(); }
+    // Accepts so, because others accept on the same socket.
+    bool one_by_one() const noexcept { return kind == Kind::shared_listener; }
+    // Else it is polled, then read: nothing reads ahead.
+    bool is_socket() const noexcept { return kind != Kind::descriptor; }
   };
   enum class Tag : std::uint8_t {
     wakeup,
@@ -88,14 +106,19 @@ class UringDriver final : public SocketDriver {
     cancel
   };
 
-  Handle open_slot(os::UniqueFd fd);
+  Handle open_slot(os::UniqueFd fd, Kind kind = Kind::socket);
   Slot& slot_of(Handle handle) noexcept;
   const Slot& slot_of(Handle handle) const noexcept;
+  // The slot's owner, as far as user_data has room for its generation.
+  std::uint64_t owner_of(std::uint32_t index) const noexcept {
+    return slots_.generation_of(index) & 0xff'ffff;
+  }
   std::uint64_t user_data(std::uint32_t index, Tag tag) const noexcept;
   io_uring_sqe* request(std::uint32_t index, Tag tag) noexcept;
   void request_cancel(std::uint32_t index, Tag tag) noexcept;
   void request_wakeup() noexcept;
   static Tag tag_of_armed(const Slot& slot) noexcept;
+  static Tag tag_of(const Op& op) noexcept;
   void arm(std::uint32_t index) noexcept;
   void receive_more(std::uint32_t index, Slot& slot) noexcept;
   void arm_starved() noexcept;
@@ -106,6 +129,8 @@ class UringDriver final : public SocketDriver {
   bool accept_what_waits(std::uint32_t index) noexcept;
   void submit_message(Slot& slot, Op& op) noexcept;
   void submit_ready(Slot& slot, Op& op) noexcept;
+  void submit_connect(Slot& slot, Op& op) noexcept;
+  bool take_accepted(Op& op) noexcept;
   std::size_t queue_accepted(std::uint32_t listener, os::UniqueFd socket) noexcept;
   void handle(const io_uring_cqe& cqe);
   void on_receive(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
@@ -115,12 +140,20 @@ class UringDriver final : public SocketDriver {
   void on_send(Slot& slot, int result);
   void on_message(Slot& slot, Op*& place, int result);
   void on_ready(Slot& slot, int result);
+  void on_connect(Slot& slot, int result);
+  template <class Submit>
+  void end_or_submit_again(Op*& place, std::int64_t result, bool interrupted, Submit submit);
   void on_readable(std::uint32_t index, Slot& slot, const io_uring_cqe& cqe);
   void end_armed(std::uint32_t index) noexcept;
   void pause_if_flooded(std::uint32_t index, Slot& slot, std::size_t queued,
                         std::size_t limit) noexcept;
   bool any_closing() const noexcept;
   void finish_close(std::uint32_t index) noexcept;
+  void end_requests(std::uint32_t index, const Slot& slot) noexcept;
+  std::deque<int>* accepted_on(std::uint32_t listener) noexcept;
+  void forget_accepted(std::uint32_t listener) noexcept;
+  void end_slot(std::uint32_t index) noexcept;
+  bool nothing_ahead(std::uint32_t index) noexcept;
   void wait(Deadline deadline) noexcept;
   void reap();
 
@@ -129,11 +162,13 @@ class UringDriver final : public SocketDriver {
   os::Wakeup wakeup_;
   UringBuffers buffers_;
   PieceQueue pieces_;
-  Slots<Slot, 24> slots_;  // user_data has room for 24 bits of a generation
+  Slots<Slot> slots_;
+  std::size_t open_ = 0;  // of them
   std::vector<std::uint32_t> starved_;
   std::vector<std::pair<std::uint32_t, std::deque<int>>> accepted_;  // by listener's slot
   std::vector<msghdr> messages_;  // one per submission entry: stays valid until it is submitted
   std::size_t in_flight_ = 0;
+  bool left_ = false;  // leave(): what is still open has something that came ahead
 };
 
 }  // namespace polyio

@@ -15,8 +15,8 @@
 namespace polyio {
 
 std::uint64_t UringDriver::user_data(std::uint32_t index, Tag tag) const noexcept {
-  const std::uint64_t generation = index < slots_.size() ? slots_.generation_of(index) : 0;
-  return (std::uint64_t{index} << 32) | (generation << 8) | static_cast<std::uint64_t>(tag);
+  const std::uint64_t owner = slots_.taken(index) ? owner_of(index) : 0;
+  return (std::uint64_t{index} << 32) | (owner << 8) | static_cast<std::uint64_t>(tag);
 }
 
 // The caller prepares it: io_uring_prep_* sets every field but user_data.
@@ -44,8 +44,19 @@ void UringDriver::request_cancel(std::uint32_t index, Tag tag) noexcept {
 }
 
 UringDriver::Tag UringDriver::tag_of_armed(const Slot& slot) noexcept {
-  if (slot.listens) return Tag::accept;
+  if (slot.listens()) return Tag::accept;
   return slot.polled ? Tag::readable : Tag::receive;
+}
+
+// Of the request that an operation has of its own: all but receives and accepts.
+UringDriver::Tag UringDriver::tag_of(const Op& op) noexcept {
+  switch (op.kind) {
+    case OpKind::receive_from: return Tag::datagram_in;
+    case OpKind::send_to: return Tag::datagram_out;
+    case OpKind::send: return Tag::send;
+    case OpKind::ready: return Tag::ready;
+    default: return Tag::connect;
+  }
 }
 
 // Asks for the end of what arm() has begun.
@@ -57,19 +68,20 @@ void UringDriver::end_armed(std::uint32_t index) noexcept {
 
 void UringDriver::arm(std::uint32_t index) noexcept {
   Slot& slot = slots_[index];
-  slot.polled = !slot.is_socket;
+  const int fd = static_cast<int>(index);
+  slot.polled = !slot.is_socket();
   io_uring_sqe* sqe = request(index, tag_of_armed(slot));
   if (slot.polled) {
-    io_uring_prep_poll_add(sqe, slot.fd, POLLIN);
-  } else if (slot.listens && slot.one_by_one) {
-    io_uring_prep_accept(sqe, slot.fd, nullptr, nullptr, SOCK_CLOEXEC);
-  } else if (slot.listens) {
-    io_uring_prep_multishot_accept(sqe, slot.fd, nullptr, nullptr, SOCK_CLOEXEC);
+    io_uring_prep_poll_add(sqe, fd, POLLIN);
+  } else if (slot.one_by_one()) {
+    io_uring_prep_accept(sqe, fd, nullptr, nullptr, SOCK_CLOEXEC);
+  } else if (slot.listens()) {
+    io_uring_prep_multishot_accept(sqe, fd, nullptr, nullptr, SOCK_CLOEXEC);
   } else {
     if (buffers_.short_of_buffers()) {
-      io_uring_prep_recv(sqe, slot.fd, nullptr, 0, 0);
+      io_uring_prep_recv(sqe, fd, nullptr, 0, 0);
     } else {
-      io_uring_prep_recv_multishot(sqe, slot.fd, nullptr, 0, 0);
+      io_uring_prep_recv_multishot(sqe, fd, nullptr, 0, 0);
     }
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = UringBuffers::group;
@@ -98,7 +110,7 @@ void UringDriver::arm_starved() noexcept {
   for (auto it = starved_.begin(); it != end; ++it) {
     Slot& slot = slots_[*it];
     slot.starved = false;
-    if (slots_.taken(*it) && !slot.closing && slot.reader && !slot.armed) receive_more(*it, slot);
+    if (!slot.closing && slot.reader && !slot.armed) receive_more(*it, slot);
   }
   starved_.erase(starved_.begin(), end);  // keeps its memory: what starves next must find room
 }
@@ -106,48 +118,63 @@ void UringDriver::arm_starved() noexcept {
 // Buffers are short: what reads ahead stops, and a receive that waits asks for one completion.
 void UringDriver::end_read_ahead() noexcept {
   for (std::uint32_t index = 0; index < slots_.size(); ++index) {
-    Slot& slot = slots_[index];
-    const bool reads_ahead = slot.armed && slot.is_socket && !slot.listens && !slot.cancelling;
-    if (slots_.taken(index) && reads_ahead) end_armed(index);
+    if (!slots_.taken(index)) continue;
+    const Slot& slot = slots_[index];
+    if (slot.armed && slot.is_socket() && !slot.listens() && !slot.cancelling) end_armed(index);
   }
 }
 
 void UringDriver::submit_send(Slot& slot, Op& op) noexcept {
+  const int fd = static_cast<int>(op.handle.slot);
   io_uring_sqe* sqe = request(op.handle.slot, Tag::send);
   std::array<Part, 64> room;
   const std::span<const Part> rest = rest_of(op, room);
-  if (!slot.is_socket) {
+  if (!slot.is_socket()) {
     const auto size = static_cast<unsigned>(std::min<std::size_t>(rest[0].size, 1 << 30));
-    io_uring_prep_write(sqe, slot.fd, rest[0].data, size, static_cast<__u64>(-1));
+    io_uring_prep_write(sqe, fd, rest[0].data, size, static_cast<__u64>(-1));
   } else if (op.moved == 0 && rest.size() > 1) {
     msghdr& message = messages_[static_cast<std::size_t>(sqe - ring_.sq.sqes)];
     message = {};
     message.msg_iov = const_cast<iovec*>(as_iovec({op.parts, op.size}).data());
     message.msg_iovlen = std::min<std::size_t>(op.size, 1024);
-    io_uring_prep_sendmsg(sqe, slot.fd, &message, MSG_NOSIGNAL | MSG_WAITALL);
+    io_uring_prep_sendmsg(sqe, fd, &message, MSG_NOSIGNAL | MSG_WAITALL);
   } else {
     const int flags = MSG_NOSIGNAL | MSG_WAITALL;
-    io_uring_prep_send(sqe, slot.fd, rest[0].data, rest[0].size, flags);
+    io_uring_prep_send(sqe, fd, rest[0].data, rest[0].size, flags);
   }
   ++slot.in_flight;
 }
 
 // The message is the caller's, and valid until the operation's end.
 void UringDriver::submit_message(Slot& slot, Op& op) noexcept {
+  const int fd = static_cast<int>(op.handle.slot);
   const bool receives = op.kind == OpKind::receive_from;
   io_uring_sqe* sqe = request(op.handle.slot, receives ? Tag::datagram_in : Tag::datagram_out);
   if (receives) {
-    io_uring_prep_recvmsg(sqe, slot.fd, op.message, MSG_TRUNC);
+    io_uring_prep_recvmsg(sqe, fd, op.message, MSG_TRUNC);
   } else {
     const auto flags = static_cast<unsigned>(op.size) | MSG_NOSIGNAL;
-    io_uring_prep_sendmsg(sqe, slot.fd, op.message, flags);
+    io_uring_prep_sendmsg(sqe, fd, op.message, flags);
   }
   ++slot.in_flight;
 }
 
 void UringDriver::submit_ready(Slot& slot, Op& op) noexcept {
   io_uring_sqe* sqe = request(op.handle.slot, Tag::ready);
-  io_uring_prep_poll_add(sqe, slot.fd, POLLIN);
+  io_uring_prep_poll_add(sqe, static_cast<int>(op.handle.slot), POLLIN);
+  ++slot.in_flight;
+}
+
+// One that another driver has begun is waited for.
+void UringDriver::submit_connect(Slot& slot, Op& op) noexcept {
+  const int fd = static_cast<int>(op.handle.slot);
+  io_uring_sqe* sqe = request(op.handle.slot, Tag::connect);
+  if (op.moved) {
+    io_uring_prep_poll_add(sqe, fd, POLLOUT);
+  } else {
+    const auto& address = *static_cast<const os::Address*>(op.address);
+    io_uring_prep_connect(sqe, fd, address.data(), address.size());
+  }
   ++slot.in_flight;
 }
 
@@ -179,10 +206,7 @@ bool UringDriver::start(Op& op) {
     default: break;
   }
   slot.writer = &op;
-  io_uring_sqe* sqe = request(op.handle.slot, Tag::connect);
-  const auto& address = *static_cast<const os::Address*>(op.address);
-  io_uring_prep_connect(sqe, slot.fd, address.data(), address.size());
-  ++slot.in_flight;
+  submit_connect(slot, op);
   return false;
 }
 
@@ -208,14 +232,18 @@ bool UringDriver::start_receive(Slot& slot, Op& op) noexcept {
   return false;
 }
 
+// Hands out what was accepted ahead.
+bool UringDriver::take_accepted(Op& op) noexcept {
+  std::deque<int>* const sockets = accepted_on(op.handle.slot);
+  if (!sockets || sockets->empty()) return false;
+  op.result = sockets->front();
+  sockets->pop_front();
+  return true;
+}
+
 bool UringDriver::start_accept(Slot& slot, Op& op) noexcept {
-  for (auto& [index, sockets] : accepted_) {
-    if (index != op.handle.slot || sockets.empty()) continue;
-    op.result = sockets.front();
-    sockets.pop_front();
-    return true;
-  }
-  if (slot.retired && !slot.armed) {
+  if (take_accepted(op)) return true;
+  if (slot.retired && !slot.armed && !accept_what_waits(op.handle.slot)) {
     op.result = -ECANCELED;
     return true;
   }
@@ -230,9 +258,8 @@ bool UringDriver::start_accept(Slot& slot, Op& op) noexcept {
 // is queued, another request is made, which accepts at once, and cancelled in case others were
 // quicker. False: none is queued.
 bool UringDriver::accept_what_waits(std::uint32_t index) noexcept {
-  Slot& slot = slots_[index];
-  pollfd listener{slot.fd, POLLIN, 0};
-  if (!slot.one_by_one || ::poll(&listener, 1, 0) != 1) return false;
+  pollfd listener{static_cast<int>(index), POLLIN, 0};
+  if (!slots_[index].one_by_one() || ::poll(&listener, 1, 0) != 1) return false;
   arm(index);
   end_armed(index);
   return true;
@@ -244,15 +271,11 @@ void UringDriver::cancel(Op& op) {
     return io().complete(op, -ECANCELED);
   }
   POLYIO_ASSERT(slot.reader == &op || slot.writer == &op);
-  switch (op.kind) {
-    case OpKind::receive:  // the kernel fills our buffers, not the op's: it may go at once
-    case OpKind::accept: slot.reader = nullptr; return io().complete(op, -ECANCELED);
-    case OpKind::receive_from: return request_cancel(op.handle.slot, Tag::datagram_in);
-    case OpKind::send_to: return request_cancel(op.handle.slot, Tag::datagram_out);
-    case OpKind::send: return request_cancel(op.handle.slot, Tag::send);
-    case OpKind::ready: return request_cancel(op.handle.slot, Tag::ready);
-    default: return request_cancel(op.handle.slot, Tag::connect);
+  if (op.kind != OpKind::receive && op.kind != OpKind::accept) {
+    return request_cancel(op.handle.slot, tag_of(op));
   }
+  slot.reader = nullptr;  // the kernel fills our buffers, not the op's: it may go at once
+  io().complete(op, -ECANCELED);
 }
 
 }  // namespace polyio

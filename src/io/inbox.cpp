@@ -41,6 +41,10 @@ void Io::post(std::move_only_function<void()> work) {
 }
 
 void Io::service_waits(TimePoint now) {
+  if (!retired_.empty() && now >= next_look_) [[unlikely]] {
+    next_look_ = now + std::chrono::milliseconds(1);
+    drop_retired();
+  }
   if (unparked_filled_.load(std::memory_order_relaxed)) {
     Job* jobs;
     {
@@ -97,6 +101,7 @@ void Io::report_failed_work(const std::exception_ptr& exception) noexcept {
 void Io::end_run() {
   drop_works();
   drop_kept();
+  drop_retired();
 }
 
 void Io::drop_works() {

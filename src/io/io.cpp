@@ -199,6 +199,8 @@ bool Io::may_go_on() noexcept {
 
 // Memory that can't be had is an error like any other of the operation.
 bool Io::start(Op& op) {
+  if (ahead_ && deliver_ahead(op)) [[unlikely]]
+    return true;
   try {
     return driver_->start(op);
   } catch (const std::bad_alloc&) {
@@ -250,14 +252,6 @@ void Io::set_idle_timeout(Nanoseconds span) {
   idle_sweep_.span = span;
   timers_.disarm(idle_sweep_);
   if (span > Nanoseconds::zero()) arm(idle_sweep_, deadline_after(now(), span / 4));
-}
-
-template <class Visit>
-void Io::for_each_job(CancelScope& scope, Visit visit) {
-  for (Job* job = scope.jobs_.front(); job; job = scope.jobs_.next(*job)) visit(*job);
-  for (CancelScope* child = scope.children_.front(); child; child = scope.children_.next(*child)) {
-    for_each_job(*child, visit);
-  }
 }
 
 void Io::IdleSweep::fire_sweep(Timer& timer) {

@@ -12,7 +12,10 @@ Result<> Loop::launch(Job& job) {
 }
 
 void Loop::wake() noexcept {
-  if (sleeping_.exchange(false)) driver_.wake();
+  if (!sleeping_.exchange(false)) return;
+  waking_.fetch_add(1);
+  driver_.load()->wake();
+  waking_.fetch_sub(1);
 }
 
 void Loop::wait(bool idle) {
@@ -22,10 +25,10 @@ void Loop::wait(bool idle) {
   sleeping_.store(true);
   if (io_.handed_in()) until = TimePoint::min();
   advance(1);
-  driver_.poll(until);
+  driver().poll(until);
   advance(1);
   sleeping_.store(false, std::memory_order_relaxed);
-  const TimePoint now = driver_.now();
+  const TimePoint now = driver().now();
   io_.begin_turn(now);
   // Twice, because what is answered sooner comes back sooner.
   if (until != TimePoint::min() && now - before <= spin_ * 2) spin_pays_ = true;
@@ -36,8 +39,8 @@ bool Loop::spin(Deadline until) {
   if (!spin_pays_) return false;
   const TimePoint end = monotonic_now() + spin_;
   while (monotonic_now() < end) {
-    driver_.poll(TimePoint::min());
-    const TimePoint now = driver_.now();
+    driver().poll(TimePoint::min());
+    const TimePoint now = driver().now();
     io_.begin_turn(now);
     if (!io_.ready().empty() || io_.handed_in() || now >= until) return true;
   }

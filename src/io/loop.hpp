@@ -9,11 +9,13 @@ namespace polyio {
 
 class Loop : public Scheduler {
  public:
-  explicit Loop(Io& io) noexcept : io_(io), driver_(io.driver()) {}
+  explicit Loop(Io& io) noexcept : io_(io), driver_(&io.driver()) {}
 
   void run(Job& main) override;
   Result<> launch(Job& job) override;
   void wake() noexcept override;
+  bool being_woken() const noexcept override { return waking_.load() > 0; }
+  void driver_changed() noexcept override { driver_.store(&io_.driver()); }
   void timer_moved(Deadline) noexcept override {}  // looked at in every turn
   bool thread_per_job() const noexcept override { return false; }
   void set_spin(Nanoseconds span) noexcept override { spin_ = span; }
@@ -25,9 +27,9 @@ class Loop : public Scheduler {
   void run_turns(Job& main, RunReady run_ready, Idle idle);
   // Whether a ready job can be resumed. False: its operation found nothing, and it waits again.
   bool begins(Job& job) {
-    if (job.state == OpState::retry && !driver_.retry(job)) {
+    if (job.state == OpState::retry && !io_.retry(job)) {
       job.state = OpState::pending;
-      if (job.cancel_requested) driver_.cancel(job);
+      if (job.cancel_requested) driver().cancel(job);
       return false;
     }
     job.state = OpState::done;
@@ -35,8 +37,9 @@ class Loop : public Scheduler {
     return true;
   }
 
+  Driver& driver() const noexcept { return *driver_.load(std::memory_order_relaxed); }
+
   Io& io_;
-  Driver& driver_;
 
  private:
   static void prefetch(const ReadyQueue::Batch& batch) noexcept;
@@ -48,6 +51,8 @@ class Loop : public Scheduler {
   bool spin_pays_ = true;
   // Whether other threads have to wake this one. They write it, so it has a cache line of its own.
   alignas(64) std::atomic<bool> sleeping_{false};
+  std::atomic<unsigned> waking_{0};  // threads that do, and may have the driver before this one
+  std::atomic<Driver*> driver_;
 };
 
 template <class RunReady, class Idle>

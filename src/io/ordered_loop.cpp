@@ -45,7 +45,7 @@ void OrderedLoop::run_ready() {
     if (!begins(job)) continue;
     io_.begin_turn(now, order_.span(*turn));
     const bool ended = io_.run_job(job);
-    const TimePoint before = std::exchange(now, driver_.now());
+    const TimePoint before = std::exchange(now, driver().now());
     order_.ran(*turn, now - before);
     if (!ended) {
       turn->back = back_of(job);

@@ -179,6 +179,12 @@ Result<> start_connect(int fd, const Address& address) {
   return {};
 }
 
+int connect_outcome(int fd) noexcept {
+  if (const int error = pending_error(fd)) return error;
+  const auto peer = peer_address(fd);
+  return peer ? 0 : peer.error().value();
+}
+
 std::int64_t receive_now(int fd, std::span<std::byte> into) noexcept {
   const std::int64_t count =
       restarted([&] { return direct_recv(fd, into.data(), into.size(), MSG_DONTWAIT); });

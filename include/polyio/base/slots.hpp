@@ -1,65 +1,76 @@
-// Slots: a table whose entries are named by an index and a generation, so that a name that is kept
-// too long is noticed. The rule: giving an entry back never fails, because its place in the list of
-// free ones is reserved when it is made.
+// Slots: a table whose entries are named by an index, which the caller chooses, and a generation,
+// so that a name that is kept too long is noticed. Drivers have one entry per descriptor number.
+// Entries come in chunks as they are needed, so that a table with one large index is small; an
+// entry never moves. The rule: giving one back never fails and allocates nothing.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 namespace polyio {
 
-// Generations go round after 2^generation_bits owners of an entry.
-template <class T, int generation_bits = 31>
+template <class T>
 class Slots {
  public:
-  static constexpr std::uint32_t generation_mask =
-      static_cast<std::uint32_t>((std::uint64_t{1} << generation_bits) - 1);
+  // Generations have 31 bits, and go round.
+  static constexpr std::uint32_t generation_mask = (std::uint32_t{1} << 31) - 1;
 
-  // The index of an entry that is as T is made. Throws std::bad_alloc and has changed nothing that
+  // Makes sure that there is an entry `index`. Throws std::bad_alloc and has changed nothing that
   // counts then.
-  std::uint32_t take() {
-    if (free_.empty()) {
-      entries_.emplace_back();
-      free_.reserve(entries_.capacity());
-      free_.push_back(static_cast<std::uint32_t>(entries_.size() - 1));
-    }
-    const std::uint32_t index = free_.back();
-    free_.pop_back();
-    entries_[index].taken = true;
-    return index;
+  void make_room(std::size_t index) {
+    const std::size_t chunk = index / per_chunk;
+    if (chunks_.size() <= chunk) chunks_.resize(chunk + 1);
+    if (!chunks_[chunk]) chunks_[chunk] = std::make_unique<Entry[]>(per_chunk);
   }
-  // Ends the entry: its generation is the next, its value as T is made.
-  void give_back(std::uint32_t index) noexcept {
-    Entry& entry = entries_[index];
-    entry.value = T{};
-    entry.generation = (entry.generation + 1) & generation_mask;
-    entry.taken = false;
-    free_.push_back(index);
+  // Takes an entry that is free; its value is as T is made. Returns its generation. Throws
+  // std::bad_alloc and has changed nothing that counts then.
+  std::uint32_t take(std::size_t index) {
+    make_room(index);
+    return entry(index).generation &= generation_mask;
   }
-  // The entry has been taken, and this is its present owner.
-  bool holds(std::uint32_t index, std::uint32_t generation) const noexcept {
-    return index < entries_.size() && entries_[index].taken &&
-           entries_[index].generation == generation;
+  // The same with the generation that it has in another table; there must be room.
+  void take_as(std::size_t index, std::uint32_t generation) noexcept {
+    entry(index).generation = generation;
   }
-  std::uint32_t generation_of(std::uint32_t index) const noexcept {
-    return entries_[index].generation;
+  // Ends the entry, and returns its value: its generation is the next.
+  T give_back(std::size_t index) noexcept {
+    Entry& ended = entry(index);
+    ended.generation = ((ended.generation + 1) & generation_mask) | free_bit;
+    return std::exchange(ended.value, T{});
   }
-  T& operator[](std::uint32_t index) noexcept { return entries_[index].value; }
-  const T& operator[](std::uint32_t index) const noexcept { return entries_[index].value; }
-  // Entries there are room for without an allocation; those that were ever taken come first.
-  std::size_t capacity() const noexcept { return entries_.capacity(); }
-  std::size_t size() const noexcept { return entries_.size(); }
-  bool taken(std::uint32_t index) const noexcept { return entries_[index].taken; }
+  // The entry is taken, and this is its present owner.
+  bool holds(std::size_t index, std::uint32_t generation) const noexcept {
+    return exists(index) && entry(index).generation == generation;
+  }
+  bool taken(std::size_t index) const noexcept {
+    return exists(index) && !(entry(index).generation & free_bit);
+  }
+  // Of an entry that is taken.
+  std::uint32_t generation_of(std::size_t index) const noexcept { return entry(index).generation; }
+  T& operator[](std::size_t index) noexcept { return entry(index).value; }
+  const T& operator[](std::size_t index) const noexcept { return entry(index).value; }
+  // All indices are below it.
+  std::size_t size() const noexcept { return chunks_.size() * per_chunk; }
 
  private:
+  static constexpr std::size_t per_chunk = 64;
+  static constexpr std::uint32_t free_bit = ~generation_mask;
   struct Entry {
     T value{};
-    std::uint32_t generation = 0;
-    bool taken = false;
+    std::uint32_t generation = free_bit;
   };
-  std::vector<Entry> entries_;
-  std::vector<std::uint32_t> free_;
+  bool exists(std::size_t index) const noexcept {
+    const std::size_t chunk = index / per_chunk;
+    return chunk < chunks_.size() && chunks_[chunk];
+  }
+  Entry& entry(std::size_t index) noexcept { return chunks_[index / per_chunk][index % per_chunk]; }
+  const Entry& entry(std::size_t index) const noexcept {
+    return chunks_[index / per_chunk][index % per_chunk];
+  }
+  std::vector<std::unique_ptr<Entry[]>> chunks_;
 };
 
 }  // namespace polyio

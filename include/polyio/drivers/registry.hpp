@@ -48,6 +48,8 @@ struct ModelTraits {
   bool polls = false;  // asks again and again, and never sleeps of its own accord
   // Why several loops can't wait for one listening socket together; empty when they can.
   std::string_view unshared_listener = {};
+  // Why an Io can't change to this model or from it (Io::set_driver); empty when it can.
+  std::string_view unchangeable = {};
   // The suites run it over an emulation of its system calls (tests/emulation).
   bool emulated = false;
   // Why it can't be used on this machine, asked once; empty when it can. nullptr: it always can.

@@ -11,7 +11,9 @@
 #include <polyio/io/op.hpp>
 #include <polyio/os/address.hpp>
 #include <polyio/os/unique_fd.hpp>
+#include <span>
 #include <string_view>
+#include <vector>
 
 namespace polyio {
 
@@ -32,6 +34,22 @@ inline constexpr std::uint32_t lease_limit = 1024;
 struct LeaseCounts {
   std::size_t large = 0;
   std::size_t own = 0;  // small ones, a connection's own, after the large ones had run out
+};
+
+// An open handle, for the driver that takes another's place. It stays the same handle: drivers over
+// descriptors have the descriptor's number as its slot.
+struct OpenHandle {
+  enum class Kind : std::uint8_t {
+    socket,
+    listener,
+    shared_listener,  // others accept on it too
+    descriptor,       // of another kind: adopt_descriptor()
+    watched,
+  };
+  Handle handle;
+  Kind kind = Kind::socket;
+  bool stopped = false;    // a listener after stop_accepting()
+  bool simulated = false;  // of a simulated network
 };
 
 class Driver {
@@ -94,7 +112,8 @@ class Driver {
   // --- operations ---
   // Begins `op`, of a kind before OpKind::sleep. True: it has ended, op.result holds.
   virtual bool start(Op& op) = 0;
-  // For an op in state retry: tries again. False: it is pending once more.
+  // For an op in state retry: tries again, or for the first time if another driver had it before.
+  // False: it is pending once more.
   virtual bool retry(Op&) { return true; }
   // Asks for the op's end; it ends with -ECANCELED unless it succeeded first.
   virtual void cancel(Op& op) = 0;
@@ -114,6 +133,27 @@ class Driver {
   // attach_thread() throws std::system_error when the system refuses.
   virtual void attach_thread() {}
   virtual void detach_thread() noexcept {}
+
+  // --- another driver in this one's place: Io::set_driver ---
+  // What is open, for the other. Errors: EOPNOTSUPP, this model can't hand it on.
+  virtual Result<std::vector<OpenHandle>> handles() { return fail(EOPNOTSUPP); }
+  // So that take_over() can't fail; before anything is changed. Errors: EOPNOTSUPP, this model
+  // can't take them; EOVERFLOW, its descriptors are not as large. Throws std::bad_alloc.
+  virtual Result<> make_room(std::span<const OpenHandle>) { return fail(EOPNOTSUPP); }
+  // The end as the Io's driver: the handles are another's from now on, and every operation that has
+  // not ended is made ready (Io::make_ready), for the other to start. Returns once nothing is in
+  // flight. Then this driver waits for its leases only, and keeps what it has received and accepted
+  // ahead until it is asked for.
+  virtual void leave() noexcept {}
+  // Begins where the other one left.
+  virtual void take_over(std::span<const OpenHandle>) noexcept {}
+  // After leave(): ends a receive or an accept with what came ahead of it. False: there is nothing.
+  virtual bool deliver_ahead(Op&) noexcept { return false; }
+  // And whether there is anything, of that handle or of any.
+  virtual bool has_ahead(Handle) const noexcept { return false; }
+  virtual bool has_ahead() const noexcept { return false; }
+  // Drops it: the handle is closed.
+  virtual void drop_ahead(Handle) noexcept {}
 
  protected:
   Io& io() const noexcept { return *io_; }

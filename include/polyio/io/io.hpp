@@ -110,6 +110,13 @@ class Io {
   // once, before everything else. Throws std::invalid_argument where every job has a thread, which
   // the kernel schedules.
   void set_policy(sched::Kind policy);
+  // Puts another I/O model in the place of this one, under everything that is open and waits here:
+  // no byte is lost, operations that have not ended go on with `next`, timers and leases stay. By
+  // the Io's own tasks, or what is posted to it, inside run(). Errors, after which nothing has
+  // changed: EOPNOTSUPP, one of the two can't (blocking, posix-aio); EOVERFLOW, a descriptor is too
+  // large for the new model; ENOMEM and what the new model needs and can't be had. Costs a few
+  // system calls per open handle, during which the Io stands still (docs/models.md).
+  Result<> set_driver(std::unique_ptr<Driver> next);
   // True where every job has a thread of its own (the blocking model): a job that computes holds up
   // no other one for longer than to its next wait, and spawn() can fail for lack of a thread.
   // False: jobs take turns.
@@ -141,6 +148,8 @@ class Io {
   // Jobs alive and timers armed, for tests and statistics.
   std::size_t jobs() const noexcept { return jobs_; }
   std::size_t timers() const noexcept { return timers_.size(); }
+  // Drivers that were replaced, and whose leases are not all back.
+  std::size_t retired_drivers() const noexcept { return retired_.size(); }
 
   // Tells a watchdog whether the loop gets on: changes with every job resumed and with every wait,
   // and is odd while the loop waits, or does not run. Thread-safe. Costs the loop, in machine code,
@@ -163,6 +172,17 @@ class Io {
   }
   void arm(Timer& timer, Deadline deadline);
   void disarm(Timer& timer) noexcept { timers_.disarm(timer); }
+  // What sockets ask of the driver, with what a driver before it has received ahead.
+  void close(Handle handle) noexcept {
+    if (ahead_) [[unlikely]]
+      drop_ahead(handle);
+    driver_->close(handle);
+  }
+  Result<os::UniqueFd> release(Handle handle);
+  bool quiet(Handle handle) { return !has_ahead(handle) && driver_->quiet(handle); }
+  bool stop_accepting(Handle handle) noexcept {
+    return driver_->stop_accepting(handle) || has_ahead(handle);
+  }
   // Makes and starts a job; what TaskGroup::spawn is made of.
   Result<> launch(Task<> task, CancelScope& scope, TaskGroup* group, int serves = -1);
 
@@ -175,6 +195,12 @@ class Io {
   void begin_main(Job& job);
   bool main_done() const noexcept { return main_done_; }
   ReadyQueue& ready() noexcept { return ready_; }
+  // Tries an operation in state retry. False: it is pending once more.
+  bool retry(Op& op) {
+    if (ahead_ && deliver_ahead(op)) [[unlikely]]
+      return true;
+    return driver_->retry(op);
+  }
   // Resumes the job, which then waits again, or has ended and is gone: true.
   bool run_job(Job& job);
   // When the jobs of this turn began to run; operations count their start from there.
@@ -214,6 +240,12 @@ class Io {
   static constexpr Nanoseconds longest_turn = std::chrono::milliseconds(1);
   static constinit thread_local Io* io_of_this_thread;
   bool start(Op& op);
+  bool deliver_ahead(Op& op) noexcept;
+  bool has_ahead(Handle handle) const noexcept;
+  void drop_ahead(Handle handle) noexcept;
+  void look_ahead() noexcept;
+  void name_lenders(Driver& lender) noexcept;
+  void drop_retired() noexcept;
   bool may_go_on() noexcept;
   void begin_inline() noexcept {
     inline_cost_ = 0;
@@ -227,8 +259,12 @@ class Io {
   template <class Visit>
   void for_each_job(CancelScope& scope, Visit visit);
 
+  // Drivers that were replaced: until their leases are back, and what they received ahead is gone.
+  std::vector<std::unique_ptr<Driver>> retired_;
   std::unique_ptr<Driver> driver_;
   std::unique_ptr<Scheduler> scheduler_;
+  bool ahead_ = false;     // one of retired_ has something
+  TimePoint next_look_{};  // at whether they may go
   bool main_done_ = true;
   bool draining_ = false;
   TimePoint turn_began_;
@@ -256,6 +292,14 @@ class Io {
   std::atomic<bool> works_filled_{false};
   std::atomic<unsigned> posting_{0};  // threads inside post()
 };
+
+template <class Visit>
+void Io::for_each_job(CancelScope& scope, Visit visit) {
+  for (Job* job = scope.jobs_.front(); job; job = scope.jobs_.next(*job)) visit(*job);
+  for (CancelScope* child = scope.children_.front(); child; child = scope.children_.next(*child)) {
+    for_each_job(*child, visit);
+  }
+}
 
 inline bool Io::run_job(Job& job) {
   current_ = &job;

@@ -38,6 +38,9 @@ class OwnBuffers {
   void wait(Op& op) noexcept;
   bool nobody_waits() const noexcept { return waiting_.empty(); }
   void wake_one() noexcept;
+  void wake_all() noexcept {
+    while (!nobody_waits()) wake_one();
+  }
   // For one that is cancelled. False: it does not wait here.
   bool forget(Op& op) noexcept;
   // It is in wait(). Not for one that is ready to be retried.
@@ -122,6 +125,8 @@ class LeasePool {
   // For a receive for which there was no buffer: OwnBuffers says when it is tried again.
   void wait(Op& op) noexcept { own_.wait(op); }
   bool forget(Op& op) noexcept { return own_.forget(op); }
+  // Has every receive that waits tried again.
+  void wake_all() noexcept { own_.wake_all(); }
   bool waits(const Op& op) const noexcept { return own_.waits(op); }
   // Buffers that are out.
   LeaseCounts counts() const noexcept { return {held(), own_.lent()}; }

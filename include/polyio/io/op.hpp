@@ -16,6 +16,8 @@ struct msghdr;
 
 namespace polyio {
 
+class Driver;
+
 // A socket of one driver: a slot, and which of the slot's successive owners. Stale handles are
 // noticed.
 struct Handle {
@@ -78,8 +80,11 @@ struct Op {
     const void* address;        // connect: an os::Address
     msghdr* message;            // receive_from, send_to; stays valid until the end
   };
-  std::size_t size = 0;     // receive: bytes of room; send: number of parts; send_to: flags
-  std::size_t moved = 0;    // send: bytes taken by the kernel so far
+  std::size_t size = 0;  // receive: bytes of room; send: number of parts; send_to: flags
+  union {
+    std::size_t moved = 0;  // send: bytes taken by the kernel so far; connect: 1, it has begun
+    Driver* lender;         // receive, leased: whose buffer it is; nullptr: the Io's driver's
+  };
   std::int64_t result = 0;  // >= 0 bytes or a socket; < 0 a negated errno
   TimePoint started{};      // or the last progress, which the idle timeout counts from
 

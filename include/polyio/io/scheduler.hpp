@@ -35,6 +35,10 @@ class Scheduler {
   virtual bool thread_per_job() const noexcept = 0;
   // From now on launch() answers Errc::concurrency_unavailable where a job needs a thread.
   virtual void lend_no_threads() noexcept {}
+  // Another thread is in wake(), and may use the driver that was replaced. Thread-safe.
+  virtual bool being_woken() const noexcept { return false; }
+  // The Io's driver is another one.
+  virtual void driver_changed() noexcept {}
   // See Io::set_spin.
   virtual void set_spin(Nanoseconds) noexcept {}
 

@@ -29,7 +29,7 @@ class SocketBase {
   }
   // Closes now; no task may be waiting on it. A second call does nothing.
   void close() noexcept {
-    if (Io* owner = std::exchange(io_, nullptr)) owner->driver().close(handle_);
+    if (Io* owner = std::exchange(io_, nullptr)) owner->close(handle_);
   }
   // The descriptor, for looking only; -1 where there is none.
   int descriptor() const noexcept { return io().driver().descriptor(handle_); }

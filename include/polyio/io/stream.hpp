@@ -32,7 +32,7 @@ class Stream : public SocketBase {
   auto send_all(std::span<const Part> parts) noexcept { return PartsAwaiter(io(), handle_, parts); }
   // True when nothing has arrived that was not received: no byte, no end, no error. Looks without
   // waiting; for a connection that is not in use, where whatever arrives says that it is over.
-  bool quiet() const { return io().driver().quiet(handle_); }
+  bool quiet() const { return io().quiet(handle_); }
   // Tells the peer that no more will come; receiving goes on.
   Result<> shutdown_send() { return io().driver().shutdown(handle_, SHUT_WR); }
   // `auto finished = co_await stream.finish();` — Result<>: ends the connection so that the peer
@@ -55,9 +55,9 @@ class Stream : public SocketBase {
   // has begun and the model (io_uring, posix-aio) may have one under way; the socket is closed
   // then.
   Result<os::UniqueFd> release() {
-    Driver& driver = io().driver();
+    Io& owner = io();
     io_ = nullptr;
-    return driver.release(handle_);
+    return owner.release(handle_);
   }
 
  private:
@@ -67,13 +67,15 @@ class Stream : public SocketBase {
     bool await_ready() {
       Op& op = io_->prepare(OpKind::receive, handle_);
       op.leases = true;
+      op.lender = nullptr;
       return io_->begin(op);
     }
     Result<Lease> await_resume() noexcept {
       const Op& op = io_->current();
       if (op.result < 0) return fail(static_cast<int>(-op.result));
       if (op.result == 0) return Lease();
-      return Lease(io_->driver(), op.data, static_cast<std::uint32_t>(op.result), op.buffer);
+      Driver& lender = op.lender ? *op.lender : io_->driver();
+      return Lease(lender, op.data, static_cast<std::uint32_t>(op.result), op.buffer);
     }
 
    private:
@@ -142,7 +144,7 @@ class Listener : public SocketBase {
   auto accept_socket() noexcept { return SocketAwaiter(io(), handle_); }
   // No further connection shall come. True: accept() until it fails hands out those that the model
   // (io_uring) has accepted already.
-  bool stop_accepting() noexcept { return io().driver().stop_accepting(handle_); }
+  bool stop_accepting() noexcept { return io().stop_accepting(handle_); }
 
  private:
   class SocketAwaiter : public OpAwaiter {

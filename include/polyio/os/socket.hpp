@@ -63,6 +63,8 @@ int pending_error(int fd) noexcept;
 bool quiet(int fd) noexcept;
 // connect(2) begun on a non-blocking socket; EINPROGRESS is success here.
 Result<> start_connect(int fd, const Address& address);
+// How one that has begun has ended: 0, or its error, which reading clears; ENOTCONN: not yet.
+int connect_outcome(int fd) noexcept;
 // recv(2) and sendmsg(2) with MSG_NOSIGNAL; restarted on EINTR. EAGAIN is an error value.
 Result<std::size_t> receive(int fd, std::span<std::byte> into);
 Result<std::size_t> send(int fd, std::span<const iovec> from);
