@@ -4,8 +4,15 @@
 
 namespace polyio {
 
-SimDriver::SimDriver(const SimOptions& options) : state_(new State(*this, options)) {}
+SimDriver::SimDriver(const SimOptions& options)
+    : state_(std::make_shared<State>(*this, options)), own_(std::make_unique<Own>(options)) {}
+SimDriver::SimDriver(std::shared_ptr<State> state)
+    : state_(std::move(state)), own_(std::make_unique<Own>(state_->world.options)) {}
 SimDriver::~SimDriver() = default;
+
+std::unique_ptr<SimDriver> SimDriver::another() const {
+  return std::unique_ptr<SimDriver>(new SimDriver(state_));
+}
 
 // --- operations ---
 
@@ -14,7 +21,7 @@ bool SimDriver::start(Op& op) {
   State::Wait& wait = s.wait_of(op);
   POLYIO_ASSERT(!wait.op);
   const bool at_once = s.world.draw(s.world.options.inline_completion);
-  if (op.kind == OpKind::connect) {
+  if (op.kind == OpKind::connect && !std::exchange(op.moved, 1)) {
     s.network.connect(op.handle, *static_cast<const os::Address*>(op.address), at_once);
   }
   wait = {&op, ++s.serial, false, false};
@@ -27,7 +34,7 @@ bool SimDriver::start(Op& op) {
 bool SimDriver::retry(Op& op) {
   State& s = *state_;
   State::Wait& wait = s.wait_of(op);
-  POLYIO_ASSERT(wait.op == &op);
+  if (wait.op != &op) return start(op);
   if (!s.world.draw(s.world.options.spurious_ready) && s.attempt(wait)) return true;
   s.schedule(wait);
   return false;
@@ -39,12 +46,12 @@ void SimDriver::cancel(Op& op) {
   POLYIO_ASSERT(wait.op == &op);
   const auto& options = s.world.options;
   s.world.note(SimNote::cancel, op.handle.slot, State::direction_of(op.kind));
-  (void)s.buffers.forget(op);
+  (void)s.buffers().forget(op);
   if (s.world.draw(options.success_wins) && s.network.ready(op.handle, op.kind) &&
       s.attempt(wait)) {
     return io().complete(op, op.result);
   }
-  (void)s.buffers.forget(op);  // the attempt may have begun to wait again
+  (void)s.buffers().forget(op);  // the attempt may have begun to wait again
   if (s.world.draw(options.late_cancel)) {
     wait.cancelling = true;
     return s.push(SimEventKind::cancel, wait, s.world.now + s.world.latency());
@@ -55,8 +62,8 @@ void SimDriver::cancel(Op& op) {
 
 // --- buffers ---
 
-void SimDriver::give_back(std::uint32_t buffer) noexcept { state_->buffers.give_back(buffer); }
-LeaseCounts SimDriver::leases() const noexcept { return state_->buffers.counts(); }
+void SimDriver::give_back(std::uint32_t buffer) noexcept { own_->buffers.give_back(buffer); }
+LeaseCounts SimDriver::leases() const noexcept { return own_->buffers.counts(); }
 
 // --- time ---
 

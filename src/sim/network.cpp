@@ -38,6 +38,25 @@ SimNetwork::Socket& SimNetwork::socket_of(Handle handle) noexcept {
   return socket;
 }
 
+std::vector<OpenHandle> SimNetwork::handles() const {
+  std::vector<OpenHandle> all;
+  for (std::uint32_t slot = 0; slot < sockets_.size(); ++slot) {
+    const Handle handle{slot, sockets_[slot].generation};
+    if (!is_open(handle)) continue;
+    const bool listens = sockets_[slot].kind == Kind::listener;
+    const auto kind = listens ? OpenHandle::Kind::listener : OpenHandle::Kind::socket;
+    all.push_back({.handle = handle, .kind = kind, .simulated = true});
+  }
+  return all;
+}
+
+bool SimNetwork::is_open(Handle handle) const noexcept {
+  if (handle.slot >= sockets_.size()) return false;
+  const Socket& socket = sockets_[handle.slot];
+  const bool open = socket.kind != Kind::free && socket.kind != Kind::accepted;
+  return open && socket.generation == handle.generation;
+}
+
 SimNetwork::Socket* SimNetwork::listener_for(const os::Address& address, std::uint32_t& slot) {
   for (slot = 0; slot < sockets_.size(); ++slot) {
     Socket& socket = sockets_[slot];

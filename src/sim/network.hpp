@@ -6,7 +6,7 @@
 
 #include <array>
 #include <deque>
-#include <polyio/io/op.hpp>
+#include <polyio/io/driver.hpp>
 #include <span>
 #include <string>
 
@@ -49,6 +49,8 @@ class SimNetwork {
   void handle(const SimEvent& event);
   std::vector<Change>& changes() noexcept { return changes_; }
   std::size_t open_sockets() const noexcept { return open_; }
+  std::vector<OpenHandle> handles() const;
+  bool is_open(Handle handle) const noexcept;
   void inject_reset(std::uint32_t connection);
   void inject_reset(const os::Address& client_address);
   bool was_reset(const os::Address& client_address) const noexcept;

@@ -49,14 +49,14 @@ bool SimDriver::State::receive(Wait& wait) {
     return count != -EAGAIN && end(wait, count);
   }
   if (!network.ready(op.handle, op.kind) || starved()) return false;
-  const LeasePool::Buffer buffer = buffers.take(op.handle, driver.io());
+  const LeasePool::Buffer buffer = buffers().take(op.handle, io());
   if (!buffer.data) {
-    if (!wait.cancelling) buffers.wait(op);
+    if (!wait.cancelling) buffers().wait(op);
     return false;
   }
   const auto count = network.receive(op.handle, {buffer.data, buffer.size});
   if (count <= 0) {
-    buffers.give_back(buffer.id);
+    buffers().give_back(buffer.id);
     return end(wait, count);
   }
   op.buffer = buffer.id;
@@ -86,7 +86,7 @@ void SimDriver::State::push(SimEventKind kind, const Wait& wait, TimePoint at) {
 void SimDriver::State::schedule(Wait& wait) {
   if (wait.scheduled) return;
   const Op& op = *wait.op;
-  if (!network.ready(op.handle, op.kind) || buffers.waits(op)) return;
+  if (!network.ready(op.handle, op.kind) || buffers().waits(op)) return;
   TimePoint at = world.now + world.latency();
   if (op.kind == OpKind::receive && op.leases) at = std::max(at, buffers_back);
   wait.scheduled = true;
@@ -119,7 +119,7 @@ void SimDriver::State::handle(const SimEvent& event) {
     Op& op = *wait->op;
     world.note(SimNote::cancelled, event.id, event.part);
     end(*wait, -ECANCELED);
-    driver.io().complete(op, -ECANCELED);
+    io().complete(op, -ECANCELED);
   } else {
     network.handle(event);
   }
@@ -135,9 +135,9 @@ void SimDriver::State::finish_ripe() {
     wait->scheduled = false;
     Op& op = *wait->op;
     if (!wait->cancelling && world.draw(world.options.readiness)) {
-      driver.io().make_ready(op);
+      io().make_ready(op);
     } else if (attempt(*wait)) {
-      driver.io().complete(op, op.result);
+      io().complete(op, op.result);
     } else {
       schedule(*wait);
     }
@@ -152,13 +152,13 @@ void SimDriver::State::startle() {
   for (const auto& both : waits) {
     for (const Wait& wait : both) {
       const bool waiting = wait.op && wait.op->state == OpState::pending;
-      if (waiting && !wait.scheduled && !wait.cancelling && !buffers.waits(*wait.op)) {
+      if (waiting && !wait.scheduled && !wait.cancelling && !buffers().waits(*wait.op)) {
         candidates.push_back(wait.op);
       }
     }
   }
   if (!candidates.empty()) {
-    driver.io().make_ready(*candidates[world.random.below(candidates.size())]);
+    io().make_ready(*candidates[world.random.below(candidates.size())]);
   }
 }
 
@@ -186,18 +186,17 @@ void SimDriver::State::stuck(std::string_view why) {
 
 std::string SimDriver::State::report(std::string_view why) {
   constexpr std::array kinds{"nothing", "accept", "connect", "receive", "send"};
-  std::string text =
-      fmt::format("{}: {} jobs, {} timers", why, driver.io().jobs(), driver.io().timers());
+  std::string text = fmt::format("{}: {} jobs, {} timers", why, io().jobs(), io().timers());
   for (std::size_t slot = 0; slot < waits.size(); ++slot) {
     for (const Wait& wait : waits[slot]) {
       if (!wait.op) continue;
       text += fmt::format("\n  a job waits for {}{} on {}",
                           kinds[static_cast<std::size_t>(wait.op->kind)],
-                          buffers.waits(*wait.op) ? " and a buffer" : "",
+                          buffers().waits(*wait.op) ? " and a buffer" : "",
                           network.describe(static_cast<std::uint32_t>(slot)));
     }
   }
-  const std::size_t others = driver.io().jobs() - std::min(in_flight, driver.io().jobs());
+  const std::size_t others = io().jobs() - std::min(in_flight, io().jobs());
   if (others) text += fmt::format("\n  {} jobs wait in park, in sleep or for a task group", others);
   return text;
 }

@@ -23,14 +23,7 @@ struct SimDriver::State {
     bool cancelling = false;  // a late cancel is
   };
 
-  // No buffer is kept: each is made for its lease, for the address sanitizer to check.
-  State(SimDriver& owner, const SimOptions& options)
-      : driver(owner),
-        world(options),
-        buffers({.large = options.lease_size,
-                 .own = (options.lease_size + 15) / 16,
-                 .limit = options.lease_limit,
-                 .keep = 0}) {}
+  State(SimDriver& first, const SimOptions& options) : driver(&first), world(options) {}
 
   static SimDirection direction_of(OpKind kind) noexcept {
     return kind == OpKind::send || kind == OpKind::connect ? sim_out : sim_in;
@@ -56,21 +49,46 @@ struct SimDriver::State {
   void finish_ripe();
   void startle();
   bool starved();
+  bool take_ahead(const OpenHandle& from, Own& own);
   bool wait_for_event(Deadline deadline);
   void stuck(std::string_view why);
   std::string report(std::string_view why);
 
-  SimDriver& driver;
+  Io& io() const noexcept { return driver->io(); }
+  LeasePool& buffers() const noexcept;
+
+  SimDriver* driver;  // the Io's
   SimWorld world;
   SimNetwork network{world};
   std::vector<std::array<Wait, 2>> waits;
   std::vector<SimEvent> ripe;  // attempts whose time has come
-  LeasePool buffers;
   TimePoint buffers_back{};
   std::size_t in_flight = 0;
   std::uint64_t serial = 0, turns = 0;
   bool woken = false;
   std::move_only_function<void(const std::string&)> on_deadlock;
 };
+
+struct SimDriver::Own {
+  // Received, a socket or an error, before anything asked for it.
+  struct Ahead {
+    Handle handle;
+    std::int64_t result = 0;
+    LeasePool::Buffer buffer{};  // no data: a socket or an error
+    std::size_t at = 0;          // of its `result` bytes those before have been taken
+  };
+
+  // No buffer is kept: each is made for its lease, for the address sanitizer to check.
+  explicit Own(const SimOptions& options)
+      : buffers({.large = options.lease_size,
+                 .own = (options.lease_size + 15) / 16,
+                 .limit = options.lease_limit,
+                 .keep = 0}) {}
+
+  LeasePool buffers;
+  std::vector<Ahead> ahead;
+};
+
+inline LeasePool& SimDriver::State::buffers() const noexcept { return driver->own_->buffers; }
 
 }  // namespace polyio

@@ -80,7 +80,9 @@ inline void check_nothing_left(Io& io, SimDriver& sim, std::string& failure) {
   expect_none(io.timers(), "timers");
   expect_none(sim.ops_in_flight(), "operations");
   expect_none(sim.open_handles(), "handles");
-  expect_none(sim.leases().large + sim.leases().own, "leases");
+  const LeaseCounts out = io.driver().leases();
+  expect_none(out.large + out.own, "leases");
+  expect_none(io.retired_drivers(), "drivers that were replaced");
 }
 
 }  // namespace detail
@@ -90,7 +92,8 @@ inline void check_nothing_left(Io& io, SimDriver& sim, std::string& failure) {
 inline SeedRun run_seed(const Scenario& scenario, const SimOptions& options, bool trace = false) {
   SeedRun run{options.seed, 0, std::string(options.profile), ""};
   auto driver = std::make_unique<SimDriver>(options);
-  SimDriver& sim = *driver;
+  const auto observer = driver->another();  // stays when the Io gets another driver
+  SimDriver& sim = *observer;
   auto io = std::make_unique<Io>(std::move(driver));
   Random random(options.seed ^ 0x7363656e6172696fu);
   if (trace) sim.set_trace([](const std::string& line) { fmt::print(stderr, "{}\n", line); });

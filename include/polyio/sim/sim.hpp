@@ -29,6 +29,8 @@ struct SimOptions {
   unsigned short_count = 500;   // a receive, or a step of a send, moves less than it could
   unsigned late_cancel = 300;   // a cancel takes effect only later, and may come too late
   unsigned success_wins = 500;  // a cancelled operation that could end well does
+  // of a socket, when another driver takes this one's place: it had received or accepted ahead
+  unsigned ahead = 500;
 
   // --- faults, per mille ---
   unsigned reset = 0;  // per step of a send: the connection is reset
@@ -72,6 +74,10 @@ class SimDriver final : public Driver {
   ~SimDriver() override;
 
   const SimOptions& options() const noexcept;
+
+  // Another driver of the same network, for Io::set_driver. It has leases of its own, and what is
+  // asked of one below holds for all of the network.
+  std::unique_ptr<SimDriver> another() const;
 
   // --- for oracles ---
   // Listeners and streams that are open, accepted ones that were not adopted included; 0 at the
@@ -117,10 +123,23 @@ class SimDriver final : public Driver {
   TimePoint now() noexcept override;
   void give_back(std::uint32_t buffer) noexcept override;
   LeaseCounts leases() const noexcept override;
+  Result<std::vector<OpenHandle>> handles() override;
+  // Errors: EOPNOTSUPP, a handle is of another network.
+  Result<> make_room(std::span<const OpenHandle> handles) override;
+  // Receives and accepts ahead where the seed says so.
+  void leave() noexcept override;
+  void take_over(std::span<const OpenHandle> handles) noexcept override;
+  bool deliver_ahead(Op& op) noexcept override;
+  bool has_ahead(Handle handle) const noexcept override;
+  bool has_ahead() const noexcept override;
+  void drop_ahead(Handle handle) noexcept override;
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  struct Own;
+  explicit SimDriver(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;  // the network's
+  std::unique_ptr<Own> own_;      // this driver's
 };
 
 }  // namespace polyio
