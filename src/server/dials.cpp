@@ -185,6 +185,25 @@ Accepting settle_accepting(const ServerOptions& options, const Dials& dials) {
 
 }  // namespace
 
+std::string settle_change(const ServerOptions& options, const Dials& dials,
+                          const std::string& before, std::string_view model) {
+  ServerOptions wanted = options;
+  wanted.model = model;
+  wanted.architecture = name_of(dials.architecture);
+  const std::string found = settle_dials(wanted).model;
+  for (const std::string& one : {before, found}) {
+    const std::string_view why = traits_of(one).unchangeable;
+    if (why.empty()) continue;
+    refuse("model {} can't be changed {} while the server runs: {}; start it with --model {}", one,
+           one == found ? "to" : "from", why, found);
+  }
+  if (!forks(dials.architecture) && !serves_in_threads(dials.architecture)) return found;
+  refuse(
+      "under architecture {} each {} waits for itself, so the model can't be changed while the "
+      "server runs: use architecture loop or loops",
+      wanted.architecture, forks(dials.architecture) ? "process" : "connection's thread");
+}
+
 os::Address parse_listen(const std::string& listen) {
   const auto address = os::Address::parse(listen);
   if (address) return *address;

@@ -36,6 +36,11 @@ struct Dials {
 // what makes no sense.
 Dials settle_dials(const ServerOptions& options);
 
+// Whether a server that runs with `dials`, and with model `before` now, can change to `model`, and
+// to what "auto" is. Throws std::invalid_argument, which says what to do, if it can't.
+std::string settle_change(const ServerOptions& options, const Dials& dials,
+                          const std::string& before, std::string_view model);
+
 // What a server's `listen` means. Throws std::invalid_argument, which says what to do.
 os::Address parse_listen(const std::string& listen);
 

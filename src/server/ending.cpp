@@ -13,10 +13,11 @@ void Ending::ask(Step step) {
   retry_for_memory([&] { io_.post([this, step] { advance(step); }); });
 }
 
-void Ending::post(const std::function<void()>& work) {
+bool Ending::post(const std::function<void()>& work) {
   const std::lock_guard lock(mutex_);
-  if (state_ != State::runs) return;
+  if (state_ != State::runs) return false;
   retry_for_memory([&] { io_.post(work); });
+  return true;
 }
 
 void Ending::begin() {

@@ -57,8 +57,8 @@ class Ending : private Timer {
     act();
     return true;
   }
-  // Calls `work` on the Io if a run is going on. Thread-safe.
-  void post(const std::function<void()>& work);
+  // Calls `work` on the Io if a run is going on; false: none is. Thread-safe.
+  bool post(const std::function<void()>& work);
 
  private:
   enum class State : std::uint8_t { made, runs, over };

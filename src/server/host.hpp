@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <polyio/base/assert.hpp>
 #include <vector>
 
 #include "ending.hpp"
@@ -21,6 +22,12 @@ class Host {
   virtual void stop(Ending::Step how) = 0;
   // It takes SIGINT, SIGTERM and SIGHUP itself while it runs.
   virtual bool handles_signals() const { return false; }
+  // See Server::set_model(): how long the pause was. Of loops only, as settle_change() knows.
+  virtual Nanoseconds set_model(const std::string& before, const std::string& model) {
+    (void)before, (void)model;
+    POLYIO_ASSERT(false);
+    return {};
+  }
   // See Server::homes().
   virtual std::vector<Io*> homes() { return {}; }
 };

@@ -54,6 +54,7 @@ class Loops final : public Host {
   void stop(Ending::Step how) override {
     for (auto& worker : workers_) worker->stop(how);
   }
+  Nanoseconds set_model(const std::string& before, const std::string& model) override;
   std::vector<Io*> homes() override {
     std::vector<Io*> homes;
     homes.reserve(workers_.size());
@@ -148,6 +149,28 @@ void Loops::run_worker(Worker& worker) noexcept {
     keep(std::current_exception());
     stop(Ending::Step::drain);
   }
+}
+
+// All or none: where a loop can't have the model those that have it already go back.
+Nanoseconds Loops::set_model(const std::string& before, const std::string& model) {
+  std::vector<std::unique_ptr<Driver>> drivers;
+  for (const auto& worker : workers_) {
+    if (Io::of_this_thread() == &worker->io()) {
+      throw std::invalid_argument(
+          "the model is changed from outside: a loop can't wait for itself; use offload()");
+    }
+    drivers.push_back(worker->new_driver(model));
+  }
+  Nanoseconds longest{0};
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    try {
+      longest = std::max(longest, workers_[i]->set_driver(std::move(drivers[i])));
+    } catch (...) {
+      while (i-- > 0) (void)workers_[i]->set_driver(workers_[i]->new_driver(before));
+      throw;
+    }
+  }
+  return longest;
 }
 
 void Loops::dispatch(Worker& acceptor, os::UniqueFd socket) {

@@ -85,7 +85,7 @@ void Prefork::try_drivers() const {
   std::vector<std::unique_ptr<Driver>> drivers;
   drivers.reserve(shared_.dials.workers);
   for (unsigned i = 0; i < shared_.dials.workers; ++i)
-    drivers.push_back(shared_.new_driver(hands_over_));
+    drivers.push_back(shared_.new_driver(shared_.dials.model, hands_over_));
 }
 
 Result<Prefork::Worker*> Prefork::start(std::size_t slot) {

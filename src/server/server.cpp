@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <mutex>
 #include <optional>
 #include <polyio/os/file.hpp>
 #include <polyio/os/inherited_socket.hpp>
@@ -96,7 +97,8 @@ class Server::Impl {
   // `options` has a log. Throws NoDriver.
   Impl(const ServerOptions& options, Handler handler)
       : shared_(options, settle_dials(options), std::move(handler)),
-        architecture_(name_of(shared_.dials.architecture)) {
+        architecture_(name_of(shared_.dials.architecture)),
+        model_(shared_.dials.model) {
     host_ = make_host(shared_, listen_for_all(shared_));
   }
   // Files of Unix sockets go, but those of inherited ones, which belong to another program.
@@ -110,6 +112,11 @@ class Server::Impl {
   Impl& operator=(const Impl&) = delete;
   void run(const Server& server);
   void stop();
+  ModelChange set_model(std::string_view model);
+  std::string model() {
+    const std::lock_guard lock(model_mutex_);
+    return model_;
+  }
 
   ServerShared shared_;
   std::string architecture_;  // its name
@@ -117,11 +124,32 @@ class Server::Impl {
 
  private:
   void take_signal(int number);
+
+  std::mutex changing_;  // one change at a time
+  std::mutex model_mutex_;
+  std::string model_;  // the present one
 };
 
 void Server::Impl::stop() {
   const bool again = shared_.counters().stops.fetch_add(1) > 0;
   host_->stop(again ? Ending::Step::cut : Ending::Step::drain);
+}
+
+ModelChange Server::Impl::set_model(std::string_view wanted) {
+  const std::lock_guard one_change(changing_);
+  ModelChange change{.before = model(), .now = {}};
+  change.now = settle_change(shared_.options, shared_.dials, change.before, wanted);
+  change.connections = shared_.active();
+  if (change.now == change.before) return change;
+  change.pause = host_->set_model(change.before, change.now);
+  {
+    const std::lock_guard lock(model_mutex_);
+    model_ = change.now;
+  }
+  shared_.log(fmt::format("model: {}, after {}; {} connections, a pause of {:.1f} ms", change.now,
+                          change.before, change.connections,
+                          std::chrono::duration<double, std::milli>(change.pause).count()));
+  return change;
 }
 
 void Server::Impl::take_signal(int number) {
@@ -175,7 +203,8 @@ std::vector<os::Address> Server::addresses() const {
   for (const Endpoint& endpoint : impl_->shared_.endpoints) all.push_back(endpoint.address);
   return all;
 }
-const std::string& Server::model() const noexcept { return impl_->shared_.dials.model; }
+std::string Server::model() const { return impl_->model(); }
+ModelChange Server::set_model(std::string_view model) { return impl_->set_model(model); }
 const std::string& Server::architecture() const noexcept { return impl_->architecture_; }
 std::string_view Server::policy() const noexcept {
   return sched::name_of(impl_->shared_.dials.policy);

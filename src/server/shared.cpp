@@ -79,14 +79,15 @@ void ServerShared::log(std::string_view line) const noexcept {
   }
 }
 
-std::unique_ptr<Driver> ServerShared::new_driver(bool one_connection) const {
+std::unique_ptr<Driver> ServerShared::new_driver(const std::string& model,
+                                                 bool one_connection) const {
   try {
     auto driver = make_driver(
-        dials.model, {.poll_interval = options.poll_interval, .one_connection = one_connection});
+        model, {.poll_interval = options.poll_interval, .one_connection = one_connection});
     if (driver) return std::move(*driver);
-    throw NoDriver(driver.error(), dials.model);
+    throw NoDriver(driver.error(), model);
   } catch (const std::system_error& error) {
-    throw NoDriver(error.code(), dials.model);
+    throw NoDriver(error.code(), model);
   }
 }
 
@@ -94,16 +95,16 @@ void ServerShared::set_up(Io& io) const {
   io.set_policy(dials.policy);
   if (options.idle_timeout > Nanoseconds::zero()) io.set_idle_timeout(options.idle_timeout);
   io.set_spin(options.spin);
-  io.on_lease_shortage([this, &driver = io.driver()] { lease_shortage(driver); });
+  io.on_lease_shortage([this, &io] { lease_shortage(io); });
 }
 
-void ServerShared::lease_shortage(const Driver& driver) const noexcept {
+void ServerShared::lease_shortage(Io& io) const noexcept {
   counters().lease_shortages.fetch_add(1, std::memory_order_relaxed);
   const std::int64_t now = monotonic_now().time_since_epoch() / std::chrono::seconds(1) + 1;
   std::int64_t last = counters().shortage_logged.load(std::memory_order_relaxed);
   if (last != 0 && now - last < 60) return;
   if (!counters().shortage_logged.compare_exchange_strong(last, now)) return;
-  const LeaseCounts held = driver.leases();
+  const LeaseCounts held = io.driver().leases();
   try {
     log(
         fmt::format("all receive buffers of a loop are in use, {} large, {} small: clients "

@@ -64,8 +64,8 @@ struct ServerShared {
   // server was not started to outlive that (nohup(1)).
   bool terminal_is_gone() const noexcept { return hang_up_stops_ && !os::has_terminal(); }
 
-  // A driver of the model chosen. Throws NoDriver when none can be had.
-  std::unique_ptr<Driver> new_driver(bool one_connection) const;
+  // A driver of the model. Throws NoDriver when none can be had.
+  std::unique_ptr<Driver> new_driver(const std::string& model, bool one_connection) const;
   // Gives `io` what the options say of every Io that serves.
   void set_up(Io& io) const;
   // Makes an accepted connection that Io's. None: it can't be, and has been refused.
@@ -78,7 +78,7 @@ struct ServerShared {
   // One line; what goes wrong in logging goes no further.
   void log(std::string_view line) const noexcept;
   // Counts a receive that found no large buffer, and logs it once a minute.
-  void lease_shortage(const Driver& driver) const noexcept;
+  void lease_shortage(Io& io) const noexcept;
   // A connection that was accepted and can't be served is sent the refusal text, or reset, and
   // counted as refused; the reason is logged once until another is adopted.
   void refuse(os::UniqueFd socket, std::string_view why) noexcept;

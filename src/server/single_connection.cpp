@@ -7,7 +7,7 @@ namespace polyio {
 SingleConnection::SingleConnection(ServerShared& shared, Nanoseconds patience)
     : shared_(shared),
       ending_(io_, patience, [this](Ending::Step step) { take_step(step); }),
-      io_(shared.new_driver(true)) {
+      io_(shared.new_driver(shared.dials.model, true)) {
   shared.set_up(io_);
 }
 

@@ -1,5 +1,6 @@
 #include "worker.hpp"
 
+#include <future>
 #include <polyio/io/watchdog.hpp>
 
 #include "cleared.hpp"
@@ -17,7 +18,7 @@ Worker::Worker(ServerShared& shared, WaitingRoom& room, unsigned index)
       room_(room),
       one_at_a_time_(shared.dials.architecture == Architecture::iterative),
       ending_(io_, shared.options.drain_timeout, [this](Step step) { take_step(step); }),
-      io_(shared.new_driver(serves_in_threads(shared.dials.architecture) || one_at_a_time_)),
+      io_(new_driver(shared.dials.model)),
       beside_(io_, stopping_, index) {
   // A handler can't have a second task where connections are served one after the other.
   if (one_at_a_time_) io_.lend_no_threads();
@@ -33,6 +34,37 @@ Worker::Worker(ServerShared& shared, WaitingRoom& room, unsigned index)
 }
 
 Worker::~Worker() = default;
+
+std::unique_ptr<Driver> Worker::new_driver(const std::string& model) const {
+  return shared_.new_driver(model, serves_in_threads(shared_.dials.architecture) || one_at_a_time_);
+}
+
+// Its second turn after that begins when all operations have been started anew.
+Nanoseconds Worker::set_driver(std::unique_ptr<Driver> next) {
+  struct Change {
+    std::unique_ptr<Driver> driver;
+    std::promise<Nanoseconds> pause;
+  };
+  const auto change = std::make_shared<Change>(std::move(next), std::promise<Nanoseconds>());
+  std::future<Nanoseconds> pause = change->pause.get_future();
+  const auto replace = [this, change] {
+    const TimePoint began = monotonic_now();
+    if (const auto set = io_.set_driver(std::move(change->driver)); !set) {
+      return change->pause.set_exception(
+          std::make_exception_ptr(std::system_error(set.error(), "the model can't be changed")));
+    }
+    io_.post([change, began] { change->pause.set_value(monotonic_now() - began); });
+  };
+  const auto stopping = [] {
+    return std::system_error(errno_code(ECANCELED), "the server does not run");
+  };
+  if (!ending_.post(replace)) throw stopping();
+  try {
+    return pause.get();
+  } catch (const std::future_error&) {  // the run ended before it came to that
+    throw stopping();
+  }
+}
 
 void Worker::run(const Dispatch& dispatch) {
   std::optional<Watchdog> watchdog;

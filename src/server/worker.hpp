@@ -47,6 +47,13 @@ class Worker final : private TaskGroup::Supervisor, private ThreadCrew::Owner {
   std::size_t load() const noexcept { return load_.load(); }
   Io& io() noexcept { return io_; }
 
+  // A driver as this worker needs it. Throws NoDriver.
+  std::unique_ptr<Driver> new_driver(const std::string& model) const;
+  // Has it wait with another driver from now on, and returns for how long its loop did nothing
+  // else. Thread-safe, on any thread but its own. Throws std::system_error, and nothing has
+  // changed.
+  Nanoseconds set_driver(std::unique_ptr<Driver> next);
+
  private:
   // What the background tasks end with is the server's to count.
   struct BackgroundEnd final : TaskGroup::Supervisor {

@@ -73,6 +73,15 @@ class Peer {
     } while (sent < 0 && errno == EINTR);
     EXPECT_EQ(sent, static_cast<ssize_t>(text.size()));
   }
+  // What has come, at least a byte; 0 when the server ends the connection.
+  std::size_t read_some(std::span<char> room) {
+    for (;;) {
+      const auto got = ::recv(socket_.get(), room.data(), room.size(), 0);
+      if (got < 0 && errno == EINTR) continue;  // io_uring's work in this thread (the probe's)
+      if (got < 0 && errno == EAGAIN) ADD_FAILURE() << "nothing came within the limit";
+      return got > 0 ? static_cast<std::size_t>(got) : 0;
+    }
+  }
   // The same to a server that may have ended the conversation already.
   void send_gently(std::string_view text) {
     ssize_t sent = 0;
@@ -88,12 +97,10 @@ class Peer {
     std::string all;
     while (all.size() < count) {
       std::array<char, 4096> room;
-      const auto got =
-          ::recv(socket_.get(), room.data(), std::min(room.size(), count - all.size()), 0);
-      if (got < 0 && errno == EINTR) continue;  // io_uring's work in this thread (the probe's)
-      if (got < 0 && errno == EAGAIN) ADD_FAILURE() << "nothing came within the limit";
-      if (got <= 0) break;
-      all.append(room.data(), static_cast<std::size_t>(got));
+      const std::size_t most = std::min(room.size(), count - all.size());
+      const std::size_t got = read_some(std::span(room).first(most));
+      if (got == 0) break;
+      all.append(room.data(), got);
     }
     return all;
   }

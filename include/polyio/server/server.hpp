@@ -101,6 +101,15 @@ struct ServerStatistics {
   std::uint64_t lease_shortages = 0;
 };
 
+// What Server::set_model brought about.
+struct ModelChange {
+  std::string before, now;        // models
+  std::uint64_t connections = 0;  // that were open
+  // For how long a loop did nothing else, at most: from its last turn with the one model to the end
+  // of its first with the other, in which every operation that waits is started anew.
+  Nanoseconds pause{0};
+};
+
 class Server {
  public:
   // Opens the listening socket. Throws std::invalid_argument for an option that makes no sense (the
@@ -116,10 +125,17 @@ class Server {
   // run(), and from the server's other processes.
   void stop();
 
+  // Another I/O model from now on, under the connections that are open: none is closed, and no byte
+  // is lost (Io::set_driver). "auto" is choose_model(). Returns when all loops have it.
+  // Thread-safe, while run() runs; not on the server's own threads. Throws std::invalid_argument,
+  // which says what to do, for what can't be changed to or from, and std::system_error when the
+  // model can't be had now; nothing has changed then.
+  ModelChange set_model(std::string_view model);
+
   // Of the first socket; of all, in the order of the options.
   const os::Address& address() const noexcept;
   std::vector<os::Address> addresses() const;
-  const std::string& model() const noexcept;
+  std::string model() const;  // the present one; thread-safe
   const std::string& architecture() const noexcept;
   std::string_view policy() const noexcept;
   // Of all the server's processes. Thread-safe, in any of them.
