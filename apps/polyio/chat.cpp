@@ -1,14 +1,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <optional>
 #include <polyio/os/file.hpp>
 #include <polyio/os/line_log.hpp>
 
 #include "chat/chat.hpp"
 #include "commands.hpp"
-#include "console.hpp"
 #include "logging.hpp"
+#include "serving.hpp"
 
 namespace polyio::app {
 namespace {
@@ -25,20 +24,12 @@ int run_chat(Settings settings) {
     settings.server.log = log;
     settings.chat.log = log;
     chat::Chat room(std::move(settings.chat));
-    std::optional<Server> server;
-    std::optional<Console> console;  // its prompt comes after the ready line
-    settings.server.on_ready = [&](const Server& ready) {
-      fmt::print("{}\n", ready.ready_line());
-      std::fflush(stdout);
-      console.emplace([&server] { server->stop(); });
-    };
-    server.emplace(std::move(settings.server),
-                   [&room](Io& io, Stream stream) { return room.serve(io, std::move(stream)); });
-    room.open(server->homes());
-    server->run();
-    console.reset();
-    log("stopped");
-    return 0;
+    const int failed = serve_with_console(
+        "chat", std::move(settings.server),
+        [&room](Io& io, Stream stream) { return room.serve(io, std::move(stream)); },
+        [&room](const Server& server) { room.open(server.homes()); });
+    if (!failed) log("stopped");
+    return failed;
   } catch (const std::exception& error) {
     os::write_to_stderr(fmt::format("polyio chat: {}\n", error.what()));
     return 1;
@@ -76,7 +67,9 @@ void add_chat(CLI::App& app, Run& run) {
       "  polyio chat --listen 127.0.0.1:3999\n"
       "  nc 127.0.0.1 3999        in another terminal; /help lists the commands\n"
       "  http://127.0.0.1:3999/   in a browser\n"
-      "On the server's own terminal 'quit' stops it, anything else lists its threads.");
+      "On the server's own terminal 'quit' stops it, 'model epoll' changes how it waits, under "
+      "the\n"
+      "connections that are open, and anything else lists its threads.");
   command->callback([&run, settings] { run = [settings] { return run_chat(*settings); }; });
 }
 

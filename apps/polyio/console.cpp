@@ -24,9 +24,9 @@ std::string printed(std::string_view line) {
   return std::string(line) + (line == prompt_text ? "" : "\n");
 }
 
-bool is_quit(std::string_view line) {
+std::string_view trimmed(std::string_view line) {
   line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
-  return line.substr(0, line.find_last_not_of(" \t") + 1) == "quit";
+  return line.substr(0, line.find_last_not_of(" \t") + 1);
 }
 
 }  // namespace
@@ -39,26 +39,48 @@ void Console::list_threads() {
   }
 }
 
+void Console::change_model(std::string_view name) {
+  try {
+    if (name.empty()) return output_.write(fmt::format("model {}", server_.model()));
+    const ModelChange change = server_.set_model(name);
+    output_.write(fmt::format("model {}, after {}: {} connections, a pause of {:.1f} ms",
+                              change.now, change.before, change.connections,
+                              std::chrono::duration<double, std::milli>(change.pause).count()));
+  } catch (const std::exception& error) {
+    output_.write(error.what());
+  }
+}
+
+// True: it is `quit`.
+bool Console::obey(std::string_view line) {
+  line = trimmed(line);
+  const std::string_view word = line.substr(0, line.find_first_of(" \t"));
+  if (line == "quit") return true;
+  if (word == "model") {
+    change_model(trimmed(line.substr(word.size())));
+  } else {
+    list_threads();
+  }
+  return false;
+}
+
 // True: `quit` was among the lines.
 bool Console::take(proto::LineReader& reader, std::span<const std::byte> bytes) {
   reader.feed(bytes);
   while (auto line = reader.next()) {
-    if (*line && is_quit(**line)) return true;
-    list_threads();
+    if (*line ? obey(**line) : obey("")) return true;
   }
   if (!bytes.empty()) return false;
-  const auto last = reader.finish();  // at the end `quit` may lack its newline
-  return last && *last && is_quit(**last);
+  const auto last = reader.finish();  // at the end the newline may be missing
+  return last && *last && obey(**last);
 }
 
 void Console::prompt() {
   if (os::is_terminal(standard_input)) output_.write(prompt_text);
 }
 
-Console::Console(std::function<void()> on_quit)
-    : on_quit_(std::move(on_quit)),
-      output_(standard_output, printed),
-      thread_([this] { read(); }) {}
+Console::Console(Server& server)
+    : server_(server), output_(standard_output, printed), thread_([this] { read(); }) {}
 
 Console::~Console() {
   end_.signal();
@@ -83,7 +105,7 @@ void Console::read() {
     if (!ours) (void)selector.register_fd(standard_input, event_read);
     if (events->empty() || !os::may_read(standard_input)) continue;
     const auto count = os::read(standard_input, room);
-    if (take(reader, std::span(room).first(count.value_or(0)))) return on_quit_();
+    if (take(reader, std::span(room).first(count.value_or(0)))) return server_.stop();
     if (count.value_or(0) == 0) return;
     prompt();
   }

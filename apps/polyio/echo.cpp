@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "serving.hpp"
 
 namespace polyio::app {
 namespace {
@@ -41,7 +42,7 @@ Task<> upper_datagrams(Io&, Datagram socket) {
 }
 
 int run_echo(const ServerOptions& options, bool datagrams) {
-  if (!datagrams) return serve(options, upper);
+  if (!datagrams) return serve_with_console("echo", options, upper);
   if (!options.architecture.empty() && options.architecture != "loop") {
     fmt::print(stderr, "polyio: --udp is served by one loop: leave --architecture away\n");
     return 1;
@@ -67,7 +68,9 @@ void add_echo(CLI::App& app, Run& run) {
       "  polyio echo --listen 127.0.0.1:8080 --model epoll --architecture loops --workers 2\n"
       "  echo hi | polyio connect 127.0.0.1:8080\n"
       "  polyio echo --listen unix:/tmp/echo.sock     echo hi | nc -U /tmp/echo.sock\n"
-      "  polyio echo --udp --listen 127.0.0.1:8080    echo hi | nc -u -w1 127.0.0.1 8080");
+      "  polyio echo --udp --listen 127.0.0.1:8080    echo hi | nc -u -w1 127.0.0.1 8080\n"
+      "On the server's own terminal 'quit' stops it, 'model poll' changes how it waits, under the\n"
+      "connections that are open, and anything else lists its threads.");
   command->callback([&run, options, datagrams] {
     run = [options, datagrams] { return run_echo(*options, *datagrams); };
   });

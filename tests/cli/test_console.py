@@ -1,6 +1,7 @@
-"""The chat server's own command line."""
+"""The servers' own command line."""
 import os
 import re
+import socket
 import subprocess
 
 from harness import (DEADLINE, POLYIO, READY, LineClient, Server, TestCase, Terminal, main,
@@ -28,6 +29,27 @@ class OnTerminal(TestCase):
         self.assertIn(b"thread console ", terminal.expect(b">>>"))
         terminal.type(b" quit \n")
         self.assertEqual(terminal.wait(), 0)
+
+    def test_the_model_changes_under_a_conversation(self):
+        for command, answer in (("chat", b"[('"), ("echo", b"HELLO\n")):
+            with self.subTest(command=command), Terminal() as terminal:
+                terminal.start(POLYIO, command, "--listen", "127.0.0.1:0", "--model", "epoll",
+                               stderr=subprocess.DEVNULL)
+                ready = READY.search(terminal.expect(b">>>").decode())
+                with socket.create_connection(("127.0.0.1", int(ready[2]))) as client:
+                    client.settimeout(DEADLINE)
+                    for line, said in ((b"model", b"model epoll\r\n"),
+                                       (b"model poll", b"model poll, after epoll: 1 connections, "),
+                                       (b"model  select ", b"model select, after poll: "),
+                                       (b"model blocking", b"would hold up all connections"),
+                                       (b"model x", b"unknown model x; there are auto, "),
+                                       (b"model", b"model select\r\n")):
+                        client.sendall(b"hello\n")
+                        self.assertTrue(client.recv(100).startswith(answer))
+                        terminal.type(line + b"\n")
+                        self.assertIn(said, terminal.expect(b">>>"))
+                terminal.type(b"quit\n")
+                self.assertEqual(terminal.wait(), 0)
 
     def close_window(self, *prefix):
         """Starts the chat on a terminal that then goes; its process."""
