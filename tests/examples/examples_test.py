@@ -20,7 +20,7 @@ class Examples(unittest.TestCase):
         self.assertEqual(built, {"upper", "upper_client", "deadlines", "datagrams", "sync_queue",
                                  "heavy_handler", "pooled_client", "key_value", "forward",
                                  "pooled_front", "batches", "two_doors", "filter",
-                                 "websocket_echo", "jobs",
+                                 "websocket_echo", "jobs", "turn_the_dial",
                                  "fastest", "sleepers", "switching", "thread_results",
                                  "selectors_upper_sb",
                                  "selectors_peer_text", "selectors_group_chat",
@@ -38,6 +38,24 @@ class Examples(unittest.TestCase):
                 with self.subTest(model=model["model"], architecture=architecture):
                     with Example("upper", model["model"], architecture) as connection, connection:
                         self.assertEqual(ask(connection, b"hello", 5), b"HELLO")
+
+    def test_turn_the_dial(self):
+        program = [os.path.join(EXAMPLES, "turn_the_dial"), "127.0.0.1:0"]
+        with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True) as server:
+            port = int(server.stdout.readline().split()[2].split(":")[1])
+            with socket.create_connection(("127.0.0.1", port), 20) as connection:
+                for model, said in (("poll", "poll after "),
+                                    ("epoll-et", "epoll-et after poll: 1 "),
+                                    ("blocking", "architecture loop does not go with "),
+                                    ("epoll", "epoll after epoll-et: 1 connections")):
+                    self.assertEqual(ask(connection, b"hello", 5), b"HELLO")
+                    server.stdin.write(model + "\n")
+                    server.stdin.flush()
+                    self.assertIn(said, server.stdout.readline())
+                self.assertEqual(ask(connection, b"hello", 5), b"HELLO")
+            server.stdin.close()
+            self.assertEqual(server.wait(20), 0)
 
     def test_deadlines(self):
         with Example("deadlines") as connection, connection:
