@@ -1,4 +1,4 @@
-// Fails unless web/dist is, byte for byte, what the sources build to.
+// Fails unless web/dist and web/lab/dist are, byte for byte, what the sources build to.
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -6,8 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
 const web = fileURLToPath(new URL('.', import.meta.url));
-const committed = join(web, 'dist');
-const fresh = mkdtempSync(join(tmpdir(), 'polyio-page-'));
+const PAGES = [web, join(web, 'lab')];
 
 function files(folder, root = folder) {
   return readdirSync(folder).flatMap((name) => {
@@ -25,26 +24,40 @@ function read(folder, name) {
   }
 }
 
-function difference(name) {
+function difference(committed, fresh, name) {
   const [was, now] = [read(committed, name), read(fresh, name)];
-  if (!was) return `dist/${name} is missing`;
-  if (!now) return `dist/${name} is no longer built`;
+  const path = relative(web, join(committed, name));
+  if (!was) return `${path} is missing`;
+  if (!now) return `${path} is no longer built`;
   if (was.equals(now)) return null;
-  return `dist/${name} differs (${was.length} bytes, builds to ${now.length})`;
+  return `${path} differs (${was.length} bytes, builds to ${now.length})`;
 }
 
-try {
-  await build({ root: web, logLevel: 'warn', build: { outDir: fresh, emptyOutDir: true } });
-  const built = existsSync(committed) ? files(committed) : [];
-  const names = [...new Set([...files(fresh), ...built])];
-  const differences = names.sort().map(difference).filter(Boolean);
-  if (differences.length) {
-    console.error('web/dist is not what web/ builds to:\n  ' + differences.join('\n  '));
-    console.error('Run `npm install && npm run build` in web/ and commit web/dist.');
-    process.exitCode = 1;
-  } else {
-    console.log(`web/dist is up to date (${names.length} files).`);
+/** Builds the page in `root` elsewhere and compares; gives how many files it has. */
+async function check(root) {
+  const committed = join(root, 'dist');
+  const fresh = mkdtempSync(join(tmpdir(), 'polyio-page-'));
+  try {
+    const configFile = join(root, 'vite.config.js');
+    const output = { outDir: fresh, emptyOutDir: true };
+    await build({ root, configFile, logLevel: 'warn', build: output });
+    const built = existsSync(committed) ? files(committed) : [];
+    const names = [...new Set([...files(fresh), ...built])].sort();
+    const differences = names.map((name) => difference(committed, fresh, name)).filter(Boolean);
+    return { names, differences };
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
   }
-} finally {
-  rmSync(fresh, { recursive: true, force: true });
+}
+
+const checked = [];
+for (const root of PAGES) checked.push(await check(root));
+const differences = checked.flatMap((one) => one.differences);
+if (differences.length) {
+  console.error('These are not what web/ builds to:\n  ' + differences.join('\n  '));
+  console.error('Run `npm install && npm run build` in web/ and commit what it built.');
+  process.exitCode = 1;
+} else {
+  const names = checked.flatMap((one) => one.names);
+  console.log(`web/dist and web/lab/dist are up to date (${names.length} files).`);
 }

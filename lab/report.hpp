@@ -1,0 +1,18 @@
+// The lab's report: one HTML file that holds its results, its scripts and its styles, and loads
+// nothing. The page itself is web/lab, built into web/lab/dist and compiled in. Text of the results
+// can't leave the element it is put into.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace polyio::lab {
+
+/// The page without results, as web/lab builds it.
+[[nodiscard]] std::string_view report_template();
+
+/// The page with `results_json` in it (the text of results.json, docs/lab.md). The text is not
+/// checked: of what is no JSON the page says so.
+[[nodiscard]] std::string report_page(std::string_view results_json);
+
+}  // namespace polyio::lab
