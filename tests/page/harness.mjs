@@ -87,8 +87,8 @@ export async function serve(t, port = 0) {
   return server;
 }
 
-/** A page in a context of its own, connected. */
-export async function visit(t, server, { size = 'desktop', scheme = 'light' } = {}) {
+/** An empty page in a context of its own, which records what goes wrong in it. */
+export async function blank(t, { size = 'desktop', scheme = 'light' } = {}) {
   const context = await browser.newContext({ ...SIZES[size], colorScheme: scheme });
   t.after(() => context.close());
   await context.addInitScript(() => {
@@ -100,6 +100,13 @@ export async function visit(t, server, { size = 'desktop', scheme = 'light' } = 
   const page = await context.newPage();
   page.errors = [];
   page.on('pageerror', (error) => page.errors.push(String(error)));
+  t.after(() => assert.deepEqual(page.errors, [], 'no exception in the page'));
+  return page;
+}
+
+/** The chat page, connected. */
+export async function visit(t, server, view) {
+  const page = await blank(t, view);
   page.on('websocket', (socket) =>
     socket.on('framereceived', ({ payload }) => {
       const event = JSON.parse(payload);
@@ -110,8 +117,18 @@ export async function visit(t, server, { size = 'desktop', scheme = 'light' } = 
   await connected(page);
   page.address = page.hello.name;
   page.tcpPort = Number(/, (\d+)\)$/.exec(page.address)[1]);
-  t.after(() => assert.deepEqual(page.errors, [], 'no exception in the page'));
   return page;
+}
+
+/** axe-core finds nothing serious; its source must be in the page. */
+export async function accessible(page, view) {
+  const { violations } = await page.evaluate(() =>
+    window.axe.run(document, { resultTypes: ['violations'] }),
+  );
+  const bad = violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.failureSummary + node.html)}`);
+  assert.deepEqual(bad, [], `axe-core on ${view}`);
 }
 
 export const state = (page) => page.getAttribute('#state', 'data-state');

@@ -13,6 +13,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 
 import {
+  accessible,
   axe,
   options,
   POLICY,
@@ -183,16 +184,6 @@ test('the Content-Security-Policy is strict, kept and effective', options, async
   assert.deepEqual(await page.evaluate(() => window.violations), ['script-src-elem inline']);
   assert.equal(await page.evaluate(() => window.pwned), undefined);
 });
-
-async function accessible(page, view) {
-  const { violations } = await page.evaluate(() =>
-    window.axe.run(document, { resultTypes: ['violations'] }),
-  );
-  const bad = violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.failureSummary + node.html)}`);
-  assert.deepEqual(bad, [], `axe-core on ${view}`);
-}
 
 for (const view of ['desktop light', 'desktop dark', 'phone light', 'phone dark', 'narrow light']) {
   const [size, scheme] = view.split(' ');
