@@ -5,30 +5,13 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "lab/handlers.hpp"
 #include "serving.hpp"
 
 namespace polyio::app {
 namespace {
 
-void ascii_upper(std::span<std::byte> bytes) noexcept {
-  for (std::byte& b : bytes) {
-    const bool small = b >= std::byte{'a'} && b <= std::byte{'z'};
-    b ^= small ? std::byte{0x20} : std::byte{0};  // no branch, so that it vectorises
-  }
-}
-
-// The upper-casing handler of the tutorials: the same under every model and architecture.
-Task<> upper(Io&, Stream stream) {
-  for (;;) {
-    auto chunk = co_await stream.receive();
-    if (!chunk || chunk->empty()) co_return;
-    ascii_upper(chunk->bytes());
-    auto sent = co_await stream.send_all(chunk->bytes());
-    if (!sent) co_return;
-  }
-}
-
-// The same for datagrams: each is answered to its sender, unless it or the answer gets lost.
+// Each datagram is answered to its sender, unless it or the answer gets lost.
 Task<> upper_datagrams(Io&, Datagram socket) {
   std::vector<std::byte> room(65'536);
   for (;;) {
@@ -36,13 +19,13 @@ Task<> upper_datagrams(Io&, Datagram socket) {
     if (!got && got.error() == std::errc::operation_canceled) co_return;
     if (!got) continue;  // an earlier answer was refused
     const auto bytes = std::span(room).first(got->size);
-    ascii_upper(bytes);
+    lab::ascii_upper(bytes);
     (void)co_await socket.send_to(bytes, got->from, got->to);
   }
 }
 
 int run_echo(const ServerOptions& options, bool datagrams) {
-  if (!datagrams) return serve_with_console("echo", options, upper);
+  if (!datagrams) return serve_with_console("echo", options, lab::upper);
   if (!options.architecture.empty() && options.architecture != "loop") {
     fmt::print(stderr, "polyio: --udp is served by one loop: leave --architecture away\n");
     return 1;

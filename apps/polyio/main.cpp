@@ -6,6 +6,7 @@
 #include <polyio/os/file.hpp>
 
 #include "commands.hpp"
+#include "lab/command.hpp"
 
 int main(int argc, char** argv) {
   polyio::os::fill_standard_descriptors();
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
       "  polyio models                              what works on this machine\n"
       "  polyio sched simulate --help               FCFS, SJF, round robin, MLFQ, tried out\n"
       "  polyio sched run --help                    the same on real processes\n"
+      "  polyio lab run --quick --out lab           which model and architecture is best here\n"
       "'polyio COMMAND --help' explains the command.");
   polyio::app::Run run;
   polyio::app::add_chat(app, run);
@@ -27,6 +29,7 @@ int main(int argc, char** argv) {
   polyio::app::add_connect(app, run);
   polyio::app::add_models(app, run);
   polyio::app::add_sched(app, run);
+  polyio::lab::add_lab(app, run);
   app.name("polyio");
   const auto is_it = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' && std::ranges::none_of(app.get_subcommands({}), is_it)) {

@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-namespace polyio::bench {
+namespace polyio::lab {
 namespace {
 
 namespace fs = std::filesystem;
@@ -35,25 +35,45 @@ std::vector<pid_t> family(pid_t pid) {
   return all;
 }
 
-std::int64_t own_cpu_ns(pid_t pid) {
-  clockid_t clock;
-  timespec time{};
-  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) return 0;
-  return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+std::string content(const std::string& path) {
+  std::ifstream file(path);
+  return {(std::istreambuf_iterator<char>(file)), {}};
 }
 
-// CPU time of children that ended and were waited for: only ticks are kept of them.
-std::int64_t ended_children_ns(pid_t pid) {
-  std::ifstream file(proc(pid, "stat"));
-  std::string text((std::istreambuf_iterator<char>(file)), {});
+// The CPU time of one process, children that it waited for included (proc_pid_stat(5)).
+void add_times(pid_t pid, Usage& usage) {
+  clockid_t clock;
+  timespec time{};
+  if (clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &time) == 0) {
+    usage.cpu_ns += time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+  }
+  const std::string text = content(proc(pid, "stat"));
   const auto name_end = text.rfind(')');
-  if (name_end == std::string::npos) return 0;
+  if (name_end == std::string::npos) return;
   std::istringstream fields(text.substr(name_end + 1));
   std::string skipped;
-  for (int i = 0; i < 13; ++i) fields >> skipped;
-  std::int64_t user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) * (1'000'000'000LL / sysconf(_SC_CLK_TCK));
+  for (int i = 0; i < 11; ++i) fields >> skipped;
+  std::int64_t user = 0, system = 0, ended_user = 0, ended_system = 0;
+  fields >> user >> system >> ended_user >> ended_system;
+  usage.user_ticks += user + ended_user;
+  usage.system_ticks += system + ended_system;
+  usage.cpu_ns += (ended_user + ended_system) * (1'000'000'000LL / sysconf(_SC_CLK_TCK));
+}
+
+// Of one thread: how often it was switched, and how long it waited for a core.
+void add_switches(const fs::path& task, Usage& usage) {
+  std::ifstream status(task / "status");
+  for (std::string line; std::getline(status, line);) {
+    const auto value = line.find(':') + 1;
+    if (line.starts_with("voluntary_ctxt_switches:"))
+      usage.voluntary += std::stoll(line.substr(value));
+    if (line.starts_with("nonvoluntary_ctxt_switches:")) {
+      usage.involuntary += std::stoll(line.substr(value));
+    }
+  }
+  std::ifstream schedule(task / "schedstat");
+  std::int64_t ran = 0, waited = 0;
+  if (schedule >> ran >> waited) usage.waited_ns += waited;
 }
 
 // Adds up the lines `NAME: N kB` of a file.
@@ -73,23 +93,27 @@ std::int64_t sum_kb(const std::string& path, std::initializer_list<const char*> 
 
 }  // namespace
 
-std::int64_t cpu_ns(pid_t pid) {
-  if (pid == 0) return 0;
+Usage usage_of(pid_t pid) {
+  Usage usage;
+  if (pid == 0) return usage;
   if (!fs::exists(proc(pid, "stat"))) throw std::runtime_error("the server is gone");
-  std::int64_t sum = 0;
-  for (const pid_t one : family(pid)) sum += own_cpu_ns(one) + ended_children_ns(one);
-  return sum;
+  for (const pid_t one : family(pid)) {
+    add_times(one, usage);
+    std::error_code error;
+    for (const auto& task : fs::directory_iterator(proc(one, "task"), error)) {
+      add_switches(task.path(), usage);
+    }
+  }
+  return usage;
 }
 
-std::int64_t waited_ns(pid_t pid) {
-  std::int64_t sum = 0;
-  std::error_code error;
-  for (const auto& task : fs::directory_iterator(proc(pid, "task"), error)) {
-    std::ifstream file(task.path() / "schedstat");
-    std::int64_t ran = 0, waited = 0;
-    if (file >> ran >> waited) sum += waited;
-  }
-  return sum;
+Usage operator-(const Usage& after, const Usage& before) {
+  return {after.cpu_ns - before.cpu_ns,
+          after.user_ticks - before.user_ticks,
+          after.system_ticks - before.system_ticks,
+          after.voluntary - before.voluntary,
+          after.involuntary - before.involuntary,
+          after.waited_ns - before.waited_ns};
 }
 
 void settle() { std::this_thread::sleep_for(std::chrono::milliseconds(3)); }
@@ -125,4 +149,4 @@ bool wait_for_descriptors(pid_t pid, std::size_t count, double seconds) {
   return true;
 }
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

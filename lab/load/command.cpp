@@ -1,5 +1,7 @@
 // The load generator's command line: one mode per subcommand, one JSON object as the answer (of
 // `crowd` one per step).
+#include "lab/commands.hpp"
+
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -10,7 +12,7 @@
 #include "network.hpp"
 #include "options.hpp"
 
-namespace polyio::bench {
+namespace polyio::lab {
 namespace {
 
 struct Command {
@@ -71,18 +73,8 @@ void add_depth(CLI::App& mode, Options& options, const std::string& names, const
   mode.add_option(names, options.depth, what)->check(CLI::Range(1, 65536))->capture_default_str();
 }
 
-int run(int argc, char** argv) {
-  CLI::App app("Loads a server on 127.x, checks every byte it answers, prints one JSON object.");
-  app.require_subcommand(1);
-  app.footer(
-      "Example:\n"
-      "  load echo --server 127.0.0.1:8080 --pid 4711 --cpu 1 --connections 50 --depth 16\n"
-      "  load fanout --server 127.0.0.1:3999 --protocol chat --connections 1000 --inflight 8\n"
-      "  echo say 5 | load crowd --server 127.0.0.1:3999 --pid 4711 --protocol chat "
-      "--connections 9000");
-  Command command;
+void add_echo(CLI::App& app, Command& command) {
   Options& options = command.options;
-
   CLI::App* echo = add_mode(app, command, "echo", "messages to an upper-casing server");
   add_span(*echo, options);
   add_depth(*echo, options, "--depth", "messages outstanding per connection");
@@ -90,7 +82,13 @@ int run(int argc, char** argv) {
   echo->add_option("--rate", options.rate,
                    "open loop: messages per second, latency from when one fell due [closed loop]")
       ->check(CLI::NonNegativeNumber);
+  echo->add_flag("--memory", options.memory, "reads the server's memory per connection, too");
+  echo->add_flag("--halt", options.halt,
+                 "stops itself (SIGSTOP) before the measured span and after it, for a tracer");
+}
 
+void add_fanout(CLI::App& app, Command& command) {
+  Options& options = command.options;
   CLI::App* fanout = add_mode(app, command, "fanout", "one sends, all receive");
   add_span(*fanout, options);
   add_depth(*fanout, options, "--inflight", "messages of a sender under way");
@@ -99,7 +97,10 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   fanout->add_option("--protocol", options.protocol, "lines, chat, redis, ws, chat-ws")
       ->capture_default_str();
+}
 
+void add_others(CLI::App& app, Command& command) {
+  Options& options = command.options;
   CLI::App* connect = add_mode(app, command, "connect", "connect, one message, close, again");
   add_span(*connect, options);
 
@@ -111,32 +112,51 @@ int run(int argc, char** argv) {
   crowd->add_option("--protocol", options.protocol, "lines, chat")
       ->check(CLI::IsMember({"lines", "chat"}))
       ->capture_default_str();
+}
 
-  CLI11_PARSE(app, argc, argv);
+void load(const std::string& mode, Command& command) {
+  Options& options = command.options;
   options.server = parse_server(command.server);
   raise_limits();
   pin(command.cpu);
-  if (*crowd) {
-    run_crowd(options);
-    return 0;
-  }
+  if (mode == "crowd") return run_crowd(options);
   Json json;
-  if (*echo) json = run_echo(options);
-  if (*fanout) json = run_fanout(options);
-  if (*connect) json = run_connect(options);
-  if (*idle) json = run_idle(options);
+  if (mode == "echo") json = run_echo(options);
+  if (mode == "fanout") json = run_fanout(options);
+  if (mode == "connect") json = run_connect(options);
+  if (mode == "idle") json = run_idle(options);
   fmt::print("{}\n", json.dump());
-  return 0;
 }
 
 }  // namespace
-}  // namespace polyio::bench
 
-int main(int argc, char** argv) {
-  try {
-    return polyio::bench::run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "load: {}\n", error.what());
-    return 1;
+void add_load(CLI::App& lab, Action& run) {
+  CLI::App* app = lab.add_subcommand(
+      "load", "loads a server on 127.x, checks every byte it answers, prints one JSON object");
+  app->require_subcommand(1);
+  app->footer(
+      "Example:\n"
+      "  polyio lab load echo --server 127.0.0.1:8080 --pid 4711 --cpu 1 --connections 50\n"
+      "  polyio lab load fanout --server 127.0.0.1:3999 --protocol chat --connections 1000\n"
+      "  echo say 5 | polyio lab load crowd --server 127.0.0.1:3999 --pid 4711 --protocol chat "
+      "--connections 9000");
+  auto command = std::make_shared<Command>();
+  add_echo(*app, *command);
+  add_fanout(*app, *command);
+  add_others(*app, *command);
+  for (CLI::App* mode : app->get_subcommands({})) {
+    mode->callback([&run, command, name = mode->get_name()] {
+      run = [command, name] {
+        try {
+          load(name, *command);
+          return 0;
+        } catch (const std::exception& error) {
+          fmt::print(stderr, "polyio lab load: {}\n", error.what());
+          return 1;
+        }
+      };
+    });
   }
 }
+
+}  // namespace polyio::lab

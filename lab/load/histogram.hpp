@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace polyio::bench {
+namespace polyio::lab {
 
 class Histogram {
  public:
@@ -50,4 +50,4 @@ class Histogram {
   std::uint64_t max_ = 0;
 };
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace polyio::bench {
+namespace polyio::lab {
 
 struct Frame {
   enum class Kind {
@@ -44,4 +44,4 @@ class Protocol {
   virtual std::string answer_to(std::string_view /*ping*/) const { return {}; }
 };
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

@@ -11,7 +11,7 @@
 
 #include "report.hpp"
 
-namespace polyio::bench {
+namespace polyio::lab {
 namespace {
 
 constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
@@ -239,4 +239,4 @@ Json run_fanout(const Options& options) {
   return fanout.measure(options.requests);
 }
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

@@ -8,7 +8,7 @@
 #include "options.hpp"
 #include "process.hpp"
 
-namespace polyio::bench {
+namespace polyio::lab {
 
 class Measurement {
  public:
@@ -21,12 +21,10 @@ class Measurement {
               std::int64_t elapsed_ns, const Histogram& latency) const;
 
  private:
-  std::int64_t server_cpu_ns_ = 0;
-  std::int64_t own_cpu_ns_ = 0;
-  std::int64_t waited_ns_ = 0;  // for a core, the server and we
+  Usage server_, own_;  // between start() and stop()
 };
 
 // The growth of the server's memory, and of the kernel's, per connection.
 void add_memory(Json& json, const Memory& before, const Memory& after, std::size_t connections);
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace polyio::bench {
+namespace polyio::lab {
 
 std::int64_t now_ns();
 
@@ -23,9 +23,6 @@ sockaddr_in parse_server(const std::string& text);
 // Connects the `index`-th connection of a crowd, waiting; TCP_NODELAY. Use it with MSG_DONTWAIT. It
 // ends with a reset, so nothing stays in TIME_WAIT.
 int connect_one(const sockaddr_in& server, std::size_t index);
-
-// connect_one for each of `count`, one after the other; waits where the server can't keep up.
-std::vector<int> connect_crowd(const sockaddr_in& server, std::size_t count);
 
 // The port and address a connection comes from, as "('127.0.0.2', 40000)".
 std::string python_name(int fd);
@@ -61,4 +58,4 @@ class Watchdog {
   std::int64_t last_ = now_ns();
 };
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

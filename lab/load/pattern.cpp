@@ -2,7 +2,7 @@
 
 #include <random>
 
-namespace polyio::bench {
+namespace polyio::lab {
 
 Pattern::Pattern() : sent_(period + max_slice), answer_(period + max_slice) {
   std::mt19937 random(7);  // NOLINT: the same bytes in every run
@@ -17,4 +17,4 @@ Pattern::Pattern() : sent_(period + max_slice), answer_(period + max_slice) {
   }
 }
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

@@ -14,7 +14,7 @@
 #include "options.hpp"
 #include "protocol.hpp"
 
-namespace polyio::bench {
+namespace polyio::lab {
 
 class Fanout {
  public:
@@ -91,4 +91,4 @@ class Fanout {
   std::uint64_t bytes_ = 0;
 };
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

@@ -1,4 +1,4 @@
-// What one run of the load generator does; main.cpp fills it from the command line.
+// What one run of the load generator does; command.cpp fills it from the command line.
 #pragma once
 
 #include <netinet/in.h>
@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-namespace polyio::bench {
+namespace polyio::lab {
 
 using Json = nlohmann::ordered_json;
 
@@ -28,7 +28,9 @@ struct Options {
   std::uint64_t requests = 0;  // stop after this many instead of after `seconds`
   double rate = 0;             // open loop: messages per second; 0: closed loop
   std::string protocol = "lines";
-  bool touch = true;  // idle: every connection exchanges one message first
+  bool touch = true;    // idle: every connection exchanges one message first
+  bool memory = false;  // echo: reads what the server's memory grows by, too
+  bool halt = false;    // echo: stops itself (SIGSTOP) before the measured span, and after it
 };
 
 Json run_echo(const Options& options);
@@ -37,4 +39,4 @@ Json run_connect(const Options& options);
 Json run_idle(const Options& options);
 void run_crowd(const Options& options);  // prints its answers itself
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

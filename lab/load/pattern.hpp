@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace polyio::bench {
+namespace polyio::lab {
 
 class Pattern {
  public:
@@ -23,4 +23,4 @@ class Pattern {
   std::vector<char> answer_;
 };
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

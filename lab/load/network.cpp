@@ -12,7 +12,7 @@
 #include <stdexcept>
 #include <system_error>
 
-namespace polyio::bench {
+namespace polyio::lab {
 
 std::int64_t now_ns() {
   timespec time{};
@@ -59,13 +59,6 @@ int connect_one(const sockaddr_in& server, std::size_t index) {
   return fd;
 }
 
-std::vector<int> connect_crowd(const sockaddr_in& server, std::size_t count) {
-  std::vector<int> fds;
-  fds.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) fds.push_back(connect_one(server, i));
-  return fds;
-}
-
 std::string python_name(int fd) {
   sockaddr_in own{};
   socklen_t size = sizeof own;
@@ -110,4 +103,4 @@ void Watchdog::check(std::int64_t now, const std::string& waiting_for) const {
   }
 }
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-namespace polyio::bench {
+namespace polyio::lab {
 namespace {
 
 using Kind = Frame::Kind;
@@ -186,4 +186,4 @@ std::unique_ptr<Protocol> Protocol::make(const std::string& name, const std::str
   throw std::invalid_argument("no protocol " + name + ": lines, chat, redis, ws, chat-ws");
 }
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

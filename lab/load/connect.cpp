@@ -17,7 +17,7 @@
 #include "process.hpp"
 #include "report.hpp"
 
-namespace polyio::bench {
+namespace polyio::lab {
 namespace {
 
 struct Slot {
@@ -192,4 +192,4 @@ Json run_idle(const Options& options) {
   return json;
 }
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

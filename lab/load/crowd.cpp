@@ -20,7 +20,7 @@
 #include "process.hpp"
 #include "report.hpp"
 
-namespace polyio::bench {
+namespace polyio::lab {
 namespace {
 
 constexpr std::int64_t sign_every = 1'000'000'000;  // nanoseconds between two signs of life
@@ -112,4 +112,4 @@ void run_crowd(const Options& options) {
   for (std::string line; std::getline(std::cin, line);) print(crowd.answer(line));
 }
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

@@ -7,16 +7,18 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <deque>
 #include <limits>
+#include <stdexcept>
 
 #include "network.hpp"
 #include "options.hpp"
 #include "pattern.hpp"
 #include "report.hpp"
 
-namespace polyio::bench {
+namespace polyio::lab {
 namespace {
 
 constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
@@ -39,14 +41,9 @@ class Echo {
         epoll_(options.spin),
         watchdog_(options.patience),
         buffer_(Pattern::max_slice) {
-    const auto fds = connect_crowd(options.server, options.connections);
-    connections_.resize(fds.size());
-    for (std::size_t i = 0; i < fds.size(); ++i) {
-      connections_[i].fd = fds[i];
-      connections_[i].base = i * 977;
-      epoll_.add(fds[i], i);
-    }
-    active_ = options.active == 0 ? fds.size() : std::min(options.active, fds.size());
+    connections_.reserve(options.connections);
+    const std::size_t all = options.connections;
+    active_ = options.active == 0 ? all : std::min(options.active, all);
   }
   ~Echo() {
     for (const Connection& c : connections_) close(c.fd);
@@ -55,19 +52,45 @@ class Echo {
   Echo& operator=(const Echo&) = delete;
 
   Json run() {
+    Memory before, after;
+    if (options_.memory) {  // the first alone: what it costs once is not counted
+      connect(1);
+      greet();
+      settle();
+      before = memory_of(options_.pid);
+    }
+    connect(options_.connections);
     greet();
+    if (options_.memory) {
+      settle();
+      after = memory_of(options_.pid);
+    }
     if (options_.warmup > 0) phase(options_.warmup, unlimited);
     latency_ = {};
     operations_ = bytes_ = 0;
+    if (options_.halt) std::raise(SIGSTOP);
     Measurement measurement;
     measurement.start(options_);
     const std::int64_t elapsed =
         options_.requests > 0 ? phase(1e6, options_.requests) : phase(options_.seconds, unlimited);
     measurement.stop(options_);
-    return measurement.report(options_, operations_, bytes_, elapsed, latency_);
+    if (options_.halt) std::raise(SIGSTOP);
+    Json json = measurement.report(options_, operations_, bytes_, elapsed, latency_);
+    if (options_.memory) add_memory(json, before, after, options_.connections - 1);
+    return json;
   }
 
  private:
+  // Until `count` are connected, one after the other; waits where the server can't keep up.
+  void connect(std::size_t count) {
+    for (std::size_t i = connections_.size(); i < count; ++i) {
+      Connection& c = connections_.emplace_back();
+      c.fd = connect_one(options_.server, i);
+      c.base = i * 977;
+      epoll_.add(c.fd, i);
+    }
+  }
+
   // Every connection exchanges one message, so the server has accepted them all.
   void greet() {
     const std::int64_t now = now_ns();
@@ -230,6 +253,11 @@ class Echo {
 
 }  // namespace
 
-Json run_echo(const Options& options) { return Echo(options).run(); }
+Json run_echo(const Options& options) {
+  if (options.memory && (options.pid == 0 || options.connections < 2)) {
+    throw std::invalid_argument("--memory needs --pid and at least 2 connections");
+  }
+  return Echo(options).run();
+}
 
-}  // namespace polyio::bench
+}  // namespace polyio::lab

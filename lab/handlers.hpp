@@ -1,0 +1,28 @@
+// What the lab's servers do with a message: answer it in upper case, at once or after work. So
+// every byte of an answer can be checked, whatever the work is.
+#pragma once
+
+#include <cstddef>
+#include <polyio/server/server.hpp>
+#include <span>
+#include <string_view>
+
+namespace polyio::lab {
+
+struct Work {
+  enum class Kind { echo, sleep, cpu } kind = Kind::echo;
+  Nanoseconds span{};  // per message
+};
+// "echo"; "sleep:5ms", the handler waits and its loop goes on; "cpu:200us", it computes. At most a
+// minute. Throws std::invalid_argument that says what is possible.
+Work parse_work(std::string_view text);
+
+void ascii_upper(std::span<std::byte> bytes) noexcept;
+
+// The upper-casing handler of the tutorials: the same under every model and architecture.
+Task<> upper(Io& io, Stream stream);
+
+// `upper`, with the work for every `size` bytes, which are a message.
+Handler make_handler(const Work& work, std::size_t size);
+
+}  // namespace polyio::lab

@@ -1,0 +1,109 @@
+// `polyio lab serve` and `polyio lab calls`: the processes that a run starts, beside the load.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <memory>
+
+#include "commands.hpp"
+#include "engine.hpp"
+#include "handlers.hpp"
+
+namespace polyio::lab {
+namespace {
+
+constexpr unsigned counting_seconds = 140;  // then it ends, and what it has started with it
+
+void add_server(CLI::App& command, Point& point) {
+  command.add_option("--model", point.model, "the I/O model, see polyio models")->required();
+  command.add_option("--architecture", point.architecture, "what runs it [the model's first]");
+  command
+      .add_option("--handler", point.handler,
+                  "what a message costs: echo, sleep:5ms (it waits), cpu:200us (it computes)")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            try {
+              (void)parse_work(text);
+              return std::string();
+            } catch (const std::invalid_argument& error) {
+              return std::string(error.what());
+            }
+          },
+          "HANDLER"))
+      ->capture_default_str();
+  command.add_option("--size", point.size, "bytes of a message")
+      ->check(CLI::Range(1, 16 << 20))
+      ->capture_default_str();
+  command.add_option("--workers", point.workers, "as of polyio echo")->check(CLI::Range(1, 1024));
+}
+
+int serve_point(const Point& point, const std::string& listen) {
+  ServerOptions options;
+  options.listen = listen;
+  options.model = point.model;
+  options.architecture = point.architecture;
+  options.workers = point.workers;
+  return serve(options, make_handler(parse_work(point.handler), point.size));
+}
+
+int count_calls(const Point& point, std::uint64_t requests) {
+  ::alarm(counting_seconds);
+  try {
+    const Calls calls = calls_per_request(point, requests);
+    double sum = 0;
+    for (const auto& [name, count] : calls) sum += count;
+    Json json;
+    json["system_calls_per_request"] = std::round(sum * 1000) / 1000;
+    json["system_calls"] = calls;
+    fmt::print("{}\n", json.dump());
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "polyio lab calls: {}\n", error.what());
+    return 1;
+  }
+}
+
+}  // namespace
+
+void add_serve(CLI::App& lab, Action& run) {
+  auto* command = lab.add_subcommand(
+      "serve", "a server that answers in upper case, after work of a known length");
+  auto point = std::make_shared<Point>(Point{.model = {}, .architecture = {}, .handler = "echo"});
+  auto listen = std::make_shared<std::string>("127.0.0.1:0");
+  add_server(*command, *point);
+  command->add_option("--listen", *listen, "as of polyio echo")->capture_default_str();
+  command->footer("Example:\n  polyio lab serve --model epoll --handler sleep:5ms");
+  command->callback(
+      [&run, point, listen] { run = [point, listen] { return serve_point(*point, *listen); }; });
+}
+
+void add_calls(CLI::App& lab, Action& run) {
+  auto* command = lab.add_subcommand(
+      "calls", "the system calls that a server makes per message, counted by ptrace(2)");
+  auto point = std::make_shared<Point>(Point{.model = {}, .architecture = {}, .handler = "echo"});
+  auto requests = std::make_shared<std::uint64_t>(200);
+  add_server(*command, *point);
+  command->add_option("--connections", point->connections)
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--active", point->active, "how many of them talk; 0: all")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--depth", point->depth, "messages outstanding on each")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command
+      ->add_option("--requests", *requests,
+                   "messages that are counted, between those of connecting and of closing")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command->footer(
+      "Example:\n  polyio lab calls --model blocking\n"
+      "  polyio lab calls --model epoll --architecture loop --connections 100 --active 50");
+  command->callback([&run, point, requests] {
+    run = [point, requests] { return count_calls(*point, *requests); };
+  });
+}
+
+}  // namespace polyio::lab

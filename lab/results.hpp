@@ -1,0 +1,85 @@
+// What `polyio lab run` has measured, as results.json (docs/lab.md): written after every round,
+// read again by --resume. What is read is untrusted: its form and its sizes are checked.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plan.hpp"
+#include "statistics.hpp"
+
+namespace polyio::lab {
+
+using Json = nlohmann::ordered_json;
+
+struct Settings {
+  bool quick = false;
+  unsigned rounds = 5;
+  double seconds = 1, warmup = 0.3;
+  std::uint64_t seed = 1;
+  std::vector<int> server_cores, load_cores;
+};
+
+// One run of one point. By name, what was measured: see measures().
+struct Run {
+  unsigned round = 1;
+  std::string error;  // why it failed; nothing was measured then
+  std::map<std::string, double, std::less<>> values;
+};
+
+// The names of Run::values, which are those of "medians" too.
+std::vector<std::string_view> measures();
+
+struct Measured {
+  Point point;
+  std::vector<Run> runs;
+  std::map<std::string, double> calls;  // system calls per request; empty: not counted
+
+  bool has_round(unsigned round) const;
+  // Of the runs that did not fail.
+  Series series(std::string_view measure) const;
+};
+
+struct Verdict {
+  std::string question, answer, text;
+  bool within_noise = true;
+};
+
+struct Results {
+  std::string command, started;
+  std::string finished;  // empty: not yet
+  Json machine;
+  Settings settings;
+  std::vector<Measured> points;
+
+  bool complete() const;
+};
+
+Results new_results(std::string command, Settings settings, const std::vector<Point>& plan);
+std::string to_json(const Results& results, const std::vector<Verdict>& verdicts);
+
+// Takes over into `results`, which are new, what the file's text has of them. Throws
+// std::runtime_error that says why not: another schema, settings, plan or machine, or no such file.
+void take_over(Results& results, std::string_view text);
+
+// "use epoll" for each load that several models, or several architectures, were measured under.
+std::vector<Verdict> verdicts_of(const Results& results);
+// For the terminal: a row for each point, what was left out or failed, and the verdicts.
+std::string summary_of(const Results& results, const std::vector<Verdict>& verdicts);
+
+// The text of a file of at most 64 MiB. Throws std::runtime_error.
+std::string read_file(const std::string& path);
+// Writes to a name of its own and renames, so that nothing reads half of it. Throws
+// std::system_error.
+void write_file(const std::string& path, std::string_view text);
+
+// The processor, its cores, memory, kernel and system.
+Json machine();
+// "2026-11-29T15:30:00Z"
+std::string now_as_text();
+
+}  // namespace polyio::lab
