@@ -4,7 +4,7 @@ option(POLYIO_APPS "build the polyio program" ${PROJECT_IS_TOP_LEVEL})
 option(POLYIO_EXAMPLES "build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(POLYIO_TESTS "build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(POLYIO_INSTALL "generate install rules" ${PROJECT_IS_TOP_LEVEL})
-option(POLYIO_BENCH "build the load generator and the servers it compares" OFF)
+option(POLYIO_BENCH "build the servers that polyio is compared with" OFF)
 option(POLYIO_FUZZ "build the libFuzzer targets (clang only)" OFF)
 set(POLYIO_SANITIZE "" CACHE STRING "sanitizers to build with: address,undefined or thread")
 

@@ -25,7 +25,7 @@ def count(server, load, operations_of, requests):
         pattern = os.path.join(folder, "out.%p")
         wrapper = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={pattern}"]
         with Running(server, None, wrapper, patience=120) as running:
-            command = [str(LOAD), *load, "--warmup", "0", "--requests", str(requests),
+            command = [*LOAD, *load, "--warmup", "0", "--requests", str(requests),
                        "--patience", "120", "--server", f"127.0.0.1:{running.port}"]
             if load[0] == "fanout":
                 command += ["--protocol", server.protocol]

@@ -28,7 +28,7 @@ class Crowd:
         self.running.__enter__()
         try:
             self.load = subprocess.Popen(
-                [LOAD, "crowd", "--server", f"127.0.0.1:{self.running.port}", "--protocol",
+                [*LOAD, "crowd", "--server", f"127.0.0.1:{self.running.port}", "--protocol",
                  server.protocol, "--pid", str(self.running.process.pid), "--connections",
                  str(clients), "--cpu", str(options.load_cpu), "--size", str(options.size),
                  "--patience", str(options.patience), "--warmup", "0.6"],
@@ -77,7 +77,7 @@ class Crowd:
         return json.loads(line)
 
     def failed(self):
-        reason = self.load.stderr.read().decode().strip().removeprefix("load: ")
+        reason = self.load.stderr.read().decode().strip().removeprefix("polyio lab load: ")
         if self.running.process.poll() is not None:
             reason += " (the chat ended)"
         if "joined" not in self.answer:

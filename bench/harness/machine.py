@@ -34,7 +34,7 @@ def facts():
     memory = re.search(r"MemTotal:\s*(\d+)", read("/proc/meminfo"))
     system = re.search(r'PRETTY_NAME="(.+)"', read("/etc/os-release"))
     versions = output("dpkg-query", "-W", "-f", "${Package} ${Version}, ", *PACKAGES)
-    changed = output("git", "status", "--porcelain", "--", "src", "include", "apps", "bench")
+    changed = output("git", "status", "--porcelain", "--", "src", "include", "apps", "bench", "lab")
     commit = output("git", "rev-parse", "--short", "HEAD") or "unknown"
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),

@@ -17,7 +17,7 @@ class Bench:
 
     def once(self, job, server):
         """One run: the load generator's answer, or {"error": why}."""
-        command = [str(LOAD), *job.load, "--warmup", str(job.warmup * self.scale)]
+        command = [*LOAD, *job.load, "--warmup", str(job.warmup * self.scale)]
         if job.load[0] == "fanout":
             command += ["--protocol", server.protocol]
         if job.timed:
@@ -30,8 +30,8 @@ class Bench:
         except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
             return {"error": str(error)}
         if done.returncode != 0:
-            reason = done.stderr.strip().splitlines()
-            return {"error": reason[0].removeprefix("load: ") if reason else "load failed"}
+            reason = (done.stderr.strip() or "load failed").splitlines()[0]
+            return {"error": reason.removeprefix("polyio lab load: ")}
         return json.loads(done.stdout)
 
     def run(self, job, servers):
