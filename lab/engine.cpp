@@ -119,8 +119,9 @@ void Engine::run() {
       take(turns[i]);
       progress.done(seconds_of(turns[i]));
     }
+    if (turns.empty()) continue;
     if (results_.complete()) results_.finished = now_as_text();
-    if (!turns.empty()) save_();
+    save_();
   }
 }
 

@@ -13,6 +13,7 @@
 namespace polyio::lab {
 namespace {
 
+constexpr std::size_t most_points = 10'000;
 constexpr std::size_t spare_descriptors = 100;  // for other things than connections
 constexpr std::size_t most_workers = 1024;      // ServerOptions::workers takes no more
 constexpr std::uint64_t process_bytes = 2 << 20, thread_bytes = 64 << 10;
@@ -102,7 +103,11 @@ std::string why_left_out(const Pair& pair, std::size_t connections, const Limits
 }
 
 std::vector<std::size_t> connections_of(const Dials& dials) {
-  if (!dials.connections.empty()) return dials.connections;
+  std::vector<std::size_t> asked;
+  for (const std::size_t count : dials.connections) {
+    if (std::ranges::find(asked, count) == asked.end()) asked.push_back(count);
+  }
+  if (!asked.empty()) return asked;
   if (dials.quick) return {1, 100, 1000};
   return {1, 10, 100, 1000, 10'000};
 }
@@ -116,6 +121,7 @@ void add_points(const Dials& dials, const Pair& pair, std::size_t connections, c
               .connections = connections,
               .left_out = why_left_out(pair, connections, limits)};
   if (one_each(pair)) point.workers = static_cast<unsigned>(std::min(connections, most_workers));
+  const auto first = static_cast<std::ptrdiff_t>(plan.size());
   for (const std::string& handler : dials.handlers) {
     (void)parse_work(handler);
     point.handler = handler;
@@ -127,7 +133,9 @@ void add_points(const Dials& dials, const Pair& pair, std::size_t connections, c
           point.depth = depth;
           for (const double rate : dials.rate) {
             point.rate = rate;
-            if (std::ranges::find(plan, point) == plan.end()) plan.push_back(point);
+            if (std::find(plan.begin() + first, plan.end(), point) == plan.end()) {
+              plan.push_back(point);
+            }
           }
         }
       }
@@ -153,9 +161,19 @@ Limits limits_of_this_machine() {
 
 std::vector<Point> make_plan(const Dials& dials, std::span<const ModelInfo> models,
                              const Limits& limits) {
+  const std::vector<Pair> pairs = pairs_of(dials, models);
+  const std::vector<std::size_t> connections = connections_of(dials);
+  std::size_t points = pairs.size() * connections.size();
+  for (const std::size_t choices : {dials.handlers.size(), dials.active.size(), dials.size.size(),
+                                    dials.depth.size(), dials.rate.size()}) {
+    points *= choices;
+    if (points <= most_points) continue;
+    throw std::invalid_argument(
+        fmt::format("these are more than {} combinations: ask for less", grouped(most_points)));
+  }
   std::vector<Point> plan;
-  for (const Pair& pair : pairs_of(dials, models)) {
-    for (const std::size_t count : connections_of(dials)) {
+  for (const Pair& pair : pairs) {
+    for (const std::size_t count : connections) {
       add_points(dials, pair, count, limits, plan);
     }
   }

@@ -14,8 +14,6 @@
 namespace polyio::lab {
 namespace {
 
-constexpr std::size_t most_points = 10'000;
-
 struct Asked {
   Dials dials;
   Settings settings;
@@ -84,10 +82,6 @@ void announce(const Results& results, const Engine& engine) {
 
 int measure(const Asked& asked) {
   const auto plan = make_plan(asked.dials, list_models(), limits_of_this_machine());
-  if (plan.size() > most_points) {
-    throw std::runtime_error(fmt::format("that is {} combinations, {} are possible",
-                                         grouped(plan.size()), grouped(most_points)));
-  }
   Results results = new_results(command_line(), settings_of(asked), plan);
   const std::string file = asked.out + "/results.json";
   open_folder(asked, file, results);

@@ -134,7 +134,7 @@ class Server:
         self.stderr = tempfile.TemporaryFile()
         self.pid = None
         self.said = ""
-        arguments = [*prefix, POLYIO, command, "--listen", listen, *options]
+        arguments = [*prefix, POLYIO, *command.split(), "--listen", listen, *options]
         self.process = subprocess.Popen(arguments, stdin=stdin, stdout=subprocess.PIPE,
                                         stderr=self.stderr, bufsize=0, **popen)
         try:

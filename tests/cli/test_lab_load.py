@@ -83,7 +83,7 @@ def to_all(connections, lines):
 
 
 # For what never comes.
-HASTE = ("--patience", 0.3)
+HASTE = ("--patience", 0.5)
 
 
 class Faults(TestCase):

@@ -1,0 +1,253 @@
+"""`polyio lab run`: results.json has the form of docs/lab.md, an interrupted run is gone on with, no
+process is left; and servers of known behaviour are measured as what they are. No figure is compared
+with the clock: the machine may be busy.
+"""
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness import POLYIO, Server, TestCase, Terminal, main, run, wait_until
+
+RUN_NUMBERS = ("requests_per_second", "cpu_us", "switches_voluntary", "switches_involuntary",
+               "waited_for_core_share")
+RUN_OPTIONAL = ("cpu_user_us", "cpu_system_us", "memory_bytes_per_connection",
+                "accepts_per_second")
+LATENCIES = ("p50", "p90", "p99", "p999", "max")
+SHORT = ("--seconds", "0.05")
+
+
+def lab(folder, *options):
+    return ["lab", "run", "--out", str(folder), *SHORT, *map(str, options)]
+
+
+def processes_with(word):
+    """Those that have it as an argument."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if word.encode() in words and state != "Z":
+            found.append(int(pid))
+    return found
+
+
+class LabCase(TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name) / "out"
+        self.file = self.folder / "results.json"
+
+    def results(self):
+        return json.loads(self.file.read_text())
+
+    def done(self, *options, code=0):
+        """A run to its end, and what it printed."""
+        done = subprocess.run([POLYIO, *lab(self.folder, *options)], capture_output=True, text=True,
+                              timeout=120, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def check_run(self, one, rounds):
+        self.assertIn(one["round"], range(1, rounds + 1))
+        if "error" in one:
+            self.assertEqual(set(one), {"round", "error"})
+            return
+        self.assertEqual(set(one), {"round", "latency_us", *RUN_NUMBERS, *RUN_OPTIONAL})
+        for name in RUN_NUMBERS:
+            self.assertIsInstance(one[name], (int, float), name)
+        for name in RUN_OPTIONAL:
+            self.assertIsInstance(one[name], (int, float, type(None)), name)
+        latency = [one["latency_us"][name] for name in LATENCIES]
+        self.assertEqual(latency, sorted(latency))
+        self.assertEqual(set(one["latency_us"]), set(LATENCIES))
+
+    def check_medians(self, point):
+        for name, median in point["medians"].items():
+            if median is None:
+                continue
+            self.assertEqual(set(median), {"median", "low", "high"}, name)
+            self.assertTrue(median["low"] <= median["median"] <= median["high"], name)
+
+    def check_form(self, results):
+        """Schema 1, as docs/lab.md has it."""
+        self.assertEqual(set(results), {"schema", "polyio", "command", "started", "finished",
+                                        "complete", "machine", "settings", "points", "verdicts"})
+        self.assertEqual(results["schema"], 1)
+        self.assertEqual(set(results["machine"]), {"processor", "cores", "memory_bytes", "kernel",
+                                                   "system", "virtual", "descriptors"})
+        self.assertEqual(set(results["settings"]), {"quick", "rounds", "seconds", "warmup", "seed",
+                                                    "server_cores", "load_cores"})
+        dials = {"model", "architecture", "handler", "connections", "active", "size", "depth",
+                 "rate"}
+        for point in results["points"]:
+            if "left_out" in point:
+                self.assertEqual(set(point), dials | {"left_out"})
+                continue
+            self.assertEqual(set(point), dials | {"runs", "system_calls_per_request",
+                                                  "system_calls", "medians"})
+            for one in point["runs"]:
+                self.check_run(one, results["settings"]["rounds"])
+            self.check_medians(point)
+        for verdict in results["verdicts"]:
+            self.assertEqual(set(verdict), {"question", "answer", "text", "within_noise"})
+
+
+class Lab(LabCase):
+    def test_measures_and_says_what_to_use(self):
+        done = self.done("--models", "epoll,blocking", "--architectures",
+                         "loop,thread-per-connection", "--connections", "1,10", "--rounds", 1)
+        results = self.results()
+        self.check_form(results)
+        self.assertTrue(results["complete"] and results["finished"])
+        points = results["points"]
+        self.assertEqual(len(points), 8)
+        for point in points:
+            if (point["model"], point["architecture"]) == ("blocking", "loop"):
+                self.assertIn("one blocking call would hold up", point["left_out"])
+                continue
+            self.assertEqual([one["round"] for one in point["runs"]], [1])
+            self.assertNotIn("error", point["runs"][0])
+        # Measured once, every difference may be noise.
+        self.assertEqual([verdict["within_noise"] for verdict in results["verdicts"]], [True] * 4)
+        self.assertIn("Which model answers with the least CPU at 10 connections?", done.stdout)
+        self.assertIn("blocking, loop: left out: one blocking call", done.stdout)
+        self.check_calls(points)
+
+    def check_calls(self, points):
+        """A server that waits and is asked once at a time: its calls are known."""
+        alone = [point for point in points if point["connections"] == 1 and "runs" in point]
+        counted = {point["model"]: point["system_calls"] for point in alone
+                   if point["architecture"] != "thread-per-connection"
+                   or point["model"] == "blocking"}
+        if counted["epoll"] is None:
+            self.skipTest("ptrace(2) is not allowed here")
+        self.assertEqual(counted, {"epoll": {"epoll_pwait2": 1, "recvfrom": 1, "sendto": 1},
+                                   "blocking": {"recvfrom": 1, "sendmsg": 1}})
+
+    def test_an_interrupted_run_is_gone_on_with(self):
+        options = ("--models", "epoll,poll", "--architectures", "loop", "--connections", "2",
+                   "--rounds", 9, "--size", 4321)
+        process = subprocess.Popen([POLYIO, *lab(self.folder, *options)], text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        wait_until(self.file.exists, "the first round")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, said)
+        self.assertIn("--resume goes on", said)
+        self.assertEqual(processes_with("4321"), [])
+        before = self.results()
+        self.check_form(before)
+        self.assertEqual((before["complete"], before["finished"]), (False, None))
+
+        self.refused_as_it_is(options)
+        self.done(*options, "--resume")
+        after = self.results()
+        self.check_form(after)
+        self.assertTrue(after["complete"])
+        self.assertEqual(after["started"], before["started"])
+        for old, new in zip(before["points"], after["points"]):
+            self.assertEqual([one["round"] for one in new["runs"]], list(range(1, 10)))
+            self.assertEqual(new["runs"][:len(old["runs"])], old["runs"])
+        # Nothing is left to do.
+        self.done(*options, "--resume")
+        self.assertEqual(self.results(), after)
+
+    def refused_as_it_is(self, options):
+        text = self.file.read_text()
+        self.assertIn("--resume goes on with it", self.done(*options, code=1).stderr)
+        other = [6543 if option == 4321 else option for option in options]
+        self.assertIn("measured with other options: polyio lab run",
+                      self.done(*other, "--resume", code=1).stderr)
+        self.file.write_text(text.replace('"schema": 1', '"schema": 7'))
+        self.assertIn("schema 1", self.done(*options, "--resume", code=1).stderr)
+        self.file.write_text(text[:-100])
+        self.assertIn("can't go on", self.done(*options, "--resume", code=1).stderr)
+        self.file.write_text(text)
+
+    def test_kill_leaves_no_process(self):
+        process = subprocess.Popen([POLYIO, *lab(
+            self.folder, "--models", "epoll", "--architectures", "prefork", "--connections", 2,
+            "--rounds", 1000, "--size", 4322)], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        wait_until(lambda: len(processes_with("4322")) > 1, "a server")
+        process.kill()
+        process.wait()
+        wait_until(lambda: processes_with("4322") == [], "the end of all")
+
+    def test_a_ceiling_of_the_model_is_its_reason(self):
+        self.done("--models", "select", "--architectures", "loop", "--connections", "1,1500",
+                  "--rounds", 1)
+        few, many = self.results()["points"]
+        self.assertNotIn("error", few["runs"][0])
+        self.assertEqual(many["left_out"], "its descriptor is too large for select(2)")
+
+    def test_memory_and_accepting_are_measured_where_they_can_be(self):
+        self.done("--models", "epoll", "--architectures", "loop", "--connections", "1,100",
+                  "--rounds", 1)
+        one, hundred = (point["runs"][0] for point in self.results()["points"])
+        self.assertIsNone(one["memory_bytes_per_connection"])
+        self.assertIsNone(one["accepts_per_second"])
+        self.assertGreater(hundred["memory_bytes_per_connection"], 0)
+        self.assertGreater(hundred["accepts_per_second"], 0)
+
+    def test_a_terminal_has_one_line_that_is_redrawn(self):
+        with Terminal() as terminal:
+            terminal.start(POLYIO, *lab(self.folder, "--models", "epoll", "--architectures", "loop",
+                                        "--connections", 1, "--rounds", 2))
+            terminal.expect(b"\r\x1b[Kround 1 of 2, 1 of 1: epoll, loop, 1 connection; ")
+            terminal.expect(b"\r\x1b[Kround 2 of 2")
+            self.assertEqual(terminal.wait(), 0)
+
+    def test_what_can_not_be_is_refused(self):
+        many = ",".join(map(str, range(1, 40)))
+        for options, code, reason in (
+                (("--models", "epol"), 1, "no model"),
+                (("--architectures", "circle"), 1, "no architecture"),
+                (("--models", "blocking", "--architectures", "loop"), 1, "nothing of that"),
+                (("--handler", "sleep:5"), 1, "sleep:5ms"),
+                (("--resume",), 1, "there is no"),
+                (("--connections", "0"), 2, "--connections"),
+                (("--connections", "1,x"), 2, "--connections"),
+                (("--size", many, "--depth", many), 1, "combinations"),
+                (("--rounds", "-1"), 2, "--rounds")):
+            with self.subTest(options=options):
+                self.assertIn(reason, self.done(*options, code=code).stderr)
+        self.assertIn("--out is required", run("lab", "run", text=True).stderr)
+
+
+class Handlers(TestCase):
+    def load(self, handler, *options, size=64):
+        size = ("--size", str(size))
+        with Server("lab serve", "--model", "epoll", "--handler", handler, *size) as server:
+            done = run("lab", "load", "echo", "--server", server.address, "--pid", str(server.pid),
+                       "--warmup", "0", *size, *options, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_a_fixed_delay_is_seen(self):
+        found = self.load("sleep:20ms", "--connections", "4", "--requests", "20")
+        self.assertEqual(found["bytes_checked"], 20 * 64)
+        self.assertGreaterEqual(found["latency_us"]["p50"], 20_000)
+
+    def test_a_delay_for_each_message_of_a_piece(self):
+        found = self.load("sleep:20ms", "--connections", "1", "--depth", "4", "--requests", "4")
+        self.assertGreaterEqual(found["latency_us"]["max"], 80_000)
+
+    def test_computing_is_the_servers_time(self):
+        found = self.load("cpu:5ms", "--connections", "2", "--requests", "20")
+        self.assertGreaterEqual(found["cpu_us_per_operation"], 5000)
+
+    def test_every_byte_of_large_messages_is_answered(self):
+        found = self.load("cpu:1ms", "--connections", "2", "--requests", "3", size=300_000)
+        self.assertEqual(found["bytes_checked"], 3 * 300_000)
+
+
+if __name__ == "__main__":
+    main()
