@@ -1,6 +1,6 @@
-"""`polyio lab run`: results.json has the form of docs/lab.md, an interrupted run is gone on with, no
-process is left; and servers of known behaviour are measured as what they are. No figure is compared
-with the clock: the machine may be busy.
+"""`polyio lab run`: results.json has the form of docs/lab.md, an interrupted run is gone on with,
+no process is left; and servers of known behaviour are measured as what they are. No figure is
+compared with the clock: the machine may be busy.
 """
 import json
 import os

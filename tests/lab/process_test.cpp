@@ -60,7 +60,7 @@ TEST(Usage, CountsChildrenThatRunAndThatEnded) {
   EXPECT_GT(usage_of(child.pid()).cpu_ns, alone);
 }
 
-TEST(Usage, OfNobodyIsAnError) {
+TEST(Usage, OfAProcessThatIsGoneIsAnError) {
   EXPECT_EQ(usage_of(0).cpu_ns, 0);
   pid_t gone = 0;
   {
