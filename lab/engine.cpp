@@ -53,7 +53,7 @@ std::uint64_t requests_to_count(const Point& point) {
 }  // namespace
 
 Engine::Engine(Results& results, std::function<void()> save)
-    : results_(results), save_(std::move(save)), signals_({SIGINT, SIGTERM, SIGHUP}) {}
+    : results_(results), save_(std::move(save)), signals_({SIGINT, SIGTERM}) {}
 
 std::vector<int> Engine::cores_of(const Point& point) const {
   if (spreads(point.architecture)) return results_.settings.server_cores;

@@ -11,6 +11,7 @@ namespace polyio::lab {
 namespace {
 
 constexpr std::string_view figure = "cpu_us";
+constexpr double quiet = 0.05;  // of the time: waiting for a core is no disturbance yet
 
 std::string percent(double share) { return fmt::format("{:.0f} %", share * 100); }
 
@@ -112,6 +113,19 @@ std::string row_of(const Measured& measured) {
       cell(measured, "memory_bytes_per_connection", 0), cell(measured, "accepts_per_second", 0));
 }
 
+// The share of the time for which a server of one thread, or its load, had to wait for a core: what
+// else runs on this machine took it.
+double disturbance(const Results& results) {
+  std::vector<double> shares;
+  for (const Measured& one : results.points) {
+    if (spreads(one.point.architecture)) continue;
+    const auto share = one.series("waited_for_core_share").spread();
+    if (share) shares.push_back(share->median);
+  }
+  const auto all = spread_of(shares);
+  return all ? all->median : 0;
+}
+
 }  // namespace
 
 std::vector<Verdict> verdicts_of(const Results& results) {
@@ -154,6 +168,13 @@ std::string summary_of(const Results& results, const std::vector<Verdict>& verdi
     }
   }
   for (const std::string& line : remarks) text += line + "\n";
+  const double waited = disturbance(results);
+  if (waited > quiet) {
+    text += fmt::format(
+        "\nThe machine was busy: for {} of the time server or load waited for a core. Measure "
+        "again when it is quiet.\n",
+        percent(waited));
+  }
   for (const Verdict& verdict : verdicts) {
     text += fmt::format("\n{}\n  {}\n", verdict.question, verdict.text);
   }

@@ -4,6 +4,7 @@ compared with the clock: the machine may be busy.
 """
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -130,6 +131,21 @@ class Lab(LabCase):
             self.skipTest("ptrace(2) is not allowed here")
         self.assertEqual(counted, {"epoll": {"epoll_pwait2": 1, "recvfrom": 1, "sendto": 1},
                                    "blocking": {"recvfrom": 1, "sendmsg": 1}})
+
+    def test_where_calls_can_not_be_counted_they_are_null(self):
+        strace = shutil.which("strace")
+        if not strace:
+            self.skipTest("strace is missing: scripts/install test")
+        # What is traced already can't be traced by another.
+        done = subprocess.run(
+            [strace, "-f", "-qq", "-e", "trace=none", "-o", os.devnull, POLYIO,
+             *lab(self.folder, "--models", "epoll,poll", "--architectures", "loop",
+                  "--connections", 1, "--rounds", 1)], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.count("ptrace(2) is not allowed here"), 1, done.stderr)
+        for point in self.results()["points"]:
+            self.assertIsNone(point["system_calls"])
+            self.assertIsNone(point["system_calls_per_request"])
 
     def test_an_interrupted_run_is_gone_on_with(self):
         options = ("--models", "epoll,poll", "--architectures", "loop", "--connections", "2",

@@ -191,6 +191,15 @@ TEST(Results, VerdictsSayWhatToUse) {
   EXPECT_THAT(summary_of(results, verdicts), HasSubstr("select, loop: left out: no room"));
 }
 
+TEST(Results, ABusyMachineIsSaid) {
+  Results results = fresh();
+  results.points[0].runs = {run_of(1, 5)};
+  results.points[0].runs[0].values["waited_for_core_share"] = 0.01;
+  EXPECT_THAT(summary_of(results, {}), testing::Not(HasSubstr("busy")));
+  results.points[0].runs[0].values["waited_for_core_share"] = 0.3;
+  EXPECT_THAT(summary_of(results, {}), HasSubstr("The machine was busy: for 30 %"));
+}
+
 TEST(Results, VerdictsAlsoOnArchitectures) {
   Results results = fresh();
   results.points[1].point = point("epoll");
