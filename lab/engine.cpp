@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <polyio/base/random.hpp>
+#include <system_error>
 #include <utility>
 
 #include "handlers.hpp"
@@ -145,7 +146,7 @@ void Engine::take(const Turn& turn) {
 
 void Engine::measure(const Turn& turn, Run& run) {
   const Settings& settings = results_.settings;
-  Point& point = turn.measured->point;
+  const Point& point = turn.measured->point;
   const bool memory = point.connections >= fewest_for_memory;
   std::vector<std::string> load{"echo",
                                 "--connections",
@@ -163,7 +164,7 @@ void Engine::measure(const Turn& turn, Run& run) {
                                 "--warmup",
                                 fmt::format("{}", settings.warmup)};
   if (memory) load.emplace_back("--memory");
-  const Json answer = load_server(point, load, settings.seconds + settings.warmup);
+  const Json answer = load_server(*turn.measured, load, settings.seconds + settings.warmup);
   for (const auto& [name, key] : from_load) take_value(run, name, answer, key);
   const Json latency = answer.value("latency_us", Json::object());
   for (const char* const name : {"p50", "p90", "p99", "p999", "max"}) {
@@ -174,7 +175,7 @@ void Engine::measure(const Turn& turn, Run& run) {
   const std::size_t slots =
       point.architecture == "iterative" ? 1 : std::min(accept_connections, point.connections);
   const Json accepted = load_server(
-      point,
+      *turn.measured,
       {"connect", "--connections", std::to_string(slots), "--size", "64", "--seconds",
        fmt::format("{}", settings.seconds / 2), "--warmup", fmt::format("{}", settings.warmup / 2)},
       settings.seconds);
@@ -206,8 +207,9 @@ void Engine::count(const Turn& turn) {
   }
 }
 
-Json Engine::load_server(const Point& point, const std::vector<std::string>& load,
+Json Engine::load_server(Measured& measured, const std::vector<std::string>& load,
                          double patience) {
+  const Point& point = measured.point;
   Child server({.arguments = server_arguments(point), .cores = cores_of(point)}, &signals_);
   const std::string address = ready_address(server, server.read_line(30s));
   std::vector<std::string> arguments{"lab", "load"};
@@ -222,17 +224,16 @@ Json Engine::load_server(const Point& point, const std::vector<std::string>& loa
   if (line) return Json::parse(*line);
   (void)loading.wait(10s);
   // A model may have a ceiling of its own; the server's log says that it was met.
-  const char* const limit = find_model(point.model)->limit.reason;
-  if (limit && server.said().find(limit) != std::string::npos) {
-    for (Measured& one : results_.points) {
-      if (&one.point == &point) one.point.left_out = limit;
-    }
+  const auto& limit = find_model(point.model)->limit;
+  const std::string log = server.said();
+  if (limit.reason && (log.find(limit.reason) != log.npos ||
+                       log.find(std::generic_category().message(limit.error)) != log.npos)) {
+    measured.point.left_out = limit.reason;
   }
   std::string reason = loading.last_words();
   constexpr std::string_view prefix = "polyio lab load: ";
   if (reason.starts_with(prefix)) reason.erase(0, prefix.size());
-  const std::string log = server.last_words();
-  if (!log.empty()) reason += "; the server: " + log;
+  if (!log.empty()) reason += "; the server: " + server.last_words();
   throw std::runtime_error(reason.empty() ? "the load ended without an answer" : reason);
 }
 

@@ -38,7 +38,7 @@ class Engine {
   void take(const Turn& turn);
   void measure(const Turn& turn, Run& run);
   void count(const Turn& turn);
-  Json load_server(const Point& point, const std::vector<std::string>& load, double patience);
+  Json load_server(Measured& measured, const std::vector<std::string>& load, double patience);
   std::vector<int> cores_of(const Point& point) const;
 
   Results& results_;

@@ -79,9 +79,13 @@ std::string why_left_out(const Pair& pair, std::size_t connections, const Limits
   for (const auto& refusal : pair.model->refusals) {
     if (refusal.architecture == pair.architecture) return std::string(refusal.reason);
   }
-  if (connections + spare_descriptors > limits.descriptors) {
-    return fmt::format("a process may have {} descriptors here (ulimit -n)",
-                       grouped(limits.descriptors));
+  // A thread of its own waits by descriptors of its own, beside the socket.
+  const bool own_loops =
+      pair.architecture == "thread-per-connection" && pair.model->traits->has_loop;
+  if (connections * (own_loops ? 3 : 1) + spare_descriptors > limits.descriptors) {
+    return fmt::format("a process may have {} descriptors here (ulimit -n){}",
+                       grouped(limits.descriptors),
+                       own_loops ? ", and a connection takes three" : "");
   }
   if (pair.architecture == "iterative" && connections > 1) {
     return "it serves one connection after the other";

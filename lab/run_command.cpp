@@ -72,8 +72,10 @@ void open_folder(const Asked& asked, const std::string& file, Results& results) 
 void announce(const Results& results, const Engine& engine) {
   std::size_t points = 0;
   for (const Measured& one : results.points) points += one.point.left_out.empty() ? 1 : 0;
-  say(fmt::format("{} combinations, {} rounds, about {}; Ctrl-C keeps what is there", points,
-                  results.settings.rounds, rough(engine.foreseen())));
+  const unsigned rounds = results.settings.rounds;
+  say(fmt::format("{} combination{}, {} round{}, about {}; Ctrl-C keeps what is there", points,
+                  points == 1 ? "" : "s", rounds, rounds == 1 ? "" : "s",
+                  rough(engine.foreseen())));
   if (results.settings.server_cores == results.settings.load_cores) {
     say("there is one core: server and load take it from each other, so trust nothing but large "
         "differences");
@@ -82,6 +84,9 @@ void announce(const Results& results, const Engine& engine) {
 
 int measure(const Asked& asked) {
   const auto plan = make_plan(asked.dials, list_models(), limits_of_this_machine());
+  // Probing a model may have had a thread for a moment, and a process with threads can't fork.
+  for (int i = 0; i < 100 && os::count_threads() > 1; ++i) {
+  }
   Results results = new_results(command_line(), settings_of(asked), plan);
   const std::string file = asked.out + "/results.json";
   open_folder(asked, file, results);

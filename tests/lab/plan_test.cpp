@@ -105,6 +105,9 @@ TEST(Plan, LimitsOfTheMachineLeaveOut) {
   EXPECT_THAT(why(pair("epoll", "loop", {1, 10'000}), {.descriptors = 1024}),
               HasSubstr("1,024 descriptors"));
   EXPECT_EQ(why(pair("epoll", "loop", {1, 900}), {.descriptors = 1024}), "");
+  EXPECT_THAT(why(pair("epoll", "thread-per-connection", {1, 900}), {.descriptors = 1024}),
+              HasSubstr("a connection takes three"));
+  EXPECT_EQ(why(pair("blocking", "thread-per-connection", {1, 900}), {.descriptors = 1024}), "");
   EXPECT_THAT(why(pair("epoll", "iterative", {1, 2}), {.descriptors = 1024}),
               HasSubstr("one connection after the other"));
   EXPECT_THAT(why(pair("epoll", "thread-pool", {1, 2000}), {.descriptors = 20'000}),
