@@ -8,11 +8,11 @@
 
 namespace polyio::lab {
 
-/// The page without results, as web/lab builds it.
-[[nodiscard]] std::string_view report_template();
+// The page without results, as web/lab builds it.
+std::string_view report_template();
 
-/// The page with `results_json` in it (the text of results.json, docs/lab.md). The text is not
-/// checked: of what is no JSON the page says so.
-[[nodiscard]] std::string report_page(std::string_view results_json);
+// The page with `results_json` in it (the text of results.json, docs/lab.md). The text is not
+// checked: of what is no JSON the page says so.
+std::string report_page(std::string_view results_json);
 
 }  // namespace polyio::lab

@@ -10,6 +10,7 @@
 
 #include "commands.hpp"
 #include "engine.hpp"
+#include "report.hpp"
 
 namespace polyio::lab {
 namespace {
@@ -90,7 +91,12 @@ int measure(const Asked& asked) {
   Results results = new_results(command_line(), settings_of(asked), plan);
   const std::string file = asked.out + "/results.json";
   open_folder(asked, file, results);
-  const auto save = [&] { write_file(file, to_json(results, verdicts_of(results))); };
+  const std::string report = asked.out + "/report.html";
+  const auto save = [&] {
+    const std::string text = to_json(results, verdicts_of(results));
+    write_file(file, text);
+    write_file(report, report_page(text));
+  };
   int signal = 0;
   {
     Engine engine(results, save);
@@ -105,11 +111,12 @@ int measure(const Asked& asked) {
   fmt::print("{}", summary_of(results, verdicts_of(results)));
   std::fflush(stdout);
   if (signal == 0) {
-    say("wrote " + file);
+    say(fmt::format("wrote {}; {} shows it in a browser", file, report));
     return 0;
   }
-  say(fmt::format("stopped; {} has what was measured, and the same command with --resume goes on",
-                  file));
+  say(fmt::format("stopped; {} and {} have what was measured, and the same command with --resume "
+                  "goes on",
+                  file, report));
   return 128 + signal;
 }
 
@@ -158,7 +165,7 @@ void add_run(CLI::App& lab, Action& run) {
       ->check(CLI::Range(0.01, 3600.0));
   command->add_option("--seed", asked->settings.seed, "of the order in a round")
       ->capture_default_str();
-  command->add_option("--out", asked->out, "folder for results.json")->type_name("DIR")->required();
+  command->add_option("--out", asked->out, "folder for results.json and report.html")->type_name("DIR")->required();
   command->add_flag("--resume", asked->resume, "goes on with the results.json in DIR");
   command->footer(
       "Server and load are processes on cores of their own; every byte is checked. docs/lab.md\n"
