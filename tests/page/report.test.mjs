@@ -154,6 +154,16 @@ test('with few connections, "10 active" of 10 belongs to both lines', options, a
   await sane(page);
 });
 
+test('"100 at most" is one line over all connections, and no choice', options, async (t) => {
+  const most = (connections) =>
+    point('epoll', 'loop', connections, { active: Math.min(100, connections) });
+  const page = await open(t, results([1, 10, 100, 1000, 10000].map(most)));
+  const label = await page.locator('.plot').first().getAttribute('aria-label');
+  assert.match(label, /from .* at 1 to .* at 10,000\./);
+  assert.equal(await page.locator('.controls .dial').count(), 0);
+  await sane(page);
+});
+
 test('the table of points sorts, and what is missing stays last', options, async (t) => {
   const page = await open(t, full());
   const column = (n) => page.$$eval(`.points td:nth-child(${n})`, (cells) =>

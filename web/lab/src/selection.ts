@@ -101,7 +101,7 @@ const SETTINGS: Setting[] = [
   {
     name: 'Active connections',
     of: (point) => (all(point) ? 'all' : String(point.active)),
-    label: (value) => (value === 'all' ? 'all' : count(Number(value))),
+    label: (value) => (value === 'all' ? 'all' : `${count(Number(value))} at most`),
   },
   {
     name: 'Load',
@@ -110,11 +110,21 @@ const SETTINGS: Setting[] = [
   },
 ];
 
+/** "all" is a choice of its own only where it means more than the largest other one. */
+function meansMore(value: string, points: Point[], found: string[]): boolean {
+  const others = found.filter((one) => one !== 'all');
+  if (value !== 'all' || others.length === 0) return true;
+  const largest = Math.max(...others.map(Number));
+  return points.some((point) => all(point) && (point.connections ?? 0) > largest);
+}
+
 export function dialsOf(points: Point[]): Dial[] {
   const ran = points.filter(hasRun);
   return SETTINGS.map(({ name, of, label }) => {
     const found = ran.map(of);
-    const values = distinct(found);
+    const values = distinct(found).filter(
+      (value) => name !== 'Active connections' || meansMore(value, ran, found),
+    );
     const often = (value: string) => found.filter((one) => one === value).length;
     const chosen = values.reduce((a, b) => (often(b) > often(a) ? b : a), values[0] ?? '');
     return { name, values: values.map((value) => ({ value, label: label(value) })), chosen };
