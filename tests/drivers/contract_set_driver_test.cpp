@@ -234,7 +234,9 @@ TEST_P(SetDriverTest, LeasesStayGood) {
     auto more = co_await stream.receive();
     EXPECT_TRUE(more);
     EXPECT_EQ(lease->text(), "kept");
-    if (more) EXPECT_EQ(more->text(), "more");
+    if (more) {
+      EXPECT_EQ(more->text(), "more");
+    }
     EXPECT_GE(io().retired_drivers(), 1u);
     *lease = Lease();
     co_await until([&] { return io().retired_drivers() == 0; });
