@@ -114,7 +114,8 @@ int measure(const Asked& asked) {
     say(fmt::format("wrote {}; {} shows it in a browser", file, report));
     return 0;
   }
-  say(fmt::format("stopped; {} and {} have what was measured, and the same command with --resume "
+  say(
+      fmt::format("stopped; {} and {} have what was measured, and the same command with --resume "
                   "goes on",
                   file, report));
   return 128 + signal;
@@ -165,7 +166,9 @@ void add_run(CLI::App& lab, Action& run) {
       ->check(CLI::Range(0.01, 3600.0));
   command->add_option("--seed", asked->settings.seed, "of the order in a round")
       ->capture_default_str();
-  command->add_option("--out", asked->out, "folder for results.json and report.html")->type_name("DIR")->required();
+  command->add_option("--out", asked->out, "folder for results.json and report.html")
+      ->type_name("DIR")
+      ->required();
   command->add_flag("--resume", asked->resume, "goes on with the results.json in DIR");
   command->footer(
       "Server and load are processes on cores of their own; every byte is checked. docs/lab.md\n"
