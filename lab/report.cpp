@@ -4,10 +4,11 @@
 
 namespace polyio::lab {
 namespace {
+
 constexpr std::string_view place = R"(<script type="application/json" id="results">)";
 
-/// In JSON these occur only inside of strings, where the escape means the same. `<` begins all
-/// that a browser looks for in a script element; the separators end a line for some readers.
+// In JSON these occur only inside of strings, where the escape means the same. `<` begins all
+// that a browser looks for in a script element; the separators end a line for some readers.
 void append_escaped(std::string& page, std::string_view json) {
   std::size_t done = 0;
   for (std::size_t at = 0; at < json.size(); ++at) {
@@ -30,6 +31,7 @@ void append_escaped(std::string& page, std::string_view json) {
   }
   page.append(json, done);
 }
+
 }  // namespace
 
 std::string report_page(std::string_view results_json) {

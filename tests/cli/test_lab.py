@@ -48,6 +48,11 @@ class LabCase(TestCase):
     def results(self):
         return json.loads(self.file.read_text())
 
+    def reported(self):
+        """What the page beside it shows."""
+        page = (self.folder / "report.html").read_text()
+        return json.loads(page.split('id="results">', 1)[1].split("</script>", 1)[0])
+
     def done(self, *options, code=0):
         """A run to its end, and what it printed."""
         done = subprocess.run([POLYIO, *lab(self.folder, *options)], capture_output=True, text=True,
@@ -106,6 +111,7 @@ class Lab(LabCase):
                          "loop,thread-per-connection", "--connections", "1,10", "--rounds", 1)
         results = self.results()
         self.check_form(results)
+        self.assertEqual(self.reported(), results)
         self.assertTrue(results["complete"] and results["finished"])
         points = results["points"]
         self.assertEqual(len(points), 8)
