@@ -58,8 +58,9 @@ void ReadinessDriver::add_wakeup(int fd) {
 void ReadinessDriver::on_wakeup(int) noexcept { wakeup_.drain(); }
 
 ReadinessDriver::Slot& ReadinessDriver::slot_of(Handle handle) noexcept {
-  POLYIO_ASSERT(slots_.holds(handle.slot, handle.generation));
-  return slots_[handle.slot];
+  Slot* const slot = slots_.find(handle.slot, handle.generation);
+  POLYIO_ASSERT(slot);
+  return *slot;
 }
 
 int ReadinessDriver::descriptor(Handle handle) const noexcept {
@@ -305,9 +306,10 @@ void ReadinessDriver::cancel(Op& op) {
 
 void ReadinessDriver::on_event(const SelectorEvent& event) {
   if (event.key.data == wakeup_data) return on_wakeup(event.key.fd);
-  const auto index = static_cast<std::uint32_t>(event.key.fd);
-  if (!slots_.holds(index, static_cast<std::uint32_t>(event.key.data))) return;  // closed since
-  Slot& slot = slots_[index];
+  const auto fd = static_cast<std::uint32_t>(event.key.fd);
+  Slot* const found = slots_.find(fd, static_cast<std::uint32_t>(event.key.data));
+  if (!found) return;  // stale: closed since
+  Slot& slot = *found;
   if (event.mask & event_read) {
     slot.may_read = true;
     if (slot.reader && slot.reader->state == OpState::pending) {
@@ -323,7 +325,7 @@ void ReadinessDriver::on_event(const SelectorEvent& event) {
   Events wanted = slot.interest;
   if ((event.mask & event_read) && !slot.reader) wanted &= ~event_read;
   if ((event.mask & event_write) && !slot.writer) wanted &= ~event_write;
-  if (wanted != slot.interest) (void)set_interest(index, slot, wanted);
+  if (wanted != slot.interest) (void)set_interest(fd, slot, wanted);
 }
 
 void ReadinessDriver::poll(Deadline deadline) {

@@ -70,10 +70,9 @@ bool UringDriver::any_closing() const noexcept {
 }
 
 UringDriver::Slot& UringDriver::slot_of(Handle handle) noexcept {
-  POLYIO_ASSERT(slots_.holds(handle.slot, handle.generation));
-  Slot& slot = slots_[handle.slot];
-  POLYIO_ASSERT(!slot.closing);
-  return slot;
+  Slot* const slot = slots_.find(handle.slot, handle.generation);
+  POLYIO_ASSERT(slot && !slot->closing);
+  return *slot;
 }
 
 const UringDriver::Slot& UringDriver::slot_of(Handle handle) const noexcept {

@@ -24,6 +24,7 @@ class Slots {
     const std::size_t chunk = index / per_chunk;
     if (chunks_.size() <= chunk) chunks_.resize(chunk + 1);
     if (!chunks_[chunk]) chunks_[chunk] = std::make_unique<Entry[]>(per_chunk);
+    size_ = chunks_.size() * per_chunk;
   }
   // Takes an entry that is free; its value is as T is made. Returns its generation. Throws
   // std::bad_alloc and has changed nothing that counts then.
@@ -41,7 +42,13 @@ class Slots {
     ended.generation = ((ended.generation + 1) & generation_mask) | free_bit;
     return std::exchange(ended.value, T{});
   }
-  // The entry is taken, and this is its present owner.
+  // The entry's value, if it is taken and this is its present owner; else nullptr.
+  T* find(std::size_t index, std::uint32_t generation) noexcept {
+    if (!exists(index)) [[unlikely]]
+      return nullptr;
+    Entry& found = entry(index);
+    return found.generation == generation ? &found.value : nullptr;
+  }
   bool holds(std::size_t index, std::uint32_t generation) const noexcept {
     return exists(index) && entry(index).generation == generation;
   }
@@ -53,7 +60,7 @@ class Slots {
   T& operator[](std::size_t index) noexcept { return entry(index).value; }
   const T& operator[](std::size_t index) const noexcept { return entry(index).value; }
   // All indices are below it.
-  std::size_t size() const noexcept { return chunks_.size() * per_chunk; }
+  std::size_t size() const noexcept { return size_; }
 
  private:
   static constexpr std::size_t per_chunk = 64;
@@ -63,14 +70,14 @@ class Slots {
     std::uint32_t generation = free_bit;
   };
   bool exists(std::size_t index) const noexcept {
-    const std::size_t chunk = index / per_chunk;
-    return chunk < chunks_.size() && chunks_[chunk];
+    return index < size_ && chunks_[index / per_chunk];
   }
   Entry& entry(std::size_t index) noexcept { return chunks_[index / per_chunk][index % per_chunk]; }
   const Entry& entry(std::size_t index) const noexcept {
     return chunks_[index / per_chunk][index % per_chunk];
   }
   std::vector<std::unique_ptr<Entry[]>> chunks_;
+  std::size_t size_ = 0;
 };
 
 }  // namespace polyio
