@@ -15,25 +15,24 @@ POLYIO_ON_EVERY_MODEL(RareSetDriverTest);
 // Another thread wakes the loop while its driver is replaced.
 TEST_P(RareSetDriverTest, NoWakeUpIsLost) {
   run([&](TaskGroup&) -> Task<> {
-    std::atomic<int> posted{0};
-    int ran = 0;
+    std::atomic<int> posted{0}, ran{0};
     std::atomic<bool> over{false};
     std::jthread poster([&] {
       while (!over) {
         ++posted;
         io().post([&] { ++ran; });
-        while (!over && posted - std::atomic_ref(ran) > 10) std::this_thread::yield();
+        while (!over && posted - ran > 10) std::this_thread::yield();
       }
     });
     const auto all = targets();
     for (int i = 0; i < 100; ++i) {
       change(all[static_cast<std::size_t>(i) % all.size()]);
-      const int before = std::atomic_ref(ran);
-      co_await until([&] { return std::atomic_ref(ran) > before; });
+      const int before = ran;
+      co_await until([&] { return ran > before; });
     }
     over = true;
     poster.join();
-    co_await until([&] { return std::atomic_ref(ran) == posted; });
+    co_await until([&] { return ran == posted; });
   });
 }
 
