@@ -39,31 +39,28 @@ std::unique_ptr<Driver> Worker::new_driver(const std::string& model) const {
   return shared_.new_driver(model, serves_in_threads(shared_.dials.architecture) || one_at_a_time_);
 }
 
-// Its second turn after that begins when all operations have been started anew.
+// The promise is the posted work's alone, so that it breaks when the run ends before it comes to
+// that. By the loop's second turn with the new driver all operations have been started anew.
 Nanoseconds Worker::set_driver(std::unique_ptr<Driver> next) {
   struct Change {
     std::unique_ptr<Driver> driver;
     std::promise<Nanoseconds> pause;
   };
-  const auto change = std::make_shared<Change>(std::move(next), std::promise<Nanoseconds>());
+  auto change = std::make_shared<Change>(std::move(next), std::promise<Nanoseconds>());
   std::future<Nanoseconds> pause = change->pause.get_future();
-  const auto replace = [this, change] {
+  const bool runs = ending_.post([this, change = std::move(change)] {
     const TimePoint began = monotonic_now();
     if (const auto set = io_.set_driver(std::move(change->driver)); !set) {
       return change->pause.set_exception(
           std::make_exception_ptr(std::system_error(set.error(), "the model can't be changed")));
     }
     io_.post([change, began] { change->pause.set_value(monotonic_now() - began); });
-  };
-  const auto stopping = [] {
-    return std::system_error(errno_code(ECANCELED), "the server does not run");
-  };
-  if (!ending_.post(replace)) throw stopping();
+  });
   try {
-    return pause.get();
-  } catch (const std::future_error&) {  // the run ended before it came to that
-    throw stopping();
+    if (runs) return pause.get();
+  } catch (const std::future_error&) {  // NOLINT(bugprone-empty-catch): it runs no more
   }
+  throw std::system_error(errno_code(ECANCELED), "the server does not run");
 }
 
 void Worker::run(const Dispatch& dispatch) {
