@@ -2,6 +2,7 @@
 // of them. What does not go together has a point too, which says why it is left out.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <polyio/drivers/registry.hpp>
 #include <span>
@@ -27,7 +28,7 @@ struct Point {
   double rate = 0;         // open loop: requests per second; 0: closed loop
   std::string left_out;    // why it is not measured
   unsigned workers = 0;    // that the server is asked for; 0: what the architecture takes
-  bool operator==(const Point&) const = default;
+  auto operator<=>(const Point&) const = default;
 };
 
 // What this machine allows.

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 #include <system_error>
 
@@ -18,6 +20,11 @@ namespace {
 
 constexpr int schema = 1;
 constexpr std::uintmax_t largest_file = 64 << 20;
+constexpr std::size_t deepest = 16;                           // values within values
+constexpr std::size_t most_values = 10'000, most_keys = 200;  // of an array, of an object
+constexpr double largest_figure = 1e15;
+constexpr std::string_view damaged = "it is not what polyio lab run writes, or it was changed";
+constexpr std::string_view no_resuming = "can't go on from this results.json: ";
 
 // How a measure is called in "medians", and where it stands in a run.
 struct Place {
@@ -40,8 +47,43 @@ constexpr auto places = std::to_array<Place>({
     {"waited_for_core_share", "", "waited_for_core_share"},
 });
 
-[[noreturn]] void refuse(const std::string& why) {
-  throw std::runtime_error("can't go on from this results.json: " + why);
+[[noreturn]] void refuse(const std::string& why) { throw std::runtime_error(why); }
+
+// Before it is parsed, which takes time that grows with the square of an object's keys, and
+// recurses when it is compared.
+void check_bounds(std::string_view text) {
+  struct Level {
+    bool keys;
+    std::size_t commas;
+  };
+  std::vector<Level> levels;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') quoted = !quoted;
+    if (quoted) {
+      if (c == '\\') ++i;
+    } else if (c == '{' || c == '[') {
+      levels.push_back({c == '{', 0});
+      if (levels.size() > deepest) refuse("it is nested too deeply");
+    } else if (levels.empty()) {
+      continue;
+    } else if (c == '}' || c == ']') {
+      levels.pop_back();
+    } else if (c == ',' &&
+               ++levels.back().commas >= (levels.back().keys ? most_keys : most_values)) {
+      refuse("it has more values than a run can have");
+    }
+  }
+}
+
+Json parsed(std::string_view text) {
+  check_bounds(text);
+  Json json = Json::parse(text);
+  if (!json.is_object() || json.value("schema", Json()) != schema) {
+    refuse(fmt::format("it is not of schema {}, which this polyio writes", schema));
+  }
+  return json;
 }
 
 Json json_of(const Settings& settings) {
@@ -52,13 +94,6 @@ Json json_of(const Settings& settings) {
           {"seed", settings.seed},
           {"server_cores", settings.server_cores},
           {"load_cores", settings.load_cores}};
-}
-
-Json json_of(const Point& point) {
-  return {{"model", point.model},     {"architecture", point.architecture},
-          {"handler", point.handler}, {"connections", point.connections},
-          {"active", point.active},   {"size", point.size},
-          {"depth", point.depth},     {"rate", point.rate}};
 }
 
 Json json_of(const Run& run) {
@@ -105,7 +140,7 @@ std::optional<double> number_of(const Json& json) {
   if (json.is_null()) return std::nullopt;
   if (!json.is_number()) refuse("a figure is no number");
   const auto value = json.get<double>();
-  if (!std::isfinite(value)) refuse("a figure is no number");
+  if (!(std::abs(value) <= largest_figure)) refuse("a figure is larger than any that is measured");
   return value;
 }
 
@@ -151,24 +186,66 @@ void take_over(Measured& measured, const Json& json, unsigned rounds) {
   }
   const Json& calls = json.at("system_calls");
   if (calls.is_null()) return;
-  if (!calls.is_object() || calls.size() > 1000) refuse("its system calls are no list of them");
+  if (!calls.is_object()) refuse("its system calls are no list of them");
   for (const auto& [name, count] : calls.items()) {
     if (name.size() > 100) refuse("its system calls are no list of them");
     measured.calls[name] = number_of(count).value_or(0);
   }
 }
 
-// The dials of a point, for comparing: nothing that was measured.
-Json dials_of(const Json& json) {
-  Json dials;
-  for (const char* const name :
-       {"model", "architecture", "handler", "connections", "active", "size", "depth", "rate"}) {
-    dials[name] = json.at(name);
+std::uint64_t whole_of(const Json& json, std::uint64_t least, std::uint64_t most) {
+  if (!json.is_number_unsigned() || json.get<std::uint64_t>() < least ||
+      json.get<std::uint64_t>() > most) {
+    refuse("a whole number is none, or out of its bounds");
   }
-  return dials;
+  return json.get<std::uint64_t>();
+}
+
+// One word of ASCII, for a table's column.
+std::string name_of(const Json& json) {
+  std::string name = text_of(json);
+  const auto plain = [](char c) { return c > ' ' && c < 0x7f; };
+  if (name.empty() || name.size() > 40 || !std::ranges::all_of(name, plain)) {
+    refuse("the name of a model, an architecture or a handler is none");
+  }
+  return name;
+}
+
+Point point_of(const Json& json) {
+  Point point{.model = name_of(json.at("model")),
+              .architecture = name_of(json.at("architecture")),
+              .handler = name_of(json.at("handler"))};
+  point.connections = whole_of(json.at("connections"), 1, 1'000'000);
+  point.active = whole_of(json.at("active"), 1, point.connections);
+  point.size = whole_of(json.at("size"), 1, 16 << 20);
+  point.depth = whole_of(json.at("depth"), 1, 65536);
+  point.rate = number_of(json.at("rate")).value_or(-1);
+  if (point.rate < 0) refuse("a rate is none");
+  return point;
+}
+
+// Where the results went says nothing of how they were measured.
+std::string without_out(const std::string& command) {
+  std::istringstream words(command);
+  std::string kept;
+  for (std::string word; words >> word;) {
+    if (word == "--out") {
+      words >> word;
+    } else if (!word.starts_with("--out=")) {
+      kept += (kept.empty() ? "" : " ") + word;
+    }
+  }
+  return kept;
 }
 
 }  // namespace
+
+Json json_of(const Point& point) {
+  return {{"model", point.model},     {"architecture", point.architecture},
+          {"handler", point.handler}, {"connections", point.connections},
+          {"active", point.active},   {"size", point.size},
+          {"depth", point.depth},     {"rate", point.rate}};
+}
 
 std::vector<std::string_view> measures() {
   std::vector<std::string_view> names;
@@ -226,10 +303,7 @@ std::string to_json(const Results& results, const std::vector<Verdict>& verdicts
 
 void take_over(Results& results, std::string_view text) {
   try {
-    const Json json = Json::parse(text);
-    if (!json.is_object() || json.value("schema", Json()) != schema) {
-      refuse(fmt::format("it is not of schema {}, which this polyio writes", schema));
-    }
+    const Json json = parsed(text);
     const auto same = [](const Json& theirs, const Json& ours, std::string_view what) {
       if (theirs != ours) refuse(fmt::format("it was measured {}", what));
     };
@@ -245,20 +319,44 @@ void take_over(Results& results, std::string_view text) {
     taken.started = text_of(json.at("started"));
     if (!json.at("finished").is_null()) taken.finished = text_of(json["finished"]);
     for (std::size_t i = 0; i < taken.points.size(); ++i) {
-      same(dials_of(points[i]), json_of(taken.points[i].point), other);
+      same(json_of(point_of(points[i])), json_of(taken.points[i].point), other);
       take_over(taken.points[i], points[i], results.settings.rounds);
     }
     results = std::move(taken);
   } catch (const Json::exception&) {
-    refuse("it is not what polyio lab run writes, or it was changed");
+    throw std::runtime_error(std::string(no_resuming) += damaged);
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(std::string(no_resuming) += error.what());
   }
 }
 
+Recorded read_results(std::string_view text) try {
+  const Json json = parsed(text);
+  Recorded recorded{text_of(json.at("started")), json.at("complete").get<bool>(), {}, {}};
+  recorded.conditions["polyio"] = text_of(json.at("polyio"));
+  for (const char* const group : {"machine", "settings"})
+    recorded.conditions.update(json.at(group));
+  recorded.conditions["command"] = without_out(text_of(json.at("command")));
+  const std::uint64_t rounds = whole_of(json["settings"].at("rounds"), 1, 1000);
+  if (!json.at("points").is_array()) refuse("its points are no list");
+  std::set<Point> known;
+  for (const Json& each : json["points"]) {
+    Measured measured{point_of(each), {}, {}};
+    if (!known.insert(measured.point).second) refuse("it has a point twice");
+    take_over(measured, each, static_cast<unsigned>(rounds));
+    recorded.points.push_back(std::move(measured));
+  }
+  return recorded;
+} catch (const Json::exception&) {
+  refuse(std::string(damaged));
+}
+
 std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
   std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  if (!file || error) throw std::runtime_error("can't read " + path);
+  const auto size = std::filesystem::file_size(path, error);  // a pipe has none
+  if (error) throw std::runtime_error("can't read " + path + ": " + error.message());
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error("can't read " + path);
   if (size > largest_file) throw std::runtime_error(path + " is too large to be a results.json");
   std::string text(size, '\0');
   file.read(text.data(), static_cast<std::streamsize>(size));

@@ -1,5 +1,6 @@
 // What `polyio lab run` has measured, as results.json (docs/lab.md): written after every round,
-// read again by --resume. What is read is untrusted: its form and its sizes are checked.
+// read again by --resume and by `polyio lab compare`. What is read is untrusted: its form and its
+// sizes are checked.
 #pragma once
 
 #include <cstdint>
@@ -65,6 +66,19 @@ std::string to_json(const Results& results, const std::vector<Verdict>& verdicts
 // Takes over into `results`, which are new, what the file's text has of them. Throws
 // std::runtime_error that says why not: another schema, settings, plan or machine, or no such file.
 void take_over(Results& results, std::string_view text);
+
+// The dials, without what was measured.
+Json json_of(const Point& point);
+// What a results.json has, of whatever machine, plan and version.
+struct Recorded {
+  std::string started;
+  bool complete = false;
+  Json conditions;  // by name: version, machine, settings, the command but its --out
+  std::vector<Measured> points;
+};
+// Throws std::runtime_error that says what is wrong. The names in points are printable ASCII and
+// short, their figures at most 1e15; the other texts can be anything.
+Recorded read_results(std::string_view text);
 
 // "use epoll" for each load that several models, or several architectures, were measured under.
 std::vector<Verdict> verdicts_of(const Results& results);

@@ -195,6 +195,7 @@ void add_lab(CLI::App& app, Action& run) {
   lab->require_subcommand(1);
   lab->footer("Example:\n  polyio lab run --quick --out lab");
   add_run(*lab, run);
+  add_compare(*lab, run);
   add_serve(*lab, run);
   add_calls(*lab, run);
   add_load(*lab, run);

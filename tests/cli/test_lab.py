@@ -244,6 +244,48 @@ class Lab(LabCase):
         self.assertIn("--out is required", run("lab", "run", text=True).stderr)
 
 
+class Compare(LabCase):
+    def compare(self, *arguments):
+        return run("lab", "compare", *map(str, arguments), text=True)
+
+    def test_what_differs_is_said(self):
+        self.done("--models", "epoll", "--architectures", "loop", "--connections", 1, "--rounds", 3)
+        same = self.compare(self.file, self.file)
+        self.assertEqual((same.returncode, same.stderr), (0, ""))
+        self.assertIn("0 of 1 points differ", same.stdout)
+
+        results = self.results()
+        for one in results["points"][0]["runs"]:
+            one["cpu_us"] *= 1e6
+        results["machine"]["kernel"] = "Linux \x1b[2J"
+        other, data = self.folder / "other.json", self.folder / "data.json"
+        other.write_text(json.dumps(results))
+        done = self.compare(self.file, other, "--json", data)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("1 of 1 points differ", done.stdout)
+        self.assertIn("Linux \\x1B[2J", done.stdout)
+        self.assertNotIn("\x1b", done.stdout)
+        point, = json.loads(data.read_text())["figures"]["cpu_us"]["points"]
+        self.assertEqual((point["model"], point["b_is"]), ("epoll", "worse"))
+
+        again = self.compare(self.file, other, "--json", self.file)
+        self.assertEqual(again.returncode, 2)
+        self.assertIn("is there already", again.stderr)
+
+    def test_what_is_no_result_is_refused_in_one_line(self):
+        self.folder.mkdir()
+        for text in ("", "{}", '{"schema": 2}', "[" * 100_000, "\x1b[2J"):
+            self.file.write_text(text)
+            done = self.compare(self.file, self.file)
+            self.assertEqual(done.returncode, 2)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            self.assertIn("can't compare", done.stderr)
+        for path in (self.folder, self.folder / "missing", "/dev/zero"):
+            done = self.compare(path, path)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("can't read", done.stderr)
+
+
 class Handlers(TestCase):
     def load(self, handler, *options, size=64):
         size = ("--size", str(size))
