@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "call_counter.hpp"
+#include "tracer.hpp"
 
 namespace polyio::lab {
 namespace {

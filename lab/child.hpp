@@ -21,7 +21,7 @@ class Child {
   struct Options {
     std::vector<std::string> arguments;  // behind the program's name
     std::vector<int> cores = {};         // it may use; empty: all
-    bool traced = false;                 // stops before its first step, for CallCounter
+    bool traced = false;                 // stops before its first step, for Tracer
     std::string program = "/proc/self/exe";
   };
   // A signal in `interrupts` ends its waits.
