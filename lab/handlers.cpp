@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <stdexcept>
@@ -23,12 +24,17 @@ void compute(Nanoseconds span) {
 }
 
 // The bytes are copied, so that no buffer of the driver is held through the work.
-Task<> worked(Io& io, Stream stream, Work work, std::size_t size) {
+Task<> worked(Io& io, Stream stream, Work work, std::size_t size, Marks* marks) {
   std::uint64_t received = 0, done = 0;
   std::vector<std::byte> kept;
   for (;;) {
     auto chunk = co_await stream.receive();
     if (!chunk || chunk->empty()) co_return;
+    if (marks) {
+      thread_local const int own = ::gettid();
+      marks->thread = own;
+      marks->began = monotonic_now().time_since_epoch().count();
+    }
     ascii_upper(chunk->bytes());
     kept.assign(chunk->bytes().begin(), chunk->bytes().end());
     *chunk = Lease();
@@ -40,6 +46,7 @@ Task<> worked(Io& io, Stream stream, Work work, std::size_t size) {
       auto slept = co_await io.sleep(span);
       if (!slept) co_return;
     }
+    if (marks) marks->sending = monotonic_now().time_since_epoch().count();
     auto sent = co_await stream.send_all(kept);
     if (!sent) co_return;
   }
@@ -85,9 +92,9 @@ Work parse_work(std::string_view text) {
   return {name == "sleep" ? Work::Kind::sleep : Work::Kind::cpu, Nanoseconds(count * scale)};
 }
 
-Handler make_handler(const Work& work, std::size_t size) {
-  if (work.kind == Work::Kind::echo) return upper;
-  return [work, size](Io& io, Stream stream) { return worked(io, std::move(stream), work, size); };
+Handler make_handler(const Work& work, std::size_t size, Marks* marks) {
+  if (work.kind == Work::Kind::echo && !marks) return upper;
+  return [=](Io& io, Stream stream) { return worked(io, std::move(stream), work, size, marks); };
 }
 
 }  // namespace polyio::lab

@@ -7,6 +7,8 @@
 #include <span>
 #include <string_view>
 
+#include "marks.hpp"
+
 namespace polyio::lab {
 
 struct Work {
@@ -22,7 +24,7 @@ void ascii_upper(std::span<std::byte> bytes) noexcept;
 // The upper-casing handler of the tutorials: the same under every model and architecture.
 Task<> upper(Io& io, Stream stream);
 
-// `upper`, with the work for every `size` bytes, which are a message.
-Handler make_handler(const Work& work, std::size_t size);
+// `upper`, with the work for every `size` bytes, which are a message. With `marks` it says when.
+Handler make_handler(const Work& work, std::size_t size, Marks* marks = nullptr);
 
 }  // namespace polyio::lab

@@ -38,13 +38,17 @@ void add_server(CLI::App& command, Point& point) {
   command.add_option("--workers", point.workers, "as of polyio echo")->check(CLI::Range(1, 1024));
 }
 
-int serve_point(const Point& point, const std::string& listen) {
+int serve_point(const Point& point, const std::string& listen, int marks_fd) {
   ServerOptions options;
   options.listen = listen;
   options.model = point.model;
   options.architecture = point.architecture;
   options.workers = point.workers;
-  return serve(options, make_handler(parse_work(point.handler), point.size));
+  const Work work = parse_work(point.handler);
+  if (marks_fd < 0) return serve(options, make_handler(work, point.size));
+  const SharedMarks marks(marks_fd);
+  marks->empty_call = cost_of_a_call().count();
+  return serve(options, make_handler(work, point.size, marks.get()));
 }
 
 int count_calls(const Point& point, std::uint64_t requests) {
@@ -73,9 +77,21 @@ void add_serve(CLI::App& lab, Action& run) {
   auto listen = std::make_shared<std::string>("127.0.0.1:0");
   add_server(*command, *point);
   command->add_option("--listen", *listen, "as of polyio echo")->capture_default_str();
+  auto marks = std::make_shared<int>(-1);
+  command->add_option("--marks", *marks, "memory of polyio lab trace, inherited")
+      ->check(CLI::Range(3, 1 << 20))
+      ->type_name("FD");
   command->footer("Example:\n  polyio lab serve --model epoll --handler sleep:5ms");
-  command->callback(
-      [&run, point, listen] { run = [point, listen] { return serve_point(*point, *listen); }; });
+  command->callback([&run, point, listen, marks] {
+    run = [point, listen, marks] {
+      try {
+        return serve_point(*point, *listen, *marks);
+      } catch (const std::exception& error) {
+        fmt::print(stderr, "polyio lab serve: {}\n", error.what());
+        return 1;
+      }
+    };
+  });
 }
 
 void add_calls(CLI::App& lab, Action& run) {

@@ -193,9 +193,10 @@ void add_lab(CLI::App& app, Action& run) {
   auto* lab = app.add_subcommand(
       "lab", "measures models and architectures on this machine: which is best here?");
   lab->require_subcommand(1);
-  lab->footer("Example:\n  polyio lab run --quick --out lab");
+  lab->footer("Examples:\n  polyio lab run --quick --out lab\n  polyio lab trace --model epoll");
   add_run(*lab, run);
   add_compare(*lab, run);
+  add_trace(*lab, run);
   add_serve(*lab, run);
   add_calls(*lab, run);
   add_load(*lab, run);
