@@ -135,7 +135,7 @@ void Engine::take(const Turn& turn) {
   } else {
     try {
       measure(turn, run);
-      if (turn.counts && deniable_) count(turn);
+      if (turn.counts && may_count_) count(turn);
     } catch (const std::exception& error) {
       run.error = error.what();
       run.values.clear();
@@ -196,7 +196,7 @@ void Engine::count(const Turn& turn) {
   Child counter({.arguments = arguments}, &signals_);
   const auto line = counter.read_line(150s);
   if (!line || !line->starts_with('{')) {
-    if (counter.last_words().find("ptrace") != std::string::npos) deniable_ = false;
+    if (counter.last_words().find("ptrace") != std::string::npos) may_count_ = false;
     progress_->say(
         fmt::format("{}: no system calls were counted: {}", name_of(point), counter.last_words()));
     return;

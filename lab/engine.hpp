@@ -44,7 +44,7 @@ class Engine {
   Results& results_;
   std::function<void()> save_;
   os::SignalQueue signals_;
-  bool deniable_ = true;  // nothing has said yet that calls can't be counted
+  bool may_count_ = true;  // nothing has said yet that calls can't be counted
   Progress* progress_ = nullptr;
 };
 
