@@ -34,26 +34,11 @@ Calls calls_per_request(const Point& point, std::uint64_t requests) {
     return ready.has_value();
   });
   const std::string address = ready_address(server, ready);
-  Child load({.arguments = {"lab",
-                            "load",
-                            "echo",
-                            "--server",
-                            address,
-                            "--connections",
-                            std::to_string(point.connections),
-                            "--active",
-                            std::to_string(point.active),
-                            "--size",
-                            std::to_string(point.size),
-                            "--depth",
-                            std::to_string(point.depth),
-                            "--requests",
-                            std::to_string(requests),
-                            "--warmup",
-                            "0",
-                            "--patience",
-                            "60",
-                            "--halt"}});
+  std::vector<std::string> arguments = load_arguments(point);
+  arguments.insert(arguments.begin(), {"lab", "load"});
+  arguments.insert(arguments.end(), {"--server", address, "--requests", std::to_string(requests),
+                                     "--warmup", "0", "--patience", "60", "--halt"});
+  Child load({.arguments = arguments});
   run_until_stopped(counter, load);
   const Calls before = counter.calls();
   ::kill(load.pid(), SIGCONT);

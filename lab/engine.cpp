@@ -148,21 +148,12 @@ void Engine::measure(const Turn& turn, Run& run) {
   const Settings& settings = results_.settings;
   const Point& point = turn.measured->point;
   const bool memory = point.connections >= fewest_for_memory;
-  std::vector<std::string> load{"echo",
-                                "--connections",
-                                std::to_string(point.connections),
-                                "--active",
-                                std::to_string(point.active),
-                                "--size",
-                                std::to_string(point.size),
-                                "--depth",
-                                std::to_string(point.depth),
-                                "--rate",
-                                fmt::format("{}", point.rate),
-                                "--seconds",
-                                fmt::format("{}", settings.seconds),
-                                "--warmup",
-                                fmt::format("{}", settings.warmup)};
+  std::vector<std::string> load = load_arguments(point);
+  for (const std::string& more : {std::string("--rate"), fmt::format("{}", point.rate),
+                                  std::string("--seconds"), fmt::format("{}", settings.seconds),
+                                  std::string("--warmup"), fmt::format("{}", settings.warmup)}) {
+    load.push_back(more);
+  }
   if (memory) load.emplace_back("--memory");
   const Json answer = load_server(*turn.measured, load, settings.seconds + settings.warmup);
   for (const auto& [name, key] : from_load) take_value(run, name, answer, key);
@@ -235,6 +226,18 @@ Json Engine::load_server(Measured& measured, const std::vector<std::string>& loa
   if (reason.starts_with(prefix)) reason.erase(0, prefix.size());
   if (!log.empty()) reason += "; the server: " + server.last_words();
   throw std::runtime_error(reason.empty() ? "the load ended without an answer" : reason);
+}
+
+std::vector<std::string> load_arguments(const Point& point) {
+  return {"echo",
+          "--connections",
+          std::to_string(point.connections),
+          "--active",
+          std::to_string(point.active),
+          "--size",
+          std::to_string(point.size),
+          "--depth",
+          std::to_string(point.depth)};
 }
 
 std::vector<std::string> server_arguments(const Point& point) {

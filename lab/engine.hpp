@@ -50,6 +50,8 @@ class Engine {
 
 // The arguments of `polyio lab serve` for this point.
 std::vector<std::string> server_arguments(const Point& point);
+// Those of the echo load on it, without its address and how long it lasts.
+std::vector<std::string> load_arguments(const Point& point);
 // "127.0.0.1:40000" of a server's ready line. Throws std::runtime_error with its last words when
 // that does not come.
 std::string ready_address(Child& server, const std::optional<std::string>& line);
