@@ -32,7 +32,7 @@ Scenario echo_while_replacing(Handler handler) {
 }
 
 TEST(SimSetDriver, EveryByteOfAnEchoComesBackOnceAndInOrder) {
-  explore("set driver", echo_while_replacing(upper), 1, 20'000);
+  explore("set driver", echo_while_replacing(upper), 1, 8'000);
 }
 
 // The receive has ended, but its job has not been resumed when the driver is replaced.
