@@ -24,6 +24,9 @@ import unittest
 sys.dont_write_bytecode = True
 DEADLINE = 20.0
 POLYIO = os.environ.get("POLYIO", "")
+# LeakSanitizer can't do its work in a traced process.
+WITHOUT_LEAK_CHECK = {**os.environ,
+                      "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
 READY = re.compile(r"listening on (unix|\S+):(\S+) \((\S+), (\S+)\)")
 
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import unittest
 
-from harness import POLYIO, Server, TestCase, main, models, run
+from harness import POLYIO, WITHOUT_LEAK_CHECK, Server, TestCase, main, models, run
 
 ARCHITECTURES = ["loop", "loops", "thread-per-connection", "thread-pool", "prefork",
                  "process-per-connection", "iterative"]
@@ -30,10 +30,6 @@ PROBLEM = strace_problem()
 def denying(error):
     return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=io_uring_setup",
             "-e", f"inject=io_uring_setup:error={error}"]
-
-
-# LeakSanitizer can't do its work in a traced process.
-UNTRACED = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
 
 
 class Models(TestCase):
@@ -102,7 +98,7 @@ class WithoutIoUring(TestCase):
         for error, words in (("EPERM", "not permitted"), ("ENOSYS", "not implemented")):
             with self.subTest(error=error):
                 done = subprocess.run([*denying(error), POLYIO, "models", "--json"],
-                                      capture_output=True, env=UNTRACED, check=True)
+                                      capture_output=True, env=WITHOUT_LEAK_CHECK, check=True)
                 entries = {entry["model"]: entry for entry in json.loads(done.stdout)}
                 self.assertFalse(entries["io_uring"]["available"])
                 self.assertIn(words, entries["io_uring"]["reason"])
@@ -111,7 +107,7 @@ class WithoutIoUring(TestCase):
     def test_auto_serves_on_epoll(self):
         for error in ("EPERM", "ENOSYS"):
             with self.subTest(error=error), Server("echo", "--model", "auto", prefix=denying(error),
-                                                   env=UNTRACED) as server:
+                                                   env=WITHOUT_LEAK_CHECK) as server:
                 self.assertEqual((server.model, server.architecture), ("epoll", "loop"))
                 with server.connect() as client:
                     client.sendall(b"hi")
@@ -126,7 +122,8 @@ class WithoutIoUring(TestCase):
             with self.subTest(error=error):
                 done = subprocess.run([*denying(error), POLYIO, "echo", "--model", "io_uring",
                                        "--listen", "127.0.0.1:0"],
-                                      capture_output=True, text=True, env=UNTRACED, check=False)
+                                      capture_output=True, text=True, check=False,
+                                      env=WITHOUT_LEAK_CHECK)
                 self.assertEqual((done.returncode, done.stdout), (1, ""))
                 self.assertIn("try --model auto", done.stderr)
 
