@@ -136,8 +136,13 @@ class Lab(LabCase):
                    or point["model"] == "blocking"}
         if counted["epoll"] is None:
             self.skipTest("ptrace(2) is not allowed here")
-        self.assertEqual(counted, {"epoll": {"epoll_pwait2": 1, "recvfrom": 1, "sendto": 1},
-                                   "blocking": {"recvfrom": 1, "sendmsg": 1}})
+        # A sanitizer makes a few of its own, now and then.
+        often = {model: {name for name, count in calls.items() if count > 0.1}
+                 for model, calls in counted.items()}
+        self.assertEqual(often, {"epoll": {"epoll_pwait2", "recvfrom", "sendto"},
+                                 "blocking": {"recvfrom", "sendmsg"}})
+        for model, calls in counted.items():
+            self.assertEqual({calls[name] for name in often[model]}, {1}, calls)
 
     def test_where_calls_can_not_be_counted_they_are_null(self):
         strace = shutil.which("strace")
