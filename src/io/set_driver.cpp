@@ -7,7 +7,6 @@ namespace polyio {
 
 Result<> Io::set_driver(std::unique_ptr<Driver> next) try {
   POLYIO_RULE(!main_done_, "another driver is set inside run()");
-  if (thread_per_job()) return fail(EOPNOTSUPP);
   const auto handles = driver_->handles();
   if (!handles) return fail(handles.error());
   if (auto room = next->make_room(*handles); !room) return room;
