@@ -1,6 +1,9 @@
 #include "report.hpp"
 
+#include <filesystem>
 #include <polyio/base/assert.hpp>
+
+#include "results.hpp"
 
 namespace polyio::lab {
 namespace {
@@ -44,6 +47,19 @@ std::string report_page(std::string_view results_json) {
   out.append(page, 0, start);
   append_escaped(out, results_json);
   return out.append(page, start);
+}
+
+void write_report(const std::string& folder) {
+  Json all = Json::object();
+  for (const char* const part : {"results", "claims", "trace"}) {
+    const std::string file = folder + "/" + part + ".json";
+    if (!std::filesystem::exists(file)) continue;
+    const Json content = Json::parse(read_file(file));
+    for (const auto& [key, value] : content.items()) {
+      if (!all.contains(key)) all[key] = value;
+    }
+  }
+  write_file(folder + "/report.html", report_page(all.dump(1)));
 }
 
 }  // namespace polyio::lab

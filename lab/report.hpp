@@ -15,4 +15,9 @@ std::string_view report_template();
 // checked: of what is no JSON the page says so.
 std::string report_page(std::string_view results_json);
 
+// Writes report.html into `folder`, with what is there of results.json, claims.json and trace.json.
+// These are the lab's own, and may be of different runs: what a run says of itself is taken from
+// the first of them. Throws std::runtime_error, std::system_error.
+void write_report(const std::string& folder);
+
 }  // namespace polyio::lab

@@ -93,9 +93,8 @@ int measure(const Asked& asked) {
   open_folder(asked, file, results);
   const std::string report = asked.out + "/report.html";
   const auto save = [&] {
-    const std::string text = to_json(results, verdicts_of(results));
-    write_file(file, text);
-    write_file(report, report_page(text));
+    write_file(file, to_json(results, verdicts_of(results)));
+    write_report(asked.out);
   };
   int signal = 0;
   {
