@@ -63,7 +63,7 @@ std::vector<int> Engine::cores_of(const Point& point) const {
 
 // With the point whose connections are nearest to a hundred, of each model and architecture.
 bool Engine::counts_accepts(const Measured& measured, unsigned round) const {
-  if (results_.settings.quick && round > 1) return false;
+  if (!measured.wants_accepts || (results_.settings.quick && round > 1)) return false;
   const auto far = [](const Point& point) {
     return point.connections > accepts_near ? point.connections : accepts_near - point.connections;
   };
@@ -79,21 +79,24 @@ std::vector<Engine::Turn> Engine::turns_of(unsigned round) const {
   std::vector<Turn> turns;
   for (Measured& one : results_.points) {
     const std::size_t most = results_.settings.quick ? accepts_near : most_counted;
-    const bool counts = round == 1 && one.point.connections <= most;
-    turns.push_back({&one, round, counts_accepts(one, round), counts});
+    const bool counts = one.wants_calls && round == 1 && one.point.connections <= most;
+    turns.push_back({&one, nullptr, round, counts_accepts(one, round), counts});
   }
+  for (Tried& one : results_.trials) turns.push_back({.tried = &one, .round = round});
   // The order is the same when a round is gone on with.
   Random random(results_.settings.seed * 1'000'003 + round);
   for (std::size_t i = turns.size(); i > 1; --i) {
     std::swap(turns[i - 1], turns[random.below(i)]);
   }
   std::erase_if(turns, [](const Turn& turn) {
+    if (turn.tried) return has_round(turn.tried->runs, turn.round);
     return !turn.measured->point.left_out.empty() || turn.measured->has_round(turn.round);
   });
   return turns;
 }
 
 double Engine::seconds_of(const Turn& turn) const {
+  if (turn.tried) return turn.tried->trial.seconds;
   const Point& point = turn.measured->point;
   const bool each = point.architecture.ends_with("per-connection");
   const double start = 0.1 + static_cast<double>(point.connections) * (each ? 5e-4 : 6e-5);
@@ -110,15 +113,17 @@ double Engine::foreseen() const {
 }
 
 void Engine::run() {
-  Progress progress(foreseen());
+  Progress progress(foreseen(), results_.command);
   progress_ = &progress;
   for (unsigned round = 1; round <= results_.settings.rounds; ++round) {
     const std::vector<Turn> turns = turns_of(round);
     for (std::size_t i = 0; i < turns.size(); ++i) {
-      progress.step(fmt::format("round {} of {}, {} of {}: {}", round, results_.settings.rounds,
-                                i + 1, turns.size(), name_of(turns[i].measured->point)));
-      take(turns[i]);
-      progress.done(seconds_of(turns[i]));
+      const Turn& turn = turns[i];
+      progress.step(fmt::format(
+          "round {} of {}, {} of {}: {}", round, results_.settings.rounds, i + 1, turns.size(),
+          turn.tried ? turn.tried->trial.name : name_of(turn.measured->point)));
+      take(turn);
+      progress.done(seconds_of(turn));
     }
     if (turns.empty()) continue;
     if (results_.complete()) results_.finished = now_as_text();
@@ -127,33 +132,54 @@ void Engine::run() {
 }
 
 void Engine::take(const Turn& turn) {
-  Measured& measured = *turn.measured;
+  std::vector<Run>& runs = turn.tried ? turn.tried->runs : turn.measured->runs;
   Run run{.round = turn.round, .error = {}, .values = {}};
   const auto failed = [](const Run& before) { return !before.error.empty(); };
-  if (std::ranges::count_if(measured.runs, failed) >= 2) {
+  if (std::ranges::count_if(runs, failed) >= 2) {
     run.error = "failed twice before";
   } else {
     try {
-      measure(turn, run);
+      if (turn.tried) {
+        try_out(turn.tried->trial, run);
+      } else {
+        measure(turn, run);
+      }
       if (turn.counts && may_count_) count(turn);
     } catch (const std::exception& error) {
       run.error = error.what();
       run.values.clear();
     }
   }
-  if (measured.point.left_out.empty()) measured.runs.push_back(std::move(run));
+  const bool left_out = turn.measured && !turn.measured->point.left_out.empty();
+  if (!left_out) runs.push_back(std::move(run));
+}
+
+void Engine::try_out(const Trial& trial, Run& run) {
+  const auto patience = Nanoseconds(static_cast<std::int64_t>(trial.seconds * 20e9)) + 60s;
+  Child child({.arguments = trial.arguments, .cores = trial.cores, .program = trial.program},
+              &signals_);
+  const auto line = child.read_line(patience);
+  const Json figures = Json::parse(line.value_or(""), nullptr, false);
+  if (!figures.is_object()) {
+    const std::string words = child.last_words();
+    throw std::runtime_error(words.empty() ? "it printed no figures" : words);
+  }
+  for (const auto& [name, value] : figures.items()) {
+    if (value.is_boolean()) run.values[name] = value.get<bool>() ? 1 : 0;
+    if (value.is_number()) run.values[name] = value.get<double>();
+  }
 }
 
 void Engine::measure(const Turn& turn, Run& run) {
   const Settings& settings = results_.settings;
   const Point& point = turn.measured->point;
-  const bool memory = point.connections >= fewest_for_memory;
+  const bool memory = point.connections >= fewest_for_memory && !point.connects;
   std::vector<std::string> load = load_arguments(point);
-  for (const std::string& more : {std::string("--rate"), fmt::format("{}", point.rate),
-                                  std::string("--seconds"), fmt::format("{}", settings.seconds),
+  for (const std::string& more : {std::string("--seconds"), fmt::format("{}", settings.seconds),
                                   std::string("--warmup"), fmt::format("{}", settings.warmup)}) {
     load.push_back(more);
   }
+  if (point.rate > 0) load.insert(load.end(), {"--rate", fmt::format("{}", point.rate)});
   if (memory) load.emplace_back("--memory");
   const Json answer = load_server(*turn.measured, load, settings.seconds + settings.warmup);
   for (const auto& [name, key] : from_load) take_value(run, name, answer, key);
@@ -229,15 +255,14 @@ Json Engine::load_server(Measured& measured, const std::vector<std::string>& loa
 }
 
 std::vector<std::string> load_arguments(const Point& point) {
-  return {"echo",
-          "--connections",
-          std::to_string(point.connections),
-          "--active",
-          std::to_string(point.active),
-          "--size",
-          std::to_string(point.size),
-          "--depth",
-          std::to_string(point.depth)};
+  std::vector<std::string> arguments{point.connects ? "connect" : "echo", "--connections",
+                                     std::to_string(point.connections), "--size",
+                                     std::to_string(point.size)};
+  if (!point.connects) {
+    arguments.insert(arguments.end(), {"--active", std::to_string(point.active), "--depth",
+                                       std::to_string(point.depth)});
+  }
+  return arguments;
 }
 
 std::vector<std::string> server_arguments(const Point& point) {
@@ -254,6 +279,10 @@ std::vector<std::string> server_arguments(const Point& point) {
   if (point.workers > 0) {
     arguments.emplace_back("--workers");
     arguments.push_back(std::to_string(point.workers));
+  }
+  if (point.poll_interval_us > 0) {
+    arguments.emplace_back("--poll-interval");
+    arguments.push_back(fmt::format("{}us", point.poll_interval_us));
   }
   return arguments;
 }

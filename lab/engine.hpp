@@ -1,6 +1,6 @@
-// Engine: measures the points of a plan in interleaved rounds. In a round every point has its turn,
-// in an order drawn anew: a server and a load, each a fresh process on cores of its own. The
-// results are written after every round, and when a signal ends it.
+// Engine: measures points and trials in interleaved rounds. In a round each of them has its turn,
+// in an order drawn anew: a server and a load, each a fresh process on cores of its own, or the
+// trial's program. The results are written after every round, and when a signal ends it.
 #pragma once
 
 #include <functional>
@@ -25,18 +25,20 @@ class Engine {
   void run();
 
  private:
-  // A point's turn in a round.
+  // In a round, that of a point or that of a trial.
   struct Turn {
-    Measured* measured;
-    unsigned round;
-    bool accepts;  // measures how fast it accepts, too
-    bool counts;   // counts system calls, too
+    Measured* measured = nullptr;
+    Tried* tried = nullptr;
+    unsigned round = 1;
+    bool accepts = false;  // measures how fast it accepts, too
+    bool counts = false;   // counts system calls, too
   };
   std::vector<Turn> turns_of(unsigned round) const;
   bool counts_accepts(const Measured& measured, unsigned round) const;
   double seconds_of(const Turn& turn) const;
   void take(const Turn& turn);
   void measure(const Turn& turn, Run& run);
+  void try_out(const Trial& trial, Run& run);
   void count(const Turn& turn);
   Json load_server(Measured& measured, const std::vector<std::string>& load, double patience);
   std::vector<int> cores_of(const Point& point) const;
@@ -50,7 +52,7 @@ class Engine {
 
 // The arguments of `polyio lab serve` for this point.
 std::vector<std::string> server_arguments(const Point& point);
-// Those of the echo load on it, without its address and how long it lasts.
+// Those of the load on it, without its address and how long it lasts.
 std::vector<std::string> load_arguments(const Point& point);
 // "127.0.0.1:40000" of a server's ready line. Throws std::runtime_error with its last words when
 // that does not come.

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <polyio/server/server.hpp>
 #include <span>
 #include <string_view>
@@ -12,12 +14,17 @@
 namespace polyio::lab {
 
 struct Work {
-  enum class Kind { echo, sleep, cpu } kind = Kind::echo;
-  Nanoseconds span{};  // per message
+  enum class Kind { echo, sleep, cpu, offload } kind = Kind::echo;
+  Nanoseconds span{};       // per message that has work
+  std::uint64_t every = 1;  // that many messages of the process, one has work
 };
-// "echo"; "sleep:5ms", the handler waits and its loop goes on; "cpu:200us", it computes. At most a
-// minute. Throws std::invalid_argument that says what is possible.
+// "echo"; "sleep:5ms", the handler waits and its loop goes on; "cpu:200us", it computes;
+// "offload:20ms", it has a thread of a pool compute and its loop goes on. "cpu:20ms/400": one of
+// 400 messages does. At most a minute. Throws std::invalid_argument that says what is possible.
 Work parse_work(std::string_view text);
+
+// "5ms": us, ms or s, a minute at most. Nothing: it is none.
+std::optional<Nanoseconds> parse_time(std::string_view text);
 
 void ascii_upper(std::span<std::byte> bytes) noexcept;
 

@@ -20,7 +20,8 @@ void add_server(CLI::App& command, Point& point) {
   command.add_option("--architecture", point.architecture, "what runs it [the model's first]");
   command
       .add_option("--handler", point.handler,
-                  "what a message costs: echo, sleep:5ms (it waits), cpu:200us (it computes)")
+                  "what a message costs: echo, sleep:5ms (it waits), cpu:200us (it computes), "
+                  "offload:200us (a thread of a pool computes); cpu:20ms/400: one of 400 messages")
       ->check(CLI::Validator(
           [](const std::string& text) {
             try {
@@ -36,6 +37,16 @@ void add_server(CLI::App& command, Point& point) {
       ->check(CLI::Range(1, 16 << 20))
       ->capture_default_str();
   command.add_option("--workers", point.workers, "as of polyio echo")->check(CLI::Range(1, 1024));
+  command
+      .add_option_function<std::string>(
+          "--poll-interval",
+          [&point](const std::string& text) {
+            const auto span = parse_time(text);
+            if (!span) throw CLI::ValidationError("--poll-interval", "give a time such as 10ms");
+            point.poll_interval_us = *span / std::chrono::microseconds(1);
+          },
+          "as of polyio echo")
+      ->type_name("TIME");
 }
 
 int serve_point(const Point& point, const std::string& listen, int marks_fd) {
@@ -44,6 +55,7 @@ int serve_point(const Point& point, const std::string& listen, int marks_fd) {
   options.model = point.model;
   options.architecture = point.architecture;
   options.workers = point.workers;
+  options.poll_interval = std::chrono::microseconds(point.poll_interval_us);
   const Work work = parse_work(point.handler);
   if (marks_fd < 0) return serve(options, make_handler(work, point.size));
   const SharedMarks marks(marks_fd);

@@ -163,6 +163,11 @@ Limits limits_of_this_machine() {
   return limits;
 }
 
+std::string why_left_out(const Point& point, std::span<const ModelInfo> models,
+                         const Limits& limits) {
+  return why_left_out({&find(models, point.model), point.architecture}, point.connections, limits);
+}
+
 std::vector<Point> make_plan(const Dials& dials, std::span<const ModelInfo> models,
                              const Limits& limits) {
   const std::vector<Pair> pairs = pairs_of(dials, models);
@@ -198,6 +203,7 @@ std::string load_of(const Point& point) {
     text += fmt::format(", {} of them active", grouped(point.active));
   }
   if (point.size != 64) text += fmt::format(", {} bytes", grouped(point.size));
+  if (point.connects) text += ", each for one message";
   if (point.depth != 1) text += fmt::format(", {} messages under way on each", point.depth);
   if (point.rate > 0) text += fmt::format(", {:g} requests per second", point.rate);
   if (point.handler != "echo") text += ", handler " + point.handler;
@@ -205,7 +211,10 @@ std::string load_of(const Point& point) {
 }
 
 std::string name_of(const Point& point) {
-  return fmt::format("{}, {}, {}", point.model, point.architecture, load_of(point));
+  std::string text = fmt::format("{}, {}, ", point.model, point.architecture);
+  if (point.workers > 0) text += fmt::format("{} workers, ", point.workers);
+  if (point.poll_interval_us > 0) text += fmt::format("every {} µs, ", point.poll_interval_us);
+  return text + load_of(point);
 }
 
 std::string grouped(std::uint64_t number) {

@@ -28,7 +28,21 @@ struct Point {
   double rate = 0;         // open loop: requests per second; 0: closed loop
   std::string left_out;    // why it is not measured
   unsigned workers = 0;    // that the server is asked for; 0: what the architecture takes
+  bool connects = false;   // closed loop: a connection is closed when its message is answered, and
+                           // the next one opened
+  std::int64_t poll_interval_us = 0;  // as of polyio echo
   auto operator<=>(const Point&) const = default;
+};
+
+// A program that prints one JSON object of figures on one line, and ends: `polyio lab work ...`, or
+// one in another language.
+struct Trial {
+  std::string name;                    // for those that look on: "20 threads that compute"
+  std::vector<std::string> arguments;  // behind the program's name
+  std::vector<int> cores{};            // it may use; empty: all
+  std::string program = "/proc/self/exe";
+  double seconds = 1;  // it takes, roughly
+  bool operator==(const Trial&) const = default;
 };
 
 // What this machine allows.
@@ -43,6 +57,11 @@ Limits limits_of_this_machine();
 // Throws std::invalid_argument for a name that does not exist, or when nothing is left to measure.
 std::vector<Point> make_plan(const Dials& dials, std::span<const ModelInfo> models,
                              const Limits& limits);
+
+// Why a point can't be measured here; empty: it can. Throws std::invalid_argument for a model that
+// does not exist.
+std::string why_left_out(const Point& point, std::span<const ModelInfo> models,
+                         const Limits& limits);
 
 // "epoll, loop, 100 connections", with what differs from the usual.
 std::string name_of(const Point& point);

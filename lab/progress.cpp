@@ -16,11 +16,16 @@ std::string rough(double seconds) {
   return fmt::format("{:.1f} h", seconds / 3600);
 }
 
-Progress::Progress(double foreseen)
-    : foreseen_(foreseen),
+Progress::Progress(double foreseen, std::string_view command)
+    : name_(command),
+      foreseen_(foreseen),
       terminal_(os::is_terminal(os::standard_error)),
       begun_(monotonic_now()),
-      said_(begun_ - 1h) {}
+      said_(begun_ - 1h) {
+  std::size_t end = 0;
+  for (int word = 0; word < 3 && end != name_.npos; ++word) end = name_.find(' ', end + 1);
+  name_.resize(std::min(end, name_.size()));
+}
 
 double Progress::seconds_left() const {
   const double took = std::chrono::duration<double>(monotonic_now() - begun_).count();
@@ -44,7 +49,7 @@ void Progress::done(double seconds) { done_ += seconds; }
 
 void Progress::say(std::string_view text) {
   erase();
-  fmt::print(stderr, "polyio lab run: {}\n", text);
+  fmt::print(stderr, "{}: {}\n", name_, text);
 }
 
 void Progress::erase() {

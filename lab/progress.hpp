@@ -11,8 +11,9 @@ namespace polyio::lab {
 
 class Progress {
  public:
-  // `foreseen`: seconds in all.
-  explicit Progress(double foreseen);
+  // `foreseen`: seconds in all; `command`: "polyio lab run ...", of which a line that stays has the
+  // first three words.
+  Progress(double foreseen, std::string_view command);
   ~Progress() { erase(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -27,6 +28,7 @@ class Progress {
  private:
   void erase();
 
+  std::string name_;
   double foreseen_, done_ = 0;
   bool terminal_, drawn_ = false;
   Deadline begun_, said_;

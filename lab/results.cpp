@@ -119,22 +119,6 @@ Json medians_of(const Measured& measured) {
   return json;
 }
 
-Json json_of(const Measured& measured) {
-  Json json = json_of(measured.point);
-  if (!measured.point.left_out.empty()) {
-    json["left_out"] = measured.point.left_out;
-    return json;
-  }
-  json["runs"] = Json::array();
-  for (const Run& run : measured.runs) json["runs"].push_back(json_of(run));
-  double sum = 0;
-  for (const auto& [name, count] : measured.calls) sum += count;
-  json["system_calls_per_request"] = measured.calls.empty() ? Json() : Json(sum);
-  json["system_calls"] = measured.calls.empty() ? Json() : Json(measured.calls);
-  json["medians"] = medians_of(measured);
-  return json;
-}
-
 // A number that can have been measured; nothing: null.
 std::optional<double> number_of(const Json& json) {
   if (json.is_null()) return std::nullopt;
@@ -247,6 +231,22 @@ Json json_of(const Point& point) {
           {"depth", point.depth},     {"rate", point.rate}};
 }
 
+Json json_of(const Measured& measured) {
+  Json json = json_of(measured.point);
+  if (!measured.point.left_out.empty()) {
+    json["left_out"] = measured.point.left_out;
+    return json;
+  }
+  json["runs"] = Json::array();
+  for (const Run& run : measured.runs) json["runs"].push_back(json_of(run));
+  double sum = 0;
+  for (const auto& [name, count] : measured.calls) sum += count;
+  json["system_calls_per_request"] = measured.calls.empty() ? Json() : Json(sum);
+  json["system_calls"] = measured.calls.empty() ? Json() : Json(measured.calls);
+  json["medians"] = medians_of(measured);
+  return json;
+}
+
 std::vector<std::string_view> measures() {
   std::vector<std::string_view> names;
   names.reserve(places.size());
@@ -254,11 +254,11 @@ std::vector<std::string_view> measures() {
   return names;
 }
 
-bool Measured::has_round(unsigned round) const {
+bool has_round(const std::vector<Run>& runs, unsigned round) {
   return std::ranges::find(runs, round, &Run::round) != runs.end();
 }
 
-Series Measured::series(std::string_view measure) const {
+Series series_of(const std::vector<Run>& runs, std::string_view measure) {
   Series series;
   for (const Run& run : runs) {
     const auto found = run.values.find(measure);
@@ -268,9 +268,11 @@ Series Measured::series(std::string_view measure) const {
 }
 
 bool Results::complete() const {
-  return std::ranges::all_of(points, [&](const Measured& one) {
-    return !one.point.left_out.empty() || one.runs.size() == settings.rounds;
-  });
+  const auto whole = [&](const auto& one) { return one.runs.size() == settings.rounds; };
+  return std::ranges::all_of(trials, whole) &&
+         std::ranges::all_of(points, [&](const Measured& one) {
+           return !one.point.left_out.empty() || whole(one);
+         });
 }
 
 Results new_results(std::string command, Settings settings, const std::vector<Point>& plan) {
@@ -279,7 +281,7 @@ Results new_results(std::string command, Settings settings, const std::vector<Po
   return results;
 }
 
-std::string to_json(const Results& results, const std::vector<Verdict>& verdicts) {
+Json head_of(const Results& results) {
   Json json;
   json["schema"] = schema;
   json["polyio"] = POLYIO_VERSION;
@@ -289,6 +291,15 @@ std::string to_json(const Results& results, const std::vector<Verdict>& verdicts
   json["complete"] = results.complete();
   json["machine"] = results.machine;
   json["settings"] = json_of(results.settings);
+  return json;
+}
+
+std::string file_of(const Json& json) {
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string to_json(const Results& results, const std::vector<Verdict>& verdicts) {
+  Json json = head_of(results);
   json["points"] = Json::array();
   for (const Measured& measured : results.points) json["points"].push_back(json_of(measured));
   json["verdicts"] = Json::array();
@@ -298,7 +309,7 @@ std::string to_json(const Results& results, const std::vector<Verdict>& verdicts
                                 {"text", verdict.text},
                                 {"within_noise", verdict.within_noise}});
   }
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return file_of(json);
 }
 
 void take_over(Results& results, std::string_view text) {

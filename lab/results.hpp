@@ -32,6 +32,10 @@ struct Run {
   std::map<std::string, double, std::less<>> values;
 };
 
+bool has_round(const std::vector<Run>& runs, unsigned round);
+// Of the runs that did not fail.
+Series series_of(const std::vector<Run>& runs, std::string_view measure);
+
 // The names of Run::values, which are those of "medians" too.
 std::vector<std::string_view> measures();
 
@@ -40,9 +44,16 @@ struct Measured {
   std::vector<Run> runs;
   std::map<std::string, double> calls;  // system calls per request; empty: not counted
 
-  bool has_round(unsigned round) const;
-  // Of the runs that did not fail.
-  Series series(std::string_view measure) const;
+  // In runs of their own, how fast it accepts and what calls it makes, too.
+  bool wants_accepts = true, wants_calls = true;
+
+  bool has_round(unsigned round) const { return lab::has_round(runs, round); }
+  Series series(std::string_view measure) const { return series_of(runs, measure); }
+};
+
+struct Tried {
+  Trial trial;
+  std::vector<Run> runs;  // their values are the figures that it printed
 };
 
 struct Verdict {
@@ -56,12 +67,20 @@ struct Results {
   Json machine;
   Settings settings;
   std::vector<Measured> points;
+  std::vector<Tried> trials{};
 
   bool complete() const;
 };
 
 Results new_results(std::string command, Settings settings, const std::vector<Point>& plan);
 std::string to_json(const Results& results, const std::vector<Verdict>& verdicts);
+
+// What both results.json and claims.json begin with.
+Json head_of(const Results& results);
+// A point with its runs and their medians.
+Json json_of(const Measured& measured);
+// As a file: its text is UTF-8, whatever was put into it.
+std::string file_of(const Json& json);
 
 // Takes over into `results`, which are new, what the file's text has of them. Throws
 // std::runtime_error that says why not: another schema, settings, plan or machine, or no such file.

@@ -3,59 +3,26 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <fstream>
 #include <memory>
-#include <polyio/os/file.hpp>
-#include <polyio/process/command.hpp>
 
 #include "commands.hpp"
 #include "engine.hpp"
 #include "report.hpp"
+#include "start.hpp"
 
 namespace polyio::lab {
 namespace {
 
 struct Asked {
   Dials dials;
-  Settings settings;
   std::string out;
+  std::uint64_t seed = 1;
   unsigned rounds = 0;  // 0: as the settings have it
   double seconds = 0;
   bool resume = false;
 };
 
 void say(std::string_view what) { fmt::print(stderr, "polyio lab run: {}\n", what); }
-
-// As it was typed.
-std::string command_line() {
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::string line, word;
-  while (std::getline(file, word, '\0')) {
-    if (word != "--resume") line += line.empty() ? "polyio" : " " + word;
-  }
-  return line;
-}
-
-Settings settings_of(const Asked& asked) {
-  Settings settings = asked.settings;
-  settings.quick = asked.dials.quick;
-  if (settings.quick) {
-    settings.rounds = 3;
-    settings.seconds = 0.3;
-    settings.warmup = 0.1;
-  }
-  if (asked.rounds > 0) settings.rounds = asked.rounds;
-  if (asked.seconds > 0) {
-    settings.seconds = asked.seconds;
-    settings.warmup = std::min(settings.warmup, asked.seconds / 2);
-  }
-  // The load has the last core, the server the others.
-  settings.server_cores = process::allowed_cpus();
-  if (settings.server_cores.empty()) throw std::runtime_error("can't see which cores there are");
-  settings.load_cores = {settings.server_cores.back()};
-  if (settings.server_cores.size() > 1) settings.server_cores.pop_back();
-  return settings;
-}
 
 // What was there before is taken over, or else is in the way.
 void open_folder(const Asked& asked, const std::string& file, Results& results) {
@@ -77,18 +44,15 @@ void announce(const Results& results, const Engine& engine) {
   say(fmt::format("{} combination{}, {} round{}, about {}; Ctrl-C keeps what is there", points,
                   points == 1 ? "" : "s", rounds, rounds == 1 ? "" : "s",
                   rough(engine.foreseen())));
-  if (results.settings.server_cores == results.settings.load_cores) {
-    say("there is one core: server and load take it from each other, so trust nothing but large "
-        "differences");
-  }
+  warn_of_one_core(results.settings, "polyio lab run");
 }
 
 int measure(const Asked& asked) {
   const auto plan = make_plan(asked.dials, list_models(), limits_of_this_machine());
-  // Probing a model may have had a thread for a moment, and a process with threads can't fork.
-  for (int i = 0; i < 100 && os::count_threads() > 1; ++i) {
-  }
-  Results results = new_results(command_line(), settings_of(asked), plan);
+  Settings settings = settings_for(asked.dials.quick, asked.rounds, asked.seconds);
+  settings.seed = asked.seed;
+  Results results = new_results(command_line(), settings, plan);
+  wait_for_one_thread();
   const std::string file = asked.out + "/results.json";
   open_folder(asked, file, results);
   const std::string report = asked.out + "/report.html";
@@ -163,8 +127,7 @@ void add_run(CLI::App& lab, Action& run) {
       ->check(CLI::Range(1, 1000));
   command->add_option("--seconds", asked->seconds, "length of a run [1; with --quick 0.3]")
       ->check(CLI::Range(0.01, 3600.0));
-  command->add_option("--seed", asked->settings.seed, "of the order in a round")
-      ->capture_default_str();
+  command->add_option("--seed", asked->seed, "of the order in a round")->capture_default_str();
   command->add_option("--out", asked->out, "folder for results.json and report.html")
       ->type_name("DIR")
       ->required();
@@ -192,8 +155,11 @@ void add_lab(CLI::App& app, Action& run) {
   auto* lab = app.add_subcommand(
       "lab", "measures models and architectures on this machine: which is best here?");
   lab->require_subcommand(1);
-  lab->footer("Examples:\n  polyio lab run --quick --out lab\n  polyio lab trace --model epoll");
+  lab->footer(
+      "Examples:\n  polyio lab run --quick --out lab\n  polyio lab claims --quick\n"
+      "  polyio lab trace --model epoll");
   add_run(*lab, run);
+  add_claims(*lab, run);
   add_compare(*lab, run);
   add_trace(*lab, run);
   add_serve(*lab, run);

@@ -19,7 +19,8 @@ double quantile(const std::vector<double>& sorted, double part) {
 std::optional<Spread> spread_of(std::vector<double> values) {
   if (values.empty()) return std::nullopt;
   std::ranges::sort(values);
-  return Spread{quantile(values, 0.5), quantile(values, 0.25), quantile(values, 0.75)};
+  return Spread{quantile(values, 0.5), quantile(values, 0.25), quantile(values, 0.75),
+                values.size()};
 }
 
 std::optional<Spread> Series::spread() const {
@@ -29,22 +30,26 @@ std::optional<Spread> Series::spread() const {
   return spread_of(std::move(values));
 }
 
+std::optional<Spread> ratio_of(const Series& one, const Series& other) {
+  std::vector<double> ratios;
+  for (const auto& [round, value] : other.by_round) {
+    const auto found = one.by_round.find(round);
+    if (found != one.by_round.end() && value > 0) ratios.push_back(found->second / value);
+  }
+  return spread_of(std::move(ratios));
+}
+
 std::optional<Comparison> least_of(std::vector<Series> all) {
   std::erase_if(all, [](const Series& one) { return one.by_round.empty(); });
   std::ranges::sort(all, {},
                     [](const Series& one) { return std::pair(one.spread()->median, one.name); });
   if (all.size() < 2) return std::nullopt;
   Comparison found{all[0], all[1]};
-  std::vector<double> ratios;
-  for (const auto& [round, value] : found.best.by_round) {
-    const auto other = found.next.by_round.find(round);
-    if (other != found.next.by_round.end() && value > 0) ratios.push_back(other->second / value);
-  }
-  const auto ratio = spread_of(ratios);
+  const auto ratio = ratio_of(found.next, found.best);
   if (!ratio) return std::nullopt;
   found.distance = ratio->median - 1;
   found.noise = ratio->high - ratio->low;
-  found.within_noise = ratios.size() < 2 || found.distance <= found.noise;
+  found.within_noise = ratio->count < 2 || found.distance <= found.noise;
   return found;
 }
 

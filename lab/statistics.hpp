@@ -13,6 +13,7 @@ namespace polyio::lab {
 
 struct Spread {
   double median = 0, low = 0, high = 0;  // low, high: the quartiles
+  std::size_t count = 0;                 // of the values
 };
 // Nothing of nothing.
 std::optional<Spread> spread_of(std::vector<double> values);
@@ -23,6 +24,9 @@ struct Series {
   std::map<unsigned, double> by_round;
   std::optional<Spread> spread() const;
 };
+
+// What `one` has for each that `other` has, in the rounds of both. Nothing when there are none.
+std::optional<Spread> ratio_of(const Series& one, const Series& other);
 
 struct Comparison {
   Series best, next;

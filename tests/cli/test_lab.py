@@ -315,6 +315,24 @@ class Handlers(TestCase):
         found = self.load("cpu:5ms", "--connections", "2", "--requests", "20")
         self.assertGreaterEqual(found["cpu_us_per_operation"], 5000)
 
+    def test_offloaded_computing_is_the_servers_time_too(self):
+        found = self.load("offload:5ms", "--connections", "2", "--requests", "20")
+        self.assertGreaterEqual(found["cpu_us_per_operation"], 5000)
+
+    def test_a_share_of_the_messages_has_work(self):
+        # The 100th is not asked for; each message of the load's greeting counts.
+        found = self.load("sleep:60s/100", "--connections", "9", "--requests", "90")
+        self.assertEqual(found["bytes_checked"], 90 * 64)
+        found = self.load("cpu:20ms/10", "--connections", "1", "--requests", "20")
+        self.assertGreaterEqual(found["cpu_us_per_operation"], 2000)
+
+    def test_a_pause_between_polls_is_handed_on(self):
+        refused = run("lab", "serve", "--model", "epoll", "--poll-interval", "5ms", text=True)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("poll", refused.stderr)
+        refused = run("lab", "serve", "--model", "epoll", "--poll-interval", "5", text=True)
+        self.assertEqual(refused.returncode, 2)
+
     def test_every_byte_of_large_messages_is_answered(self):
         found = self.load("cpu:1ms", "--connections", "2", "--requests", "3", size=300_000)
         self.assertEqual(found["bytes_checked"], 3 * 300_000)

@@ -153,6 +153,15 @@ TEST(Plan, NamesSayWhatDiffersFromTheUsual) {
                      .active = 100,
                      .left_out = {}}),
             "epoll, loop, 10,000 connections, 100 of them active");
+  EXPECT_EQ(name_of({.model = "blocking",
+                     .architecture = "thread-pool",
+                     .handler = "echo",
+                     .connections = 32,
+                     .active = 32,
+                     .left_out = {},
+                     .workers = 4,
+                     .connects = true}),
+            "blocking, thread-pool, 4 workers, 32 connections, each for one message");
   EXPECT_EQ(load_of({.model = {},
                      .architecture = {},
                      .handler = "cpu:1ms",
@@ -170,10 +179,32 @@ TEST(Handlers, AreReadFromTheirNames) {
   EXPECT_EQ(parse_work("sleep:5ms").span, std::chrono::milliseconds(5));
   EXPECT_EQ(parse_work("cpu:200us").kind, Work::Kind::cpu);
   EXPECT_EQ(parse_work("sleep:60s").span, std::chrono::minutes(1));
-  for (const char* const bad :
-       {"", "sleep", "sleep:", "sleep:5", "sleep:ms", "sleep:0ms", "sleep:-5ms", "sleep:5 ms",
-        "sleep:61s", "cpu:99999999999999999999s", "cpu:9223372036854775807us", "Echo", "echo:5ms",
-        "sleep:5msx"}) {
+  EXPECT_EQ(parse_work("sleep:60s").every, 1u);
+  EXPECT_EQ(parse_work("offload:20ms/400").kind, Work::Kind::offload);
+  EXPECT_EQ(parse_work("offload:20ms/400").span, std::chrono::milliseconds(20));
+  EXPECT_EQ(parse_work("offload:20ms/400").every, 400u);
+  for (const char* const bad : {"",
+                                "sleep",
+                                "sleep:",
+                                "sleep:5",
+                                "sleep:ms",
+                                "sleep:0ms",
+                                "sleep:-5ms",
+                                "sleep:5 ms",
+                                "sleep:61s",
+                                "cpu:99999999999999999999s",
+                                "cpu:9223372036854775807us",
+                                "Echo",
+                                "echo:5ms",
+                                "sleep:5msx",
+                                "cpu:5ms/",
+                                "cpu:5ms/0",
+                                "cpu:5ms/-1",
+                                "cpu:5ms/1x",
+                                "cpu:5ms/2000000",
+                                "cpu/5",
+                                "cpu:/5",
+                                "echo/5"}) {
     EXPECT_THROW((void)parse_work(bad), std::invalid_argument) << bad;
   }
 }
