@@ -203,8 +203,12 @@ test('claims: table, verdicts, charts with names and with numbers', options, asy
     ['✓ holds', '≈ within noise', '✗ does not hold here', '– not measured']);
   assert.deepEqual((await charts(page)).map(({ title }) => title), ['poll-grows', 'gil']);
   assert.match(await page.innerText('.claims'), /Source: folklore/);
+  assert.match(await page.innerText('#claims + div'),
+    /^1 holds, 1 does not hold here, 1 is within the noise and 1 was not measured\. A claim/);
   await sane(page);
   assert.ok(await page.isHidden('.skip'), 'no table to skip to');
+  await turn(page, { ...results([]), verdicts: [], claims: CLAIMS, complete: false });
+  assert.match(await text(page), /was stopped: the claims are judged by what was there/);
 });
 
 test('on paper: light, without controls, charts inside of the paper', options, async (t) => {

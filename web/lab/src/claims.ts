@@ -2,7 +2,7 @@
 
 import { make } from '../../src/dom';
 import { Chart, type Series } from './chart';
-import { count, number, short } from './format';
+import { count, listed, number, plural, short } from './format';
 import type { Claim, ClaimChart } from './results';
 import { COLOURS } from './selection';
 import { swatch } from './looks';
@@ -13,6 +13,23 @@ const SIGNS: Record<string, string> = {
   'within noise': '≈',
   'not measured': '–',
 };
+
+/** "12 hold, 1 does not hold here and 2 are within the noise." */
+function summary(claims: Claim[]): string {
+  const parts = [
+    ['holds', 'holds', 'hold'],
+    ['does not hold here', 'does not hold here', 'do not hold here'],
+    ['within noise', 'is within the noise', 'are within the noise'],
+    ['not measured', 'was not measured', 'were not measured'],
+  ].flatMap(([verdict, one, many]) => {
+    const found = claims.filter((claim) => claim.verdict === verdict).length;
+    return found ? [plural(found, one!, many)] : [];
+  });
+  const rule =
+    'A claim compares figures within each round; a difference not larger than the distance ' +
+    'between the quartiles of its rounds is within the noise.';
+  return `${listed(parts)}. ${rule}`;
+}
 
 function chartOf(title: string, { xLabel, yLabel, series }: ClaimChart): Chart {
   const named = series.some(({ x }) => x.some((place) => typeof place === 'string'));
@@ -88,5 +105,6 @@ export function claimsPart(claims: Claim[]): { element: HTMLElement; charts: Cha
     charts.push(one);
     grid.append(one.element);
   }
-  return { element: make('div', '', box, ...(charts.length ? [grid] : [])), charts };
+  const note = make('p', 'note', summary(claims));
+  return { element: make('div', '', note, box, ...(charts.length ? [grid] : [])), charts };
 }

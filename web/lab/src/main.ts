@@ -75,6 +75,8 @@ function show(results: Results): void {
     parts.push(section('The figures', 'charts', charts.element));
   }
   if (claims.length) {
+    if (!points.length && !results.complete)
+      parts.push(box('The measurement was stopped: the claims are judged by what was there.'));
     const part = claimsPart(claims);
     drawn.push(...part.charts satisfies Chart[]);
     parts.push(section('Claims', 'claims', part.element));
