@@ -3,10 +3,13 @@
 
 #include <algorithm>
 
+#include "svg.hpp"
 #include "trace.hpp"
 
 namespace polyio::lab {
 namespace {
+
+using svg::text;
 
 constexpr int left = 180, right = 40, drawn = 800, wait_part = 250, top = 92, row = 18;
 constexpr int line = 15, width = left + drawn + right, letters = 140;  // in a line of text
@@ -15,15 +18,6 @@ constexpr const char* copy_colour = "#2a6fb0";
 constexpr std::string_view small = "font-size=\"11\"";
 constexpr std::string_view middle = "text-anchor=\"middle\" font-size=\"11\"";
 constexpr std::chrono::milliseconds ms{1};
-
-std::string text(double x, int y, std::string_view words, std::string_view more = {}) {
-  std::string escaped;
-  for (const char c : words) {
-    escaped += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
-  }
-  return fmt::format("<text x=\"{:.1f}\" y=\"{}\"{}{}>{}</text>\n", x, y, more.empty() ? "" : " ",
-                     more, escaped);
-}
 
 std::string bar(double begin, double end, int y, int height, std::string_view colour) {
   return fmt::format("<rect x=\"{:.1f}\" y=\"{}\" width=\"{:.1f}\" height=\"{}\" fill=\"{}\"/>\n",
@@ -37,15 +31,15 @@ std::string rule(double x, int from, int to, std::string_view colour) {
 
 // In lines; `y` is that of the first, and then of what follows.
 std::string paragraph(double x, int& y, std::string_view words, std::string_view more) {
-  std::string svg;
+  std::string lines;
   while (!words.empty()) {
     auto end = words.size() <= letters ? words.size() : words.rfind(' ', letters);
     if (end == words.npos) end = words.size();
-    svg += text(x, y, words.substr(0, end), more);
+    lines += text(x, y, words.substr(0, end), more);
     words.remove_prefix(std::min(end + 1, words.size()));
     y += line;
   }
-  return svg;
+  return lines;
 }
 
 class Figure {
@@ -55,7 +49,7 @@ class Figure {
     for (const Trace& trace : traces) add(trace);
     foot(traces);
   }
-  std::string svg() const;
+  std::string whole() const;
 
  private:
   double x(std::int64_t time) const { return left + scale_.at(time); }
@@ -123,15 +117,15 @@ std::string Figure::grid(int from, int to, bool labels) const {
   // About five round steps.
   std::int64_t step = 1000;
   for (int i = 0; step * 6 < scale_.end; ++i) step = i % 3 == 1 ? step * 5 / 2 : step * 2;
-  std::string svg;
+  std::string lines;
   for (std::int64_t at = 0; at <= scale_.end; at += step) {
-    svg += rule(x(at), from, to, at == 0 ? "#444" : "#e4e8ec");
+    lines += rule(x(at), from, to, at == 0 ? "#444" : "#e4e8ec");
     if (!labels || at == 0) continue;
-    svg += text(x(at), from - 4, fmt::format("{} us", at / 1000), middle);
+    lines += text(x(at), from - 4, fmt::format("{} us", at / 1000), middle);
   }
-  if (!labels) return svg;
-  svg += text(left, from - 4, fmt::format("{} ms, pressed together", settings_.wait / ms), small);
-  return svg + text(x(0), from - 20, "0: the kernel has the data", middle);
+  if (!labels) return lines;
+  lines += text(left, from - 4, fmt::format("{} ms, pressed together", settings_.wait / ms), small);
+  return lines + text(x(0), from - 20, "0: the kernel has the data", middle);
 }
 
 void Figure::foot(const std::vector<Trace>& traces) {
@@ -148,26 +142,22 @@ void Figure::foot(const std::vector<Trace>& traces) {
   body_ += paragraph(left, y_, cost_of(traces), "font-size=\"11\" fill=\"#566\"");
 }
 
-std::string Figure::svg() const {
-  return fmt::format(
-             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" "
-             "viewBox=\"0 0 {0} {1}\" font-family=\"sans-serif\" font-size=\"12\">\n"
-             "<title>The two phases of an input, measured</title>\n"
-             "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
-             width, y_) +
-         text(10, 24, "The two phases of an input, measured: wait for the data, copy them",
-              "font-size=\"17\" font-weight=\"bold\"") +
-         text(10, 42,
-              fmt::format("One message of {} bytes through each model, and what its threads did",
-                          settings_.size),
-              "fill=\"#566\"") +
-         grid(top - 12, top - 6, true) + body_ + "</svg>\n";
+std::string Figure::whole() const {
+  const std::string head =
+      text(10, 24, "The two phases of an input, measured: wait for the data, copy them",
+           "font-size=\"17\" font-weight=\"bold\"") +
+      text(10, 42,
+           fmt::format("One message of {} bytes through each model, and what its threads did",
+                       settings_.size),
+           "fill=\"#566\"") +
+      grid(top - 12, top - 6, true);
+  return svg::document(width, y_, "The two phases of an input, measured", head + body_);
 }
 
 }  // namespace
 
 std::string svg_of(const std::vector<Trace>& traces, const TraceSettings& settings) {
-  return Figure(traces, settings).svg();
+  return Figure(traces, settings).whole();
 }
 
 }  // namespace polyio::lab

@@ -6,6 +6,8 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "lab/svg.hpp"
+
 namespace polyio::app {
 namespace {
 
@@ -53,20 +55,6 @@ std::size_t name_width(const Jobs& jobs) {
   std::size_t widest = 3;
   for (const auto& job : jobs) widest = std::max(widest, job.name.size());
   return widest;
-}
-
-std::string xml(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      case '&': escaped += "&amp;"; break;
-      case '"': escaped += "&quot;"; break;
-      default: escaped += c;
-    }
-  }
-  return escaped;
 }
 
 }  // namespace
@@ -188,23 +176,19 @@ std::string svg_of(const Jobs& jobs, const std::vector<Outcome>& outcomes) {
   const auto x = [&](Span at) {
     return left + static_cast<double>(at) * drawn / static_cast<double>(end);
   };
-  std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" "
-      "viewBox=\"0 0 {0} {1}\" font-family=\"sans-serif\" font-size=\"12\">\n"
-      "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
-      left + drawn + 40, band * static_cast<int>(outcomes.size()));
+  std::string svg;
   int top = 0;
   for (const Outcome& outcome : outcomes) {
     const Report& report = outcome.report;
     const auto average = [&](double span) { return in_units(span, outcome); };
-    svg += fmt::format(
-        "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{}: waiting {:.2f}, response {:.2f}, "
-        "turnaround {:.2f}</text>\n",
-        top + 19, xml(outcome.policy), average(report.waiting), average(report.response),
-        average(report.turnaround));
+    svg += lab::svg::text(
+        10, top + 19,
+        fmt::format("{}: waiting {:.2f}, response {:.2f}, turnaround {:.2f}", outcome.policy,
+                    average(report.waiting), average(report.response), average(report.turnaround)),
+        "font-weight=\"bold\"");
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       const int y = top + head + row * static_cast<int>(i);
-      svg += fmt::format("<text x=\"10\" y=\"{}\">{}</text>\n", y + 15, xml(jobs[i].name));
+      svg += lab::svg::text(10, y + 15, jobs[i].name);
       for (const Stretch& stretch : outcome.did[i]) {
         const bool runs = stretch.state == State::runs;
         const char* const fill = runs                         ? "#2a6fb0"
@@ -219,12 +203,12 @@ std::string svg_of(const Jobs& jobs, const std::vector<Outcome>& outcomes) {
     const int axis = top + head + row * static_cast<int>(jobs.size()) + 14;
     for (int tick = 0; tick <= 4; ++tick) {
       const Span at = end * tick / 4;
-      svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x(at),
-                         axis, shown(at, outcome.unit));
+      svg += lab::svg::text(x(at), axis, shown(at, outcome.unit), "text-anchor=\"middle\"");
     }
     top += band;
   }
-  return svg + "</svg>\n";
+  return lab::svg::document(left + drawn + 40, band * static_cast<int>(outcomes.size()),
+                            "Scheduling", svg);
 }
 
 }  // namespace polyio::app
