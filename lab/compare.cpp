@@ -26,9 +26,8 @@ constexpr Figure figures[] = {
 // Its rounds; empty: not measured.
 std::vector<double> values_of(const Measured& measured, const Figure& figure) {
   std::vector<double> values;
-  double calls = 0;
-  for (const auto& [name, count] : measured.calls) calls += count;
-  if (figure.counted_once && !measured.calls.empty()) values.push_back(calls);
+  const auto calls = measured.calls_in_all();
+  if (figure.counted_once && calls) values.push_back(*calls);
   for (const auto& [round, value] : measured.series(figure.key).by_round) values.push_back(value);
   return values;
 }

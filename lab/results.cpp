@@ -239,9 +239,8 @@ Json json_of(const Measured& measured) {
   }
   json["runs"] = Json::array();
   for (const Run& run : measured.runs) json["runs"].push_back(json_of(run));
-  double sum = 0;
-  for (const auto& [name, count] : measured.calls) sum += count;
-  json["system_calls_per_request"] = measured.calls.empty() ? Json() : Json(sum);
+  const auto calls = measured.calls_in_all();
+  json["system_calls_per_request"] = calls ? Json(*calls) : Json();
   json["system_calls"] = measured.calls.empty() ? Json() : Json(measured.calls);
   json["medians"] = medians_of(measured);
   return json;
@@ -256,6 +255,13 @@ std::vector<std::string_view> measures() {
 
 bool has_round(const std::vector<Run>& runs, unsigned round) {
   return std::ranges::find(runs, round, &Run::round) != runs.end();
+}
+
+std::optional<double> Measured::calls_in_all() const {
+  if (calls.empty()) return std::nullopt;
+  double sum = 0;
+  for (const auto& [name, count] : calls) sum += count;
+  return sum;
 }
 
 Series series_of(const std::vector<Run>& runs, std::string_view measure) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,8 @@ struct Measured {
 
   bool has_round(unsigned round) const { return lab::has_round(runs, round); }
   Series series(std::string_view measure) const { return series_of(runs, measure); }
+  // Of all names; nothing: they were not counted.
+  std::optional<double> calls_in_all() const;
 };
 
 struct Tried {
