@@ -25,7 +25,9 @@ void run_until_stopped(CallCounter& counter, Child& load) {
 }  // namespace
 
 Calls calls_per_request(const Point& point, std::uint64_t requests) {
-  Child server({.arguments = server_arguments(point), .traced = true});
+  Child::Options options = server_of(point);
+  options.traced = true;
+  Child server(std::move(options));
   CallCounter counter(server);
   std::optional<std::string> ready;
   // Each of its steps may have brought the line.

@@ -71,7 +71,7 @@ Child::Child(Options options, os::SignalQueue* interrupts) : interrupts_(interru
   if (!errors_) give_up("memfd_create");
   auto started = os::fork_plain([&, parent = ::getpid()](const sigset_t&) {
     std::vector<char*> words;
-    std::string name = "polyio";
+    std::string name = options.program == Child::Options().program ? "polyio" : options.program;
     words.push_back(name.data());
     for (std::string& argument : options.arguments) words.push_back(argument.data());
     words.push_back(nullptr);

@@ -7,6 +7,7 @@ namespace polyio::lab {
 
 void add_run(CLI::App& lab, Action& run);
 void add_claims(CLI::App& lab, Action& run);
+void add_peers(CLI::App& lab, Action& run);
 void add_compare(CLI::App& lab, Action& run);
 void add_trace(CLI::App& lab, Action& run);
 // The parts that a run starts as processes of their own; documented, for other measurements.

@@ -202,14 +202,16 @@ void Engine::measure(const Turn& turn, Run& run) {
 // A process of its own counts, as it waits for all its children.
 void Engine::count(const Turn& turn) {
   const Point& point = turn.measured->point;
-  std::vector<std::string> arguments = server_arguments(point);
+  std::vector<std::string> arguments{"lab", "calls", "--size", std::to_string(point.size)};
+  if (point.program.empty()) arguments = server_arguments(point);
   arguments[1] = "calls";
   for (const std::string& more :
        {std::string("--connections"), std::to_string(point.connections), std::string("--active"),
         std::to_string(point.active), std::string("--depth"), std::to_string(point.depth),
-        std::string("--requests"), std::to_string(requests_to_count(point))}) {
+        std::string("--requests"), std::to_string(requests_to_count(point)), std::string("--")}) {
     arguments.push_back(more);
   }
+  arguments.insert(arguments.end(), point.program.begin(), point.program.end());
   Child counter({.arguments = arguments}, &signals_);
   const auto line = counter.read_line(150s);
   if (!line || !line->starts_with('{')) {
@@ -227,7 +229,9 @@ void Engine::count(const Turn& turn) {
 Json Engine::load_server(Measured& measured, const std::vector<std::string>& load,
                          double patience) {
   const Point& point = measured.point;
-  Child server({.arguments = server_arguments(point), .cores = cores_of(point)}, &signals_);
+  Child::Options options = server_of(point);
+  options.cores = cores_of(point);
+  Child server(std::move(options), &signals_);
   const std::string address = ready_address(server, server.read_line(30s));
   std::vector<std::string> arguments{"lab", "load"};
   arguments.insert(arguments.end(), load.begin(), load.end());
@@ -241,7 +245,8 @@ Json Engine::load_server(Measured& measured, const std::vector<std::string>& loa
   if (line) return Json::parse(*line);
   (void)loading.wait(10s);
   // A model may have a ceiling of its own; the server's log says that it was met.
-  const auto& limit = find_model(point.model)->limit;
+  const ModelTraits* const traits = find_model(point.model);
+  const auto limit = traits ? traits->limit : ModelTraits::Limit();
   const std::string log = server.said();
   if (limit.reason && (log.find(limit.reason) != log.npos ||
                        log.find(std::generic_category().message(limit.error)) != log.npos)) {
@@ -285,6 +290,12 @@ std::vector<std::string> server_arguments(const Point& point) {
     arguments.push_back(fmt::format("{}us", point.poll_interval_us));
   }
   return arguments;
+}
+
+Child::Options server_of(const Point& point) {
+  if (point.program.empty()) return {.arguments = server_arguments(point)};
+  return {.arguments = {point.program.begin() + 1, point.program.end()},
+          .program = point.program.front()};
 }
 
 std::string ready_address(Child& server, const std::optional<std::string>& line) {

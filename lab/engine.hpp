@@ -52,6 +52,8 @@ class Engine {
 
 // The arguments of `polyio lab serve` for this point.
 std::vector<std::string> server_arguments(const Point& point);
+// What starts its server, that or another one.
+Child::Options server_of(const Point& point);
 // Those of the load on it, without its address and how long it lasts.
 std::vector<std::string> load_arguments(const Point& point);
 // "127.0.0.1:40000" of a server's ready line. Throws std::runtime_error with its last words when

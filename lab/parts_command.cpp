@@ -16,7 +16,7 @@ namespace {
 constexpr unsigned counting_seconds = 140;  // then it ends, and what it has started with it
 
 void add_server(CLI::App& command, Point& point) {
-  command.add_option("--model", point.model, "the I/O model, see polyio models")->required();
+  command.add_option("--model", point.model, "the I/O model, see polyio models");
   command.add_option("--architecture", point.architecture, "what runs it [the model's first]");
   command
       .add_option("--handler", point.handler,
@@ -66,6 +66,9 @@ int serve_point(const Point& point, const std::string& listen, int marks_fd) {
 int count_calls(const Point& point, std::uint64_t requests) {
   ::alarm(counting_seconds);
   try {
+    if (point.model.empty() == point.program.empty()) {
+      throw std::invalid_argument("either --model is needed, or -- and a server's command line");
+    }
     const Calls calls = calls_per_request(point, requests);
     double sum = 0;
     for (const auto& [name, count] : calls) sum += count;
@@ -93,6 +96,7 @@ void add_serve(CLI::App& lab, Action& run) {
   command->add_option("--marks", *marks, "memory of polyio lab trace, inherited")
       ->check(CLI::Range(3, 1 << 20))
       ->type_name("FD");
+  command->get_option("--model")->required();
   command->footer("Example:\n  polyio lab serve --model epoll --handler sleep:5ms");
   command->callback([&run, point, listen, marks] {
     run = [point, listen, marks] {
@@ -126,8 +130,14 @@ void add_calls(CLI::App& lab, Action& run) {
                    "messages that are counted, between those of connecting and of closing")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  command
+      ->add_option("program", point->program,
+                   "behind --: another server that answers in upper case, with its arguments; its "
+                   "first line is \"listening on 127.0.0.1:PORT ...\"")
+      ->type_name("PROGRAM...");
   command->footer(
       "Example:\n  polyio lab calls --model blocking\n"
+      "  polyio lab calls --connections 10 -- /usr/bin/python3 bench/servers/echo_selectors.py\n"
       "  polyio lab calls --model epoll --architecture loop --connections 100 --active 50");
   command->callback([&run, point, requests] {
     run = [point, requests] { return count_calls(*point, *requests); };

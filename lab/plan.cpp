@@ -224,7 +224,11 @@ std::string grouped(std::uint64_t number) {
 }
 
 bool spreads(std::string_view architecture) {
-  return architecture != "loop" && architecture != "iterative";
+  return architecture != "loop" && architecture != "iterative" && !is_foreign(architecture);
+}
+
+bool is_foreign(std::string_view architecture) {
+  return architecture == other_library || architecture == by_hand;
 }
 
 }  // namespace polyio::lab

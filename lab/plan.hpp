@@ -19,6 +19,9 @@ struct Dials {
   bool quick = false;
 };
 
+// The architectures of what is not polyio's: another library, or a loop written by hand.
+inline constexpr std::string_view other_library = "peer", by_hand = "hand-written";
+
 struct Point {
   std::string model, architecture, handler;
   std::size_t connections = 1;
@@ -31,6 +34,7 @@ struct Point {
   bool connects = false;   // closed loop: a connection is closed when its message is answered, and
                            // the next one opened
   std::int64_t poll_interval_us = 0;  // as of polyio echo
+  std::vector<std::string> program;   // another server's command line; empty: `polyio lab serve`
   auto operator<=>(const Point&) const = default;
 };
 
@@ -72,5 +76,7 @@ std::string grouped(std::uint64_t number);
 
 // Whether it has several threads or processes, for several cores.
 bool spreads(std::string_view architecture);
+// Whether it is not polyio's.
+bool is_foreign(std::string_view architecture);
 
 }  // namespace polyio::lab

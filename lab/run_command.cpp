@@ -61,6 +61,7 @@ void add_lab(CLI::App& app, Action& run) {
       "  polyio lab trace --model epoll");
   add_run(*lab, run);
   add_claims(*lab, run);
+  add_peers(*lab, run);
   add_compare(*lab, run);
   add_trace(*lab, run);
   add_serve(*lab, run);

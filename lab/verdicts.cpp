@@ -95,6 +95,72 @@ std::string widest(const std::vector<const Measured*>& group) {
   return model;
 }
 
+// Of those that `which` takes, each on its own, the one with the least.
+template <class Which>
+std::optional<Series> best_of(const std::vector<const Measured*>& group, Which which) {
+  std::optional<Series> best;
+  for (const Measured* one : group) {
+    Series own = one->series(figure);
+    if (!which(one->point) || own.by_round.empty()) continue;
+    own.name = one->point.model;
+    if (!best || own.spread()->median < best->spread()->median) best = std::move(own);
+  }
+  return best;
+}
+
+// "epoll needs 5.20 µs, hand-epoll 5.02 µs: 4 % more (1 %)"
+std::string beside_hand(const Comparison& found, const std::string& model) {
+  const bool first = found.best.name == model;
+  const Series &own = first ? found.best : found.next, &hand = first ? found.next : found.best;
+  const double share = first ? found.distance / (1 + found.distance) : found.distance;
+  return fmt::format("{} needs {}, {} {}: {} ({})", model, microseconds(own.spread()->median),
+                     hand.name, microseconds(hand.spread()->median),
+                     found.within_noise ? "within the noise"
+                                        : percent(share) + (first ? " less" : " more"),
+                     percent(found.noise));
+}
+
+// polyio's rows beside the loop by hand that waits in the same way.
+std::optional<Verdict> hand_verdict(const std::vector<const Measured*>& group,
+                                    const std::string& load) {
+  Verdict verdict{fmt::format("What does polyio cost beside a loop written by hand at {}?", load),
+                  {},
+                  {},
+                  true};
+  for (const Measured* one : group) {
+    const std::string& model = one->point.model;
+    if (is_foreign(one->point.architecture)) continue;
+    const std::string hand = "hand-" + (model == "blocking" ? "threads" : model);
+    const auto other = best_of(group, [&](const Point& point) { return point.model == hand; });
+    Series own = one->series(figure);
+    own.name = model;
+    const auto found = other ? least_of({own, *other}) : std::nullopt;
+    if (!found) continue;
+    verdict.text += (verdict.text.empty() ? "" : "; ") + beside_hand(*found, model);
+    verdict.within_noise = verdict.within_noise && found->within_noise;
+  }
+  if (verdict.text.empty()) return std::nullopt;
+  verdict.text += ". In brackets the noise";
+  verdict.answer = verdict.within_noise ? "nothing that is above the noise" : "see below";
+  return verdict;
+}
+
+// What `polyio lab peers` is for: the best of polyio's against the best of the others.
+void add_peers_verdicts(const std::vector<const Measured*>& group, const std::string& load,
+                        std::vector<Verdict>& verdicts) {
+  auto own = best_of(group, [](const Point& point) { return !is_foreign(point.architecture); });
+  const auto other =
+      best_of(group, [](const Point& point) { return point.architecture == other_library; });
+  if (own && other) {
+    own->name = fmt::format("polyio ({})", own->name);
+    if (const auto found = least_of({*own, *other})) {
+      verdicts.push_back(
+          verdict_of(*found, fmt::format("polyio or another library: least CPU at {}?", load)));
+    }
+  }
+  if (auto beside = hand_verdict(group, load)) verdicts.push_back(std::move(*beside));
+}
+
 std::string cell(const Measured& measured, std::string_view measure, int digits) {
   const auto spread = measured.series(measure).spread();
   return spread ? fmt::format("{:.{}f}", spread->median, digits) : "-";
@@ -102,15 +168,14 @@ std::string cell(const Measured& measured, std::string_view measure, int digits)
 
 std::string row_of(const Measured& measured) {
   const auto cpu = measured.series(figure).spread();
-  double calls = 0;
-  for (const auto& [name, count] : measured.calls) calls += count;
+  const auto calls = measured.calls_in_all();
   return fmt::format(
-      "  {:<12} {:<22} {:>10} {:>9} {:>17} {:>9} {:>9} {:>7} {:>8} {:>9}\n", measured.point.model,
+      "  {:<20} {:<22} {:>10} {:>9} {:>17} {:>9} {:>9} {:>7} {:>8} {:>9}\n", measured.point.model,
       measured.point.architecture, cell(measured, "requests_per_second", 0),
       cell(measured, figure, 2), cpu ? fmt::format("{:.2f}-{:.2f}", cpu->low, cpu->high) : "-",
       cell(measured, "p50_us", 0), cell(measured, "p99_us", 0),
-      measured.calls.empty() ? "-" : fmt::format("{:.2f}", calls),
-      cell(measured, "memory_bytes_per_connection", 0), cell(measured, "accepts_per_second", 0));
+      calls ? fmt::format("{:.2f}", *calls) : "-", cell(measured, "memory_bytes_per_connection", 0),
+      cell(measured, "accepts_per_second", 0));
 }
 
 // The share of the time for which a server of one thread, or its load, had to wait for a core: what
@@ -130,7 +195,12 @@ double disturbance(const Results& results) {
 
 std::vector<Verdict> verdicts_of(const Results& results) {
   std::vector<Verdict> verdicts;
+  const auto foreign = [](const Measured* one) { return is_foreign(one->point.architecture); };
   for (const auto& [load, group] : by_load(results)) {
+    if (std::ranges::any_of(group, foreign)) {
+      add_peers_verdicts(group, load, verdicts);
+      continue;
+    }
     if (const auto found = least_of(models_of(group))) {
       verdicts.push_back(
           verdict_of(*found, fmt::format("Which model answers with the least CPU at {}?", load)));
@@ -148,7 +218,7 @@ std::vector<Verdict> verdicts_of(const Results& results) {
 std::string summary_of(const Results& results, const std::vector<Verdict>& verdicts) {
   std::string text;
   for (const auto& [load, group] : by_load(results)) {
-    text += fmt::format("{}\n  {:<12} {:<22} {:>10} {:>9} {:>17} {:>9} {:>9} {:>7} {:>8} {:>9}\n",
+    text += fmt::format("{}\n  {:<20} {:<22} {:>10} {:>9} {:>17} {:>9} {:>9} {:>7} {:>8} {:>9}\n",
                         load, "MODEL", "ARCHITECTURE", "requests/s", "CPU µs", "quartiles",
                         "p50 µs", "p99 µs", "calls", "bytes", "accepts/s");
     for (const Measured* one : group) text += row_of(*one);

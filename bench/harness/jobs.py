@@ -34,13 +34,10 @@ class Job:
                 if self.connections <= server.most and server.name not in self.without]
 
 
-ECHO = {"polyio-io_uring": 1.02, "polyio-epoll": 1.02, "": 1.05}
 CHAT = {"polyio-io_uring": 1.10, "polyio-epoll": 1.10}
 SPIN = {f"polyio-{model}-spin": 2.5 for model in servers.MODELS}
-IDLE = {"polyio-io_uring": 600, "polyio-epoll": 400, "polyio-epoll-et": 400}
 PAGE = {"polyio-io_uring": 0.33, "polyio-epoll": 0.33}  # of node's ws
 DELIVERY = "server CPU µs per delivery"
-SCANS = ("hand-poll", "polyio-poll")  # look at every connection at every turn
 
 
 def echo(*arguments):
@@ -58,23 +55,9 @@ def growth(connections, active):
 
 
 JOBS = [
-    Job("echo-50x1", "Echo: 50 connections, 1 message outstanding each, 64 B",
-        echo("--connections", 50), servers.echo_servers, targets=ECHO),
-    Job("echo-1000x1", "Echo: 1,000 connections, 1 message outstanding each, 64 B",
-        echo("--connections", 1000), servers.echo_servers, targets=ECHO),
-    Job("echo-50x16", "Echo: 50 connections, 16 messages outstanding each, 64 B",
-        echo("--connections", 50, "--depth", 16), servers.echo_servers, targets=ECHO),
-    Job("echo-10000-100", "Echo: 10,000 connections, 100 of them active, 64 B",
-        echo("--connections", 10_000, "--active", 100), servers.echo_servers, targets=ECHO),
     Job("round-trips", "Round trips: 1 connection, 1 message outstanding, 64 B",
         echo("--connections", 1), servers.round_trip_servers, "operations_per_second",
         "round trips per second", more_is_better=True, targets=SPIN),
-    Job("echo-64k", "Echo: 16 connections, 1 message of 64 KiB outstanding each",
-        echo("--connections", 16, "--size", 65536), servers.echo_servers, targets=ECHO),
-    Job("idle", "Memory of 16,000 idle connections that have exchanged one message each",
-        ("idle", "--connections", "16000"), servers.echo_servers, "bytes_per_connection",
-        "bytes of user memory per connection", warmup=0.5, timed=False, without=SCANS,
-        targets=IDLE, absolute=True),
     Job("fanout-10000", "Fan-out: to 10,000 receivers, one message at a time, 64 B",
         fanout("--connections", 10_000), servers.broadcast_servers, unit=DELIVERY, seconds=2.5,
         targets=CHAT),

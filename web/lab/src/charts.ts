@@ -181,7 +181,7 @@ function cpuBars(named: Named[]): HTMLElement | null {
     ['cpu_user_us', 'cpu_system_us'],
     micros,
     'CPU time per request: user and system',
-    'User time is polyio’s and the handler’s, system time the kernel’s.',
+    'User time is the server’s own, system time the kernel’s.',
     ['user', 'system'],
   );
 }

@@ -38,7 +38,14 @@ function distinct<T>(values: T[]): T[] {
   return [...new Set(values)];
 }
 
-/** What is shown at first: the line of each model with the least CPU time, then the next best. */
+// Where polyio is measured beside others, these are the others'.
+const FOREIGN = ['peer', 'hand-written'];
+const isForeign = (architecture: string) => FOREIGN.includes(architecture);
+
+/**
+ * What is shown at first: polyio's lines beside those of others, the line of each model with the
+ * least CPU time, then the next best.
+ */
 function firstShown(points: Point[], keys: string[]): Set<string> {
   const cost = (key: string) => {
     const own = points.filter((point) => keyOf(point) === key);
@@ -54,7 +61,9 @@ function firstShown(points: Point[], keys: string[]): Set<string> {
   }
   const best = new Set(models.values());
   const rest = order.filter((key) => !best.has(key));
-  return new Set([...best, ...rest].slice(0, SHOWN_AT_FIRST));
+  const own = order.filter((key) => !isForeign((JSON.parse(key) as [string, string])[1]));
+  const first = own.length < order.length ? own : [];
+  return new Set(distinct([...first, ...best, ...rest]).slice(0, SHOWN_AT_FIRST));
 }
 
 export function linesOf(points: Point[]): Line[] {
@@ -63,12 +72,14 @@ export function linesOf(points: Point[]): Line[] {
   const architectures = distinct(ran.map((point) => point.architecture));
   const keys = distinct(ran.map(keyOf));
   const atFirst = firstShown(ran, keys);
+  const beside = architectures.some(isForeign);
   return keys.map((key) => {
     const [model, architecture] = JSON.parse(key) as [string, string];
     const [m, a] = [models.indexOf(model), architectures.indexOf(architecture)];
     const main = models.length > 1 ? m : a;
+    const named = beside && !isForeign(architecture) ? `polyio ${model}` : model;
     const parts = [
-      ...(models.length > 1 || architectures.length === 1 ? [model] : []),
+      ...(models.length > 1 || architectures.length === 1 ? [named] : []),
       ...(architectures.length > 1 || models.length === 1 ? [architecture] : []),
     ];
     return {
