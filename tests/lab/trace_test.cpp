@@ -1,4 +1,4 @@
-#include "lab/trace.hpp"
+#include "lab/trace/trace.hpp"
 
 #include <errno.h>
 #include <gmock/gmock.h>
@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "lab/recorder.hpp"
+#include "lab/trace/recorder.hpp"
 
 namespace polyio::lab {
 namespace {

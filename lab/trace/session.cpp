@@ -8,11 +8,11 @@
 #include <csignal>
 #include <optional>
 
-#include "engine.hpp"
-#include "load/network.hpp"
-#include "marks.hpp"
+#include "../engine.hpp"
+#include "../load/network.hpp"
+#include "../marks.hpp"
+#include "../statistics.hpp"
 #include "recorder.hpp"
-#include "statistics.hpp"
 
 namespace polyio::lab {
 namespace {

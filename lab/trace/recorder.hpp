@@ -5,8 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "../tracer.hpp"
 #include "trace.hpp"
-#include "tracer.hpp"
 
 namespace polyio::lab {
 

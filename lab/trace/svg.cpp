@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "svg.hpp"
+#include "../svg.hpp"
 #include "trace.hpp"
 
 namespace polyio::lab {

@@ -7,9 +7,9 @@
 #include <memory>
 #include <ranges>
 
-#include "commands.hpp"
+#include "../commands.hpp"
+#include "../tracer.hpp"
 #include "trace.hpp"
-#include "tracer.hpp"
 
 namespace polyio::lab {
 namespace {

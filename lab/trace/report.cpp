@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <cmath>
 
-#include "marks.hpp"
+#include "../marks.hpp"
 #include "trace.hpp"
 
 namespace polyio::lab {
