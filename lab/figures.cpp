@@ -95,7 +95,8 @@ struct Lines {
   std::size_t thin() {
     const std::size_t all = named.size();
     if (all <= most_lines) return 0;
-    std::ranges::stable_sort(named, {}, [](const auto& line) { return least_cpu(line.second); });
+    std::ranges::sort(
+        named, {}, [](const auto& line) { return std::pair(least_cpu(line.second), line.first); });
     named.resize(most_lines);
     return all - most_lines;
   }
