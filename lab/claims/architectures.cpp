@@ -115,7 +115,7 @@ Finding judge_size(const Evidence& evidence) {
   const auto answers = [&](std::string_view handler, unsigned workers, std::string_view name) {
     return quantity_of(evidence, visited("thread-pool", handler, clients, workers),
                        "requests_per_second", "requests/s",
-                       fmt::format("{}, {} threads:", name, workers));
+                       fmt::format("{}, {} thread{}:", name, workers, workers == 1 ? "" : "s"));
   };
   const unsigned few = cores(evidence.settings());
   Finding found = all_of({
@@ -178,7 +178,7 @@ constexpr auto claims = std::to_array<Claim>({
      "A pool's size has to fit its load: for 32 clients 32 threads answer at least 4 times as "
      "often "
      "as 4 where requests wait, and 64 at most 1.25 times as often as 32; where they compute, 4 "
-     "threads on a core at most 1.25 times as often as one.",
+     "threads for each core at most 1.25 times as often as one for each.",
      "S0, S1, S4", size_points, nullptr, judge_size},
     {"heavy-handler-holds-the-loop",
      "A heavy handler in the loop is a disaster for the others: where one request of 400 computes "

@@ -32,9 +32,14 @@ Series series_of(const Evidence& evidence, const Point& point, std::string_view 
   return evidence.of(point, measure);
 }
 
+// The noise leaves no more than three digits.
+std::string short_number(double value) {
+  return value < 100 ? fmt::format("{:.3g}", value) : number(std::round(value));
+}
+
 std::string text_of(const Quantity& quantity) {
   const auto spread = quantity.series.spread();
-  return fmt::format("{} {}{}{}", quantity.name, number(spread->median),
+  return fmt::format("{} {}{}{}", quantity.name, short_number(spread->median),
                      quantity.unit.empty() ? "" : " ", quantity.unit);
 }
 
@@ -92,12 +97,12 @@ Finding compare(const Quantity& a, Relation relation, double times, const Quanti
   const bool bounded = b.name.empty();
   const double unit = bounded ? b.series.spread()->median : 1;
   const auto in_units = [&](double value) {
-    return fmt::format("{} {}", number(value * unit), bounded ? b.unit : "times");
+    return fmt::format("{} {}", short_number(value * unit), bounded ? b.unit : "times");
   };
   Finding found;
-  found.measured = bounded ? fmt::format("{}, noise {}", text_of(a), number(noise * unit))
-                           : fmt::format("{}, {}: {}, noise {}", text_of(a), text_of(b),
-                                         in_units(ratio->median), number(noise));
+  found.measured = bounded ? fmt::format("{}, noise {}", text_of(a), short_number(noise * unit))
+                           : fmt::format("{} against {}: {}, noise {}", text_of(a), text_of(b),
+                                         in_units(ratio->median), short_number(noise));
   if (ratio->count < 2) {
     found.outcome = Outcome::within_noise;
     found.text = "Measured once, that may be noise: take more rounds.";

@@ -146,8 +146,8 @@ const std::vector<Case> cases{
     {"heavy-handler-holds-the-loop",
      {{0, p99, 20'000, 500}, {1, p99, 2000, 2000}, {2, p99, 2000, 2000}}},
 };
-INSTANTIATE_TEST_SUITE_P(All, ClaimOf, testing::ValuesIn(cases), [](const auto& info) {
-  std::string name(info.param.claim);
+INSTANTIATE_TEST_SUITE_P(All, ClaimOf, testing::ValuesIn(cases), [](const auto& one) {
+  std::string name(one.param.claim);
   std::ranges::replace(name, '-', '_');
   return name;
 });
@@ -160,7 +160,8 @@ TEST(Claims, OneOfTheRatiosThatDoesNotHoldIsEnough) {
   evidence.put(point("few-connections-threads", 3), cpu, {9, 9});
   const Finding found = claim("few-connections-threads").judge(evidence);
   EXPECT_EQ(found.outcome, Outcome::does_not_hold);
-  EXPECT_THAT(found.measured, HasSubstr("10 connections: threads 90 µs, epoll 9 µs: 10 times"));
+  EXPECT_THAT(found.measured,
+              HasSubstr("10 connections: threads 90 µs against epoll 9 µs: 10 times"));
   // A line is drawn of what is there.
   ASSERT_TRUE(found.graph);
   EXPECT_EQ(found.graph->lines[0].y[1], 90);
