@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "../chart_svg.hpp"
 #include "../commands.hpp"
 #include "../engine.hpp"
 #include "../report.hpp"
@@ -16,7 +17,7 @@ namespace {
 
 struct Asked {
   std::vector<std::string> names;
-  std::string out;
+  std::string out, svg;
   bool quick = false, list = false;
   unsigned rounds = 0;  // 0: as the settings have it
   double seconds = 0;
@@ -36,6 +37,16 @@ void open_folder(const std::string& out, const std::string& file) {
   std::filesystem::create_directories(out);
   if (std::filesystem::exists(file)) {
     throw std::runtime_error(file + " is there already: --out takes another folder");
+  }
+}
+
+void write_figures(const std::vector<Judged>& judged, const std::string& folder) {
+  std::filesystem::create_directories(folder);
+  for (const auto& [claim, finding] : judged) {
+    if (!finding.graph) continue;
+    const std::string file = fmt::format("{}/{}.svg", folder, claim.name);
+    write_file(file, svg_of(*finding.graph, claim.name));
+    say("wrote " + file);
   }
 }
 
@@ -70,6 +81,7 @@ int check(const Asked& asked) {
   save();
   fmt::print("{}", table_of(judged));
   std::fflush(stdout);
+  if (!asked.svg.empty()) write_figures(judged, asked.svg);
   if (signal != 0) say("stopped; the claims are judged by what was measured");
   if (!asked.out.empty()) {
     say(fmt::format("wrote {}; {}/report.html shows it in a browser", file, asked.out));
@@ -92,6 +104,9 @@ void add_claims(CLI::App& lab, Action& run) {
       ->check(CLI::Range(0.01, 3600.0));
   command
       ->add_option("--out", asked->out, "folder for claims.json and report.html [the table only]")
+      ->type_name("DIR");
+  command
+      ->add_option("--svg", asked->svg, "folder for a figure, NAME.svg, of each claim that has one")
       ->type_name("DIR");
   command->footer(
       "A claim holds, does not hold here, or its difference is within the noise: docs/lab.md has\n"

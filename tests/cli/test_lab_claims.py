@@ -42,7 +42,8 @@ class Claims(TestCase):
 
     def test_are_measured_and_judged(self):
         names = ["few-connections-threads", "polling-burns-cpu"]
-        done = self.claims(*names, "--rounds", 2, *SHORT, "--out", self.folder)
+        figures = self.folder / "figures"
+        done = self.claims(*names, "--rounds", 2, *SHORT, "--out", self.folder, "--svg", figures)
         content = json.loads(self.file.read_text())
         self.check_form(content, names)
         self.assertTrue(content["complete"] and content["finished"])
@@ -54,6 +55,8 @@ class Claims(TestCase):
         self.assertEqual([line["name"] for line in few["chart"]["series"]],
                          ["a thread for each", "epoll, one loop"])
         self.assertIsNone(polling["chart"])
+        self.assertEqual([file.name for file in figures.iterdir()], [f"{names[0]}.svg"])
+        self.assertIn("epoll, one loop", (figures / f"{names[0]}.svg").read_text())
         self.assertEqual(len(content["evidence"]["points"]), 6)
         self.assertIn("there already", self.claims(*names, "--out", self.folder, code=1).stderr)
 
