@@ -1,5 +1,5 @@
-// Marks: when a traced server's handler ran, in memory that it shares with the lab. Two stores and
-// a look at the clock, which is no system call, disturb least.
+// Marks: when a traced process had what it waited for, in memory that it shares with the lab. A few
+// stores and a look at the clock, which is no system call, disturb least.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,10 @@ namespace polyio::lab {
 struct Marks {
   // Of the last message, on CLOCK_MONOTONIC in ns: the handler had the bytes; it began to send.
   std::atomic<std::int64_t> began, sending;
+  // Of a call that is no server's: when it was asked for (`began`: it was over), its descriptor,
+  // and with how many bytes the socket was filled before.
+  std::atomic<std::int64_t> asked, filled;
+  std::atomic<int> descriptor;
   std::atomic<int> thread;               // that ran it
   std::atomic<std::int64_t> empty_call;  // cost_of_a_call() in the server, ns
 };

@@ -8,7 +8,7 @@ namespace {
 
 std::int64_t since(TimePoint origin, TimePoint at) { return (at - origin).count(); }
 
-bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
   return std::ranges::find(names, name) != names.end();
 }
 
@@ -26,16 +26,15 @@ void Recorder::see(const Stop& stop) {
     pending_.insert_or_assign(stop.thread, stop);
   } else if (const auto call = pending_.extract(stop.thread)) {
     const Stop& entry = call.mapped();
-    if (is_one_of(name_of_call(entry.number), {"accept", "accept4"}) && stop.result >= 0) {
-      connection_ = stop.result;
-    }
+    const bool accepts = is_one_of(name_of_call(entry.number), find_call("accept")->system_calls);
+    if (accepts && stop.result >= 0 && call_.name == "recv") connection_ = stop.result;
     made_.push_back({entry, stop.at, stop.result});
     if (made_.size() < most_calls) return;
     // The beginning and the end say more than the middle.
     const auto quarter = static_cast<std::ptrdiff_t>(most_calls / 4);
     const auto from = made_.begin() + quarter, to = from + quarter;
     vain_left_out_ += std::count_if(from, to, [&](const Made& made) {
-      return named(made, {}).receives && made.result == -EAGAIN;
+      return named(made, {}).moves && made.result == -call_.in_vain;
     });
     made_.erase(from, to);
     left_out_ += most_calls / 4;
@@ -57,9 +56,9 @@ TracedCall Recorder::named(const Made& made, TimePoint data) const {
                   .result = made.result};
   if (made.end) call.end = since(data, *made.end);
   const bool own = connection_ >= 0 && static_cast<std::int32_t>(made.entry.args[0]) == connection_;
-  call.receives = own && is_one_of(call.name, {"read", "readv", "pread64", "preadv", "recvfrom",
-                                               "recvmsg", "recvmmsg"});
-  call.answers = own && is_one_of(call.name, {"write", "writev", "sendto", "sendmsg", "sendmmsg"});
+  call.moves = (own || call_.any) && is_one_of(call.name, call_.system_calls);
+  call.answers =
+      own && call_.name == "recv" && is_one_of(call.name, find_call("send")->system_calls);
   return call;
 }
 

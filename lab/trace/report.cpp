@@ -46,10 +46,12 @@ void write_over(std::string& row, std::size_t at, std::string_view text) {
 std::string phases_of(const Trace& trace, const Scale& scale) {
   std::string row(drawn, ' ');
   const auto first = column(scale, trace.begin), ready = column(scale, 0);
-  row.replace(first, ready - first, ready - first, '=');
-  if (ready - first > 8) write_over(row, first + (ready - first) / 2 - 3, " wait ");
+  if (trace.wait != Trace::Wait::none) {
+    row.replace(first, ready - first, ready - first, '=');
+    if (ready - first > 8) write_over(row, first + (ready - first) / 2 - 3, " wait ");
+  }
   write_over(row, column(scale, trace.copied), "|");
-  write_over(row, column(scale, trace.copy_begin), "|copy");
+  write_over(row, column(scale, trace.copy_begin), fmt::format("|{}", trace.call->phase));
   return row;
 }
 
@@ -65,7 +67,12 @@ std::string row_of(const Trace& trace, int thread, const Scale& scale) {
 
 std::string result_of(const TracedCall& call) {
   if (!call.end) return " not over";
-  return call.result == -EAGAIN ? "=EAGAIN" : fmt::format("={}", call.result);
+  switch (call.result) {
+    case -EAGAIN: return "=EAGAIN";
+    case -EINPROGRESS: return "=EINPROGRESS";
+    case -ENOTCONN: return "=ENOTCONN";
+    default: return fmt::format("={}", call.result);
+  }
 }
 
 // Those that ended or began between the data and the answer.
@@ -87,7 +94,8 @@ std::string model_of(const Trace& trace, const Scale& scale) {
   if (!trace.left_out.empty()) {
     return fmt::format("\n{}\n{}", trace.model, wrapped("not traced: " + trace.left_out));
   }
-  std::string text = fmt::format("\n{}, {}\n", trace.model, trace.architecture);
+  std::string text = fmt::format("\n{}{}{}\n", trace.model, trace.architecture.empty() ? "" : ", ",
+                                 trace.architecture);
   const auto add = [&](const std::string& name, const std::string& row) {
     const std::string line = row.substr(0, row.find_last_not_of(' ') + 1);
     text += fmt::format("{:<{}}{}\n", name, label, line);
@@ -97,19 +105,39 @@ std::string model_of(const Trace& trace, const Scale& scale) {
     add(fmt::format("  thread {}", thread), row_of(trace, thread, scale));
   }
   text += wrapped(sentence_of(trace)) + wrapped(calls_of(trace));
+  const bool serves = !trace.architecture.empty();
+  const std::string waited = trace.wait == Trace::Wait::none
+                                 ? ""
+                                 : fmt::format("waited {:.1f} ms; ", -us(trace.begin) / 1000);
   text += wrapped(fmt::format(
-      "traced: waited {:.1f} ms; from 0 to the copy's end {:.1f} us, to the handler {:.1f}, to the "
-      "answer {:.1f}",
-      -us(trace.begin) / 1000, us(trace.copied), us(trace.handler), us(trace.answered)));
-  text +=
-      wrapped(fmt::format("not traced: from the send to the handler {:.1f} us, to the answer "
-                          "{:.1f}",
-                          us(trace.free_handler), us(trace.free_answer)));
+      "traced: {}from 0 to the {}'s end {:.1f} us, to the {} {:.1f}{}", waited, trace.call->phase,
+      us(trace.copied), serves ? "handler" : "program", us(trace.handler),
+      serves ? fmt::format(", to the answer {:.1f}", us(trace.answered)) : ""));
+  if (trace.free_handler) {
+    text += wrapped(fmt::format(
+        "not traced: from {} {:.1f} us{}", serves ? "the send to the handler" : "0 to the program",
+        us(*trace.free_handler),
+        serves ? fmt::format(", to the answer {:.1f}", us(*trace.free_answer)) : ""));
+  }
   if (trace.calls_left_out > 0) {
     text += wrapped(fmt::format("{} calls of the wait are left out: more than {} were made",
                                 trace.calls_left_out, most_calls));
   }
   return text;
+}
+
+// All models of one call, under its axis.
+std::string group_of(const std::vector<Trace>& traces, const TraceSettings& settings) {
+  const Scale scale = scale_of(traces, wait_columns, drawn);
+  const Call& call = *traces.front().call;
+  std::string axis(drawn, ' '), models;
+  write_over(axis, 0, fmt::format("{} ms, pressed", scale.pressed_ms()));
+  write_over(axis, column(scale, 0), "|0");
+  const std::string end = fmt::format("{:.0f} us|", us(scale.end));
+  write_over(axis, drawn - end.size(), end);
+  for (const Trace& trace : traces) models += model_of(trace, scale);
+  return "\n" + wrapped(fmt::format("{}; at 0 {}.", heading_of(call, settings), call.zero)) +
+         fmt::format("\n{:<{}}{}\n{}", "", label, axis, models);
 }
 
 // Their median; 0: none was traced.
@@ -123,12 +151,12 @@ double empty_call_of(const std::vector<Trace>& traces) {
 }
 
 Json json_of(const Trace& trace) {
-  Json json{{"model", trace.model}};
+  Json json{{"call", trace.call->name}, {"model", trace.model}};
   if (!trace.left_out.empty()) {
     json["left_out"] = trace.left_out;
     return json;
   }
-  constexpr std::array waits{"same-call", "other-call", "asking"};
+  constexpr std::array waits{"same-call", "other-call", "asking", "none"};
   constexpr std::array copies{"handlers-thread", "other-thread", "kernel"};
   json["architecture"] = trace.architecture;
   json["clock_ns"] = trace.clock;
@@ -149,13 +177,18 @@ Json json_of(const Trace& trace) {
                   {"thread", trace.copying_thread}};
   json["posix"] = trace.synchronous ? "synchronous" : "asynchronous";
   json["sentence"] = sentence_of(trace);
-  json["untraced_us"] = {{"handler", us(trace.free_handler)}, {"answer", us(trace.free_answer)}};
+  json["untraced_us"] = nullptr;
+  if (trace.free_handler) {
+    json["untraced_us"] = {{"handler", us(*trace.free_handler)},
+                           {"answer", us(*trace.free_answer)}};
+  }
   json["calls"] = Json::array();
   for (const TracedCall& call : trace.calls) {
     Json one{{"name", call.name}, {"thread", call.thread}, {"begin_us", us(call.begin)}};
     one["end_us"] = call.end ? Json(us(*call.end)) : Json();
     one["result"] = call.end ? Json(call.result) : Json();
-    if (call.receives || call.answers) one["bytes"] = std::max<std::int64_t>(call.result, 0);
+    const bool of_bytes = !trace.call->nothing && (call.moves || call.answers);
+    if (of_bytes) one["bytes"] = std::max<std::int64_t>(call.result, 0);
     json["calls"].push_back(std::move(one));
   }
   json["calls_left_out"] = trace.calls_left_out;
@@ -180,21 +213,14 @@ std::string cost_of(const std::vector<Trace>& traces) {
 }
 
 std::string text_of(const std::vector<Trace>& traces, const TraceSettings& settings) {
-  const Scale scale = scale_of(traces, wait_columns, drawn);
-  std::string models, legend, axis(drawn, ' ');
-  for (const Trace& trace : traces) models += model_of(trace, scale);
-  if (empty_call_of(traces) == 0) return models;  // none was traced
+  std::string text, legend;
+  for (const auto& group : by_call(traces)) text += group_of(group, settings);
+  if (empty_call_of(traces) == 0) return text;  // none was traced
   for (const Sign& sign : signs) {
     legend += fmt::format("{} {}{}", sign.sign, sign.meaning, sign.sign == '?' ? "\n" : "  ");
   }
-  write_over(axis, 0, fmt::format("{} ms, pressed", settings.wait / std::chrono::milliseconds(1)));
-  write_over(axis, column(scale, 0), "|0");
-  const std::string end = fmt::format("{:.0f} us|", us(scale.end));
-  write_over(axis, drawn - end.size(), end);
-  return fmt::format(
-      "One message of {} bytes, the median of {} by time; at 0 the kernel has it.\n"
-      "{}H handler\n\n{:<{}}{}\n{}\n{}",
-      settings.size, settings.requests, legend, "", label, axis, models, wrapped(cost_of(traces)));
+  return fmt::format("{}H handler, or program: has it\n{}\n{}", legend, text,
+                     wrapped(cost_of(traces)));
 }
 
 Json json_of(const std::vector<Trace>& traces, const TraceSettings& settings) {

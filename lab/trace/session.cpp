@@ -1,17 +1,16 @@
 // Records a request: the client, the tracer and the clock are one thread, so the times of one are
 // in order with those of the others.
 #include <poll.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
+#include <memory>
 #include <optional>
 
 #include "../engine.hpp"
-#include "../load/network.hpp"
 #include "../marks.hpp"
 #include "../statistics.hpp"
+#include "client.hpp"
 #include "recorder.hpp"
 
 namespace polyio::lab {
@@ -23,38 +22,52 @@ constexpr Nanoseconds patience = 20s;
 
 std::int64_t since(TimePoint origin, TimePoint at) { return (at - origin).count(); }
 
-// A server, and a client's connection to it.
+// A traced process, and a client of it.
 class Session {
  public:
   Session(const Point& point, const TraceSettings& settings, os::SignalQueue& signals, bool traced);
-  // One message, after it has waited.
+  // One call, after it has waited.
   Trace exchange();
   const Marks& marks() const { return *marks_.get(); }
 
  private:
+  std::vector<std::string> arguments(const Point& point) const;
   bool go_on(Nanoseconds at_most, const std::function<bool()>& done);
-  void receive_answer();
+  void await(const std::function<bool()>& done);
 
   const TraceSettings& settings_;
+  const bool serves_;  // a server is traced
   os::SignalQueue& signals_;
   SharedMarks marks_;
   Recorder recorder_;
+  std::unique_ptr<Client> client_;
   Child server_;
   std::optional<Tracer> tracer_;
-  os::UniqueFd client_;
-  TimePoint answered_;
 };
 
-std::vector<std::string> marked(std::vector<std::string> arguments, int marks) {
-  arguments.insert(arguments.end(), {"--marks", std::to_string(marks)});
-  return arguments;
+// Of recv a server of the lab is the subject; of the others this command, with the marks.
+std::vector<std::string> Session::arguments(const Point& point) const {
+  std::vector<std::string> words =
+      serves_ ? server_arguments(point)
+              : std::vector<std::string>{"lab",     "trace",
+                                         "--model", point.model,
+                                         "--call",  std::string(settings_.call->name),
+                                         "--size",  std::to_string(settings_.size)};
+  words.insert(words.end(), {"--marks", std::to_string(marks_.fd())});
+  if (const std::string target = client_->target(); !target.empty()) {
+    words.insert(words.end(), {"--server", target});
+  }
+  return words;
 }
 
 Session::Session(const Point& point, const TraceSettings& settings, os::SignalQueue& signals,
                  bool traced)
     : settings_(settings),
+      serves_(settings.call->name == "recv"),
       signals_(signals),
-      server_({.arguments = marked(server_arguments(point), marks_.fd()), .traced = traced}) {
+      recorder_(*settings.call),
+      client_(make_client(*settings.call, settings.size, *marks_.get())),
+      server_({.arguments = arguments(point), .traced = traced}) {
   if (traced) tracer_.emplace(server_, [this](const Stop& stop) { recorder_.see(stop); });
   recorder_.thread_of(server_.pid());
   std::optional<std::string> ready;
@@ -63,8 +76,8 @@ Session::Session(const Point& point, const TraceSettings& settings, os::SignalQu
     return ready.has_value();
   });
   if (!started) throw std::runtime_error("the server does not start: " + server_.last_words());
-  client_.reset(connect_one(parse_server(ready_address(server_, ready)), 0));
-  (void)exchange();  // the warm-up
+  client_->meet(ready_address(server_, ready));
+  if (!settings.call->any) (void)exchange();  // the warm-up
 }
 
 // Lets the server go on, from stop to stop, until `done`: true, or the time is over.
@@ -81,50 +94,42 @@ bool Session::go_on(Nanoseconds at_most, const std::function<bool()>& done) {
     if (tracer_ && tracer_->ended()) {
       throw std::runtime_error("the server has ended: " + server_.last_words());
     }
-    // A stop comes with SIGCHLD. A short wait all the same: the server's output is not waited for.
-    std::array<pollfd, 2> waited{{{signals_.fd(), POLLIN, 0}, {client_.get(), POLLIN, 0}}};
+    // A stop comes with SIGCHLD. A short wait all the same: other things are not waited for.
+    std::array<pollfd, 2> waited{{{signals_.fd(), POLLIN, 0}, {client_->descriptor(), POLLIN, 0}}};
     const timespec pause{0, std::min<Nanoseconds>(left, 5ms).count()};
     ::ppoll(waited.data(), waited.size(), &pause, nullptr);
   }
 }
 
-void Session::receive_answer() {
-  std::string answer(settings_.size, '\0');
-  std::size_t size = 0;
-  const bool came = go_on(patience, [&] {
-    const ssize_t got =
-        ::recv(client_.get(), answer.data() + size, answer.size() - size, MSG_DONTWAIT);
-    if (got > 0) size += static_cast<std::size_t>(got);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-      throw std::runtime_error("the server has closed the connection: " + server_.last_words());
-    }
-    return size == answer.size();
-  });
-  answered_ = monotonic_now();
-  if (!came) throw std::runtime_error("no answer comes");
-  if (answer != std::string(settings_.size, 'A')) throw std::runtime_error("a wrong answer came");
+void Session::await(const std::function<bool()>& done) {
+  if (!go_on(patience, done)) {
+    throw std::runtime_error("what was asked for does not come: " + server_.last_words());
+  }
 }
 
 Trace Session::exchange() {
-  const std::string message(settings_.size, 'a');
   recorder_.start();
-  const TimePoint begin = monotonic_now();
-  (void)go_on(settings_.wait, [] { return false; });
-  const TimePoint sending = monotonic_now();
-  const ssize_t sent = ::send(client_.get(), message.data(), message.size(), MSG_NOSIGNAL);
-  const TimePoint data = monotonic_now();
-  if (sent != static_cast<ssize_t>(message.size())) {
-    throw std::runtime_error("the message can't be sent: " + server_.last_words());
+  TimePoint begin = monotonic_now();
+  if (!serves_ && !settings_.call->waits.empty()) {
+    await([&] { return marks_->asked > marks_->began; });
+    begin = TimePoint(Nanoseconds(marks_->asked));
   }
-  receive_answer();
+  (void)go_on(settings_.wait, [] { return false; });
+  const Client::Moment moment = client_->act([this](const auto& done) { await(done); });
+  await([this] { return client_->done(); });
+  const TimePoint answered = monotonic_now();
   (void)go_on(100ms, [&] { return !recorder_.answers(); });
+  const TimePoint data = moment.data;
+  const std::int64_t origin = data.time_since_epoch().count();
+  if (!serves_) recorder_.follow(marks_->descriptor);
   Trace trace;
+  trace.call = settings_.call;
   trace.begin = since(data, begin);
-  trace.sending = since(data, sending);
-  trace.handler = marks_->began - data.time_since_epoch().count();
-  trace.answering = marks_->sending - data.time_since_epoch().count();
-  trace.answered = since(data, answered_);
-  trace.clock = data.time_since_epoch().count();
+  trace.sending = since(data, moment.sending);
+  trace.handler = marks_->began - origin;
+  trace.answering = serves_ ? marks_->sending - origin : trace.handler;
+  trace.answered = since(data, answered);
+  trace.clock = origin;
   trace.handlers_thread = recorder_.thread_of(marks_->thread);
   recorder_.take(trace, data);
   return trace;
@@ -136,15 +141,17 @@ Trace trace_model(const ModelInfo& model, const TraceSettings& settings, os::Sig
   Point point{.model = model.model, .architecture = {}, .handler = "echo"};
   point.size = settings.size;
   if (!model.available || model.architectures.empty()) {
-    return {.model = model.model, .left_out = model.reason};
+    return {.call = settings.call, .model = model.model, .left_out = model.reason};
   }
   point.architecture = model.architectures.front();
+  // A connection takes a second; and that it is there is seen too late for a time without tracing.
+  const unsigned requests = settings.call->any ? 1 : settings.requests;
   Trace trace;
   {
     Session session(point, settings, signals, true);
     std::vector<Trace> all;
-    all.reserve(settings.requests);
-    for (unsigned i = 0; i < settings.requests; ++i) all.push_back(session.exchange());
+    all.reserve(requests);
+    for (unsigned i = 0; i < requests; ++i) all.push_back(session.exchange());
     const auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
     std::ranges::nth_element(all, middle, {},
                              [](const Trace& one) { return one.answered - one.sending; });
@@ -152,15 +159,16 @@ Trace trace_model(const ModelInfo& model, const TraceSettings& settings, os::Sig
     trace.empty_call = static_cast<double>(session.marks().empty_call);
   }
   trace.model = model.model;
-  trace.architecture = point.architecture;
+  if (settings.call->name == "recv") trace.architecture = point.architecture;
   judge(trace);
+  if (settings.call->any) return trace;
   Session free(point, settings, signals, false);
   std::vector<double> handler, answer;
-  handler.reserve(settings.requests);
-  answer.reserve(settings.requests);
-  for (unsigned i = 0; i < settings.requests; ++i) {
+  handler.reserve(requests);
+  answer.reserve(requests);
+  for (unsigned i = 0; i < requests; ++i) {
     const Trace one = free.exchange();
-    handler.push_back(static_cast<double>(one.handler - one.sending));
+    handler.push_back(static_cast<double>(std::max<std::int64_t>(one.handler - one.sending, 0)));
     answer.push_back(static_cast<double>(one.answered - one.sending));
   }
   trace.free_handler = spread_of(std::move(handler))->median;

@@ -11,13 +11,13 @@ namespace {
 
 using svg::text;
 
-constexpr int left = 180, right = 40, drawn = 800, wait_part = 250, top = 92, row = 18;
+constexpr int left = 180, right = 40, drawn = 800, wait_part = 250, top = 56, row = 18;
 constexpr int line = 15, width = left + drawn + right, letters = 140;  // in a line of text
+constexpr std::string_view title = "The two phases, measured: wait, and have what was waited for";
 constexpr const char* wait_colour = "#e0a030";
 constexpr const char* copy_colour = "#2a6fb0";
 constexpr std::string_view small = "font-size=\"11\"";
 constexpr std::string_view middle = "text-anchor=\"middle\" font-size=\"11\"";
-constexpr std::chrono::milliseconds ms{1};
 
 std::string bar(double begin, double end, int y, int height, std::string_view colour) {
   return fmt::format("<rect x=\"{:.1f}\" y=\"{}\" width=\"{:.1f}\" height=\"{}\" fill=\"{}\"/>\n",
@@ -44,19 +44,19 @@ std::string paragraph(double x, int& y, std::string_view words, std::string_view
 
 class Figure {
  public:
-  Figure(const std::vector<Trace>& traces, const TraceSettings& settings)
-      : scale_(scale_of(traces, wait_part, drawn)), settings_(settings) {
-    for (const Trace& trace : traces) add(trace);
+  Figure(const std::vector<Trace>& traces, const TraceSettings& settings) : settings_(settings) {
+    for (const auto& group : by_call(traces)) add_group(group);
     foot(traces);
   }
   std::string whole() const;
 
  private:
   double x(std::int64_t time) const { return left + scale_.at(time); }
+  void add_group(const std::vector<Trace>& traces);
   void add(const Trace& trace);
   void phases(const Trace& trace);
   void foot(const std::vector<Trace>& traces);
-  std::string grid(int from, int to, bool labels = false) const;
+  std::string grid(int from, int to, std::string_view zero = {}) const;
 
   Scale scale_;
   TraceSettings settings_;
@@ -65,18 +65,32 @@ class Figure {
 };
 
 void Figure::phases(const Trace& trace) {
-  body_ += bar(x(trace.begin), x(0), y_, row - 3, wait_colour);
-  body_ += text((x(trace.begin) + x(0)) / 2, y_ + 11,
-                trace.wait == Trace::Wait::asking
-                    ? fmt::format("wait: {} in vain, {} times", trace.waits_in, trace.in_vain)
-                    : "wait: in " + trace.waits_in,
-                middle);
+  if (trace.wait != Trace::Wait::none) {
+    body_ += bar(x(trace.begin), x(0), y_, row - 3, wait_colour);
+    body_ += text((x(trace.begin) + x(0)) / 2, y_ + 11,
+                  trace.wait == Trace::Wait::asking
+                      ? fmt::format("wait: {} in vain, {} times", trace.waits_in, trace.in_vain)
+                      : "wait: in " + trace.waits_in,
+                  middle);
+  }
   body_ += bar(x(trace.copy_begin), x(trace.copied), y_, row - 3, copy_colour);
-  body_ += text(x(trace.copied) + 5, y_ + 11,
-                trace.copy == Trace::Copy::by_kernel ? "copy: by the kernel, over at this time"
-                                                     : "copy: " + trace.copies_in,
-                small);
+  body_ +=
+      text(x(trace.copied) + 5, y_ + 11,
+           fmt::format("{}: {}", trace.call->phase,
+                       trace.copy == Trace::Copy::by_kernel ? "by the kernel, over at this time"
+                                                            : trace.copies_in),
+           small);
   y_ += row;
+}
+
+void Figure::add_group(const std::vector<Trace>& traces) {
+  const Call& call = *traces.front().call;
+  scale_ = scale_of(traces, wait_part, drawn);
+  body_ += text(10, y_, heading_of(call, settings_), "font-size=\"14\" font-weight=\"bold\"");
+  y_ += 46;
+  body_ += grid(y_ - 12, y_ - 6, call.zero);
+  for (const Trace& trace : traces) add(trace);
+  y_ += 24;
 }
 
 void Figure::add(const Trace& trace) {
@@ -112,20 +126,20 @@ void Figure::add(const Trace& trace) {
   y_ += 10;
 }
 
-// The lines of a band, or with `labels` the axis above all.
-std::string Figure::grid(int from, int to, bool labels) const {
+// The lines of a band; the axis above all has labels, and says what has happened at 0.
+std::string Figure::grid(int from, int to, std::string_view zero) const {
   // About five round steps.
   std::int64_t step = 1000;
   for (int i = 0; step * 6 < scale_.end; ++i) step = i % 3 == 1 ? step * 5 / 2 : step * 2;
   std::string lines;
   for (std::int64_t at = 0; at <= scale_.end; at += step) {
     lines += rule(x(at), from, to, at == 0 ? "#444" : "#e4e8ec");
-    if (!labels || at == 0) continue;
+    if (zero.empty() || at == 0) continue;
     lines += text(x(at), from - 4, fmt::format("{} us", at / 1000), middle);
   }
-  if (!labels) return lines;
-  lines += text(left, from - 4, fmt::format("{} ms, pressed together", settings_.wait / ms), small);
-  return lines + text(x(0), from - 20, "0: the kernel has the data", middle);
+  if (zero.empty()) return lines;
+  lines += text(left, from - 4, fmt::format("{} ms, pressed together", scale_.pressed_ms()), small);
+  return lines + text(x(0), from - 20, fmt::format("0: {}", zero), middle);
 }
 
 void Figure::foot(const std::vector<Trace>& traces) {
@@ -143,15 +157,8 @@ void Figure::foot(const std::vector<Trace>& traces) {
 }
 
 std::string Figure::whole() const {
-  const std::string head =
-      text(10, 24, "The two phases of an input, measured: wait for the data, copy them",
-           "font-size=\"17\" font-weight=\"bold\"") +
-      text(10, 42,
-           fmt::format("One message of {} bytes through each model, and what its threads did",
-                       settings_.size),
-           "fill=\"#566\"") +
-      grid(top - 12, top - 6, true);
-  return svg::document(width, y_, "The two phases of an input, measured", head + body_);
+  const std::string head = text(10, 24, title, "font-size=\"17\" font-weight=\"bold\"");
+  return svg::document(width, y_, title, head + body_);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
-// A trace: one request through a server, as a timeline of the two phases of its input: wait for the
-// data, copy them from the kernel (docs/lab.md, docs/models.md). Times are in nanoseconds from when
-// the kernel had the data, negative before.
+// A trace: one call of a model, such as the receive of a request, as a timeline of its two phases:
+// wait for what is asked for, say for data, and have it, say copy them from the kernel
+// (docs/lab.md, docs/models.md). Times are in nanoseconds from when what it waits for is there,
+// negative before.
 #pragma once
 
 #include <array>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "../results.hpp"
+#include "call.hpp"
 
 namespace polyio::lab {
 
@@ -23,7 +25,7 @@ struct TracedCall {
   std::int64_t begin = 0;
   std::optional<std::int64_t> end;  // none: not over when the answer came
   std::int64_t result = 0;          // negative: an error's number
-  bool receives = false;            // into memory of the process, from the connection
+  bool moves = false;               // it may end what is traced: receives from the connection, ...
   bool answers = false;             // it writes to the connection
 };
 
@@ -34,11 +36,13 @@ struct TracedSignal {
 
 // What was recorded, and what follows from it: see judge().
 struct Trace {
-  enum class Wait { same_call, other_call, asking };  // what the wait was
+  enum class Wait { same_call, other_call, asking, none };  // what the wait was
   enum class Copy { by_handlers_thread, by_other, by_kernel };
 
-  std::string model, architecture;
-  std::string left_out;  // why it is not traced; nothing below is set then
+  const Call* call = &traced_calls().front();
+  std::string model;
+  std::string architecture;  // of recv, which is a server's; else empty
+  std::string left_out;      // why it is not traced; nothing below is set then
   std::vector<TracedCall> calls;
   std::vector<TracedSignal> signals;
   std::size_t calls_left_out = 0;  // past most_calls
@@ -59,9 +63,15 @@ struct Trace {
   std::int64_t copy_begin = 0;
   bool synchronous = true;  // as POSIX defines it
 
+  // It asked for what was not there yet.
+  bool in_vain_was(const TracedCall& one) const {
+    return one.moves && one.result == -call->in_vain;
+  }
+
   double empty_call = 0;  // ns of a call that does nothing, under the tracer
-  // ns from the send to the handler and to the answer, medians of a server that is not traced.
-  double free_handler = 0, free_answer = 0;
+  // ns from the send to the handler and to the answer, medians of a server that is not traced; not
+  // known of connect.
+  std::optional<double> free_handler, free_answer;
 };
 
 // What waited and what copied, from the calls and times of `trace`. Throws std::runtime_error where
@@ -69,6 +79,7 @@ struct Trace {
 void judge(Trace& trace);
 
 struct TraceSettings {
+  const Call* call = &traced_calls().front();
   Nanoseconds wait = std::chrono::milliseconds(20);  // before a message is sent
   std::size_t size = 64;                             // of a message
   unsigned requests = 9;  // of them, the one with the median time is kept
@@ -84,6 +95,7 @@ struct Scale {
   std::int64_t begin = -1, knee = 0, end = 1;
   double wait_width = 1, width = 2;
   double at(std::int64_t time) const;
+  std::int64_t pressed_ms() const { return (500'000 - begin) / 1'000'000; }
 };
 Scale scale_of(const std::vector<Trace>& traces, double wait_width, double width);
 
@@ -105,12 +117,16 @@ inline constexpr std::array<Sign, 6> signs{{{'.', "#c9d3dc", "runs its own code"
                                             {'o', "#8a97a5", "another call"},
                                             {'?', "#d07a5c", "asks in vain"},
                                             {'>', "#7b62a8", "sends the answer"},
-                                            {'#', "#2a6fb0", "brings the bytes"}}};
+                                            {'#', "#2a6fb0", "the second phase"}}};
 
 // What the process did in each phase, and whether POSIX calls that synchronous.
 std::string sentence_of(const Trace& trace);
 // What the tracing costs, and what that means.
 std::string cost_of(const std::vector<Trace>& traces);
+// Those of each call, which have a scale of their own.
+std::vector<std::vector<Trace>> by_call(const std::vector<Trace>& traces);
+// "recv: a message of 64 bytes comes, the median of 9 by time".
+std::string heading_of(const Call& call, const TraceSettings& settings);
 // For a terminal of 80 columns.
 std::string text_of(const std::vector<Trace>& traces, const TraceSettings& settings);
 std::string svg_of(const std::vector<Trace>& traces, const TraceSettings& settings);

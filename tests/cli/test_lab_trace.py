@@ -122,6 +122,101 @@ class Recorded(TestCase):
             self.assertIn(model, words)
 
 
+class OtherCalls(TestCase):
+    ORDER = ("begin", "sending", "data", "copy_begin", "copied", "handler", "answering", "answered")
+
+    @classmethod
+    def setUpClass(cls):
+        text = trace("--model", "all", "--call", "accept,send,recvfrom,sendto", "--requests", 2,
+                     "--json", "-").stdout
+        text_of_connect = trace("--model", "blocking,epoll,io_uring", "--call", "connect",
+                                "--json", "-").stdout
+        cls.traces = {}
+        for document in (json.loads(text), json.loads(text_of_connect)):
+            for one in document["trace"]["models"]:
+                cls.traces[one["call"], one["model"]] = one
+
+    def each(self, call=None):
+        return [(key, one) for key, one in self.traces.items()
+                if "left_out" not in one and call in (None, key[0])]
+
+    def test_every_model_of_this_system_and_times_in_order(self):
+        for call in ("accept", "send", "recvfrom", "sendto"):
+            for entry in models():
+                self.assertEqual((call, entry["model"]) in self.traces, not entry["emulated"])
+        for key, one in self.each():
+            times = [one["times_us"][name] for name in self.ORDER]
+            self.assertEqual(times, sorted(times), key)
+            self.assertEqual(one["untraced_us"] is None, key[0] == "connect")
+
+    def test_blocking_waits_in_the_call_itself(self):
+        for call, names in (("accept", ("accept", "accept4")), ("send", ("sendto", "sendmsg")),
+                            ("recvfrom", ("recvfrom", "recvmsg")), ("connect", ("connect",))):
+            with self.subTest(call=call):
+                one = self.traces[call, "blocking"]
+                self.assertEqual((one["wait"]["is"], one["posix"]), ("same-call", "synchronous"))
+                self.assertIn(one["copy"]["call"], names)
+
+    def test_readiness_models_wait_in_one_call_and_go_on_in_another(self):
+        for call in ("accept", "send", "recvfrom"):
+            for model, names in WAITS.items():
+                with self.subTest(call=call, model=model):
+                    one = self.traces[call, model]
+                    self.assertEqual((one["wait"]["is"], one["posix"]),
+                                     ("other-call", "synchronous"))
+                    self.assertIn(one["wait"]["call"], names)
+                    self.assertGreaterEqual(one["times_us"]["copy_begin"], 0)
+        one = self.traces["connect", "epoll"]
+        self.assertEqual(one["wait"]["is"], "other-call")
+        self.assertIn(one["wait"]["call"], WAITS["epoll"])
+
+    def test_nonblocking_asks_in_vain(self):
+        for call in ("accept", "send", "recvfrom"):
+            one = self.traces[call, "nonblocking"]
+            self.assertEqual(one["wait"]["is"], "asking", call)
+
+    def test_a_datagram_that_is_sent_need_not_wait(self):
+        for key, one in self.each("sendto"):
+            self.assertEqual(one["wait"]["is"], "none", key)
+            self.assertIn("need not wait", one["sentence"])
+
+    def test_the_connection_waits_for_the_listener(self):
+        for _, one in self.each("connect"):
+            self.assertLess(one["times_us"]["begin"], -20_000)
+
+    def test_io_uring_makes_no_call_of_its_own(self):
+        for call in ("accept", "send", "recvfrom", "connect", "sendto"):
+            one = self.traces[call, "io_uring"]
+            if "left_out" not in one:
+                self.assertEqual((one["copy"]["by"], one["posix"]), ("kernel", "asynchronous"), call)
+
+    def test_text_and_figure(self):
+        with tempfile.TemporaryDirectory() as folder:
+            svg = Path(folder) / "t.svg"
+            text = trace("--model", "epoll,poll", "--call", "accept,sendto", "--requests", 1,
+                         "--svg", svg).stdout
+            words = [element.text for element in ElementTree.parse(svg).iter() if element.text]
+        self.assertTrue(text.isascii())
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
+        for heading in ("accept: a client connects", "sendto: a datagram of 64 bytes is sent"):
+            self.assertIn(heading, text)
+            self.assertIn(heading, words)
+
+    def test_a_call_that_is_none(self):
+        self.assertIn("listen not in", trace("--model", "epoll", "--call", "listen", code=2).stderr)
+
+
+class Report(TestCase):
+    def test_the_folder_has_the_trace_and_a_report(self):
+        with tempfile.TemporaryDirectory() as folder:
+            trace("--model", "epoll", "--requests", 1, "--out", Path(folder) / "new")
+            document = json.loads((Path(folder) / "new/trace.json").read_text())
+            report = (Path(folder) / "new/report.html").read_text()
+        self.assertEqual(document["trace"]["models"][0]["model"], "epoll")
+        ElementTree.fromstring(document["svg"])
+        self.assertIn(r"\u003csvg xmlns", report)
+
+
 class Ends(TestCase):
     def servers_of(self, pid):
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -47,14 +47,14 @@ class Recorded : public testing::Test {
  protected:
   static TimePoint at(int us) { return TimePoint(1s) + std::chrono::microseconds(us); }
   void enter(int us, long number, std::uint64_t fd = 9, pid_t thread = 11) {
-    recorder_.see({.kind = Stop::Kind::entry,
-                   .thread = thread,
-                   .at = at(us),
-                   .number = static_cast<std::uint64_t>(number),
-                   .args = {fd}});
+    recorder_->see({.kind = Stop::Kind::entry,
+                    .thread = thread,
+                    .at = at(us),
+                    .number = static_cast<std::uint64_t>(number),
+                    .args = {fd}});
   }
   void leave(int us, std::int64_t result, pid_t thread = 11) {
-    recorder_.see({.kind = Stop::Kind::exit, .thread = thread, .at = at(us), .result = result});
+    recorder_->see({.kind = Stop::Kind::exit, .thread = thread, .at = at(us), .result = result});
   }
   void call(int begin, int end, long number, std::int64_t result, std::uint64_t fd = 9,
             pid_t thread = 11) {
@@ -65,17 +65,26 @@ class Recorded : public testing::Test {
   // The client sends from -10 to 0; the handler has the bytes at 50, the client the answer at 90.
   Trace taken(bool judged = true) {
     Trace trace;
+    trace.call = call_;
     trace.begin = -1'000'000;
     trace.sending = -10'000;
     trace.handler = 50'000;
     trace.answering = 60'000;
     trace.answered = 90'000;
-    recorder_.take(trace, at(0));
+    recorder_->take(trace, at(0));
     if (judged) judge(trace);
     return trace;
   }
 
-  Recorder recorder_;
+  // From now on it is of this call, on this descriptor.
+  void of(std::string_view name, int descriptor) {
+    call_ = find_call(name);
+    recorder_.emplace(*call_);
+    recorder_->follow(descriptor);
+  }
+
+  const Call* call_ = find_call("recv");
+  std::optional<Recorder> recorder_{std::in_place};
 };
 
 TEST_F(Recorded, ACallThatWaitsAndCopies) {
@@ -149,15 +158,15 @@ TEST_F(Recorded, AHandlerThatRanWithoutACallBeforeItIsAnError) {
 TEST_F(Recorded, WhatIsOverIsForgottenAtTheStart) {
   accepted();
   enter(-1500, SYS_recvfrom);
-  recorder_.start();
-  EXPECT_FALSE(recorder_.answers());
+  recorder_->start();
+  EXPECT_FALSE(recorder_->answers());
   leave(10, 64);
   enter(60, SYS_sendto);
-  EXPECT_TRUE(recorder_.answers());
+  EXPECT_TRUE(recorder_->answers());
   const Trace trace = taken();
   ASSERT_EQ(trace.calls.size(), 2U);
   EXPECT_EQ(trace.calls[0].begin, -1'500'000);
-  EXPECT_TRUE(trace.calls[0].receives);
+  EXPECT_TRUE(trace.calls[0].moves);
   EXPECT_TRUE(trace.calls[1].answers);
 }
 
@@ -206,6 +215,93 @@ TEST_F(Recorded, TheScaleIsMonotonousAndOfTheWidthAsked) {
   EXPECT_EQ(scale.at(-10'000), 10);
   EXPECT_LT(scale.at(0), scale.at(1000));
   EXPECT_EQ(scale.at(5'000'000), 50);
+}
+
+TEST_F(Recorded, AcceptIsTakenFromTheListenerOnly) {
+  of("accept", 3);
+  call(-990, 10, SYS_epoll_pwait2, 1, 5);
+  call(12, 14, SYS_accept4, 8, 4);  // of another listener
+  call(20, 30, SYS_accept4, 9, 3);
+  const Trace trace = taken();
+  EXPECT_EQ(trace.wait, Trace::Wait::other_call);
+  EXPECT_EQ(trace.copy_begin, 20'000);
+  EXPECT_THAT(sentence_of(trace), HasSubstr("accept4, a call of its own, takes the connection"));
+}
+
+TEST_F(Recorded, ASendThatWaitsForRoom) {
+  of("send", 9);
+  call(-995, -992, SYS_sendto, -EAGAIN);
+  call(-990, 10, SYS_ppoll, 1, 0);
+  call(12, 14, SYS_recvfrom, 64);
+  call(20, 30, SYS_sendto, 64);
+  const Trace trace = taken();
+  EXPECT_EQ(trace.wait, Trace::Wait::other_call);
+  EXPECT_EQ(trace.copies_in, "sendto");
+  EXPECT_FALSE(trace.calls.back().answers);
+  EXPECT_TRUE(trace.synchronous);
+}
+
+TEST_F(Recorded, ADatagramThatIsSentNeedNotWait) {
+  of("sendto", 9);
+  call(-990, -5, SYS_ppoll, 1, 0);
+  call(5, 30, SYS_sendmsg, 64);
+  const Trace trace = taken();
+  EXPECT_EQ(trace.wait, Trace::Wait::none);
+  EXPECT_EQ(sentence_of(trace),
+            "The thread need not wait; sendmsg copies the datagram: synchronous.");
+}
+
+TEST_F(Recorded, AConnectionWhoseResultIsAskedFor) {
+  of("connect", -1);
+  call(-995, -993, SYS_connect, -EINPROGRESS, 7);
+  for (int us = -900; us < -10; us += 100) call(us, us + 50, SYS_getpeername, -ENOTCONN, 7);
+  call(20, 30, SYS_getpeername, 0, 7);
+  const Trace trace = taken();
+  EXPECT_EQ(trace.wait, Trace::Wait::asking);
+  EXPECT_EQ(trace.in_vain, 9U);
+  EXPECT_EQ(trace.copied, 30'000);
+  EXPECT_THAT(sentence_of(trace), HasSubstr("brings the result"));
+}
+
+TEST_F(Recorded, AConnectionThatTheProcessHasSeenBeforeTheLab) {
+  of("connect", -1);
+  call(-990, -4, SYS_connect, 0, 7);
+  const Trace trace = taken();
+  EXPECT_EQ(trace.wait, Trace::Wait::same_call);
+  EXPECT_EQ(trace.copied, 0);
+  EXPECT_EQ(trace.handler, 54'000);
+  EXPECT_EQ(trace.calls.front().begin, -986'000);
+}
+
+TEST_F(Recorded, AConnectionThatTheKernelMakes) {
+  of("connect", -1);
+  call(-990, -4, SYS_io_uring_enter, 1, 5);
+  const Trace trace = taken();
+  EXPECT_EQ(trace.copy, Trace::Copy::by_kernel);
+  EXPECT_THAT(sentence_of(trace), HasSubstr("the kernel connects, which is over when"));
+}
+
+TEST_F(Recorded, EachCallHasAScaleOfItsOwn) {
+  of("accept", 3);
+  call(-990, 30, SYS_accept4, 9, 3);
+  std::vector<Trace> traces{taken()};
+  of("recvfrom", 9);
+  call(-990, 30, SYS_recvmsg, 64);
+  traces.push_back(taken());
+  ASSERT_EQ(by_call(traces).size(), 2U);
+  const std::string svg = svg_of(traces, {});
+  EXPECT_THAT(svg, HasSubstr("accept: a client connects"));
+  EXPECT_THAT(svg, HasSubstr("recvfrom: a datagram of 64 bytes comes"));
+  EXPECT_THAT(text_of(traces, {}), HasSubstr("at 0 the kernel has the connection."));
+  EXPECT_EQ(json_of(traces, {})["trace"]["models"][1]["call"], "recvfrom");
+}
+
+TEST(Calls, AreKnownByName) {
+  for (const Call& call : traced_calls()) {
+    EXPECT_EQ(find_call(call.name), &call);
+    EXPECT_FALSE(call.system_calls.empty());
+  }
+  EXPECT_EQ(find_call("listen"), nullptr);
 }
 
 TEST(Trace, NoneThatWasTracedIsDrawnAllTheSame) {
