@@ -14,5 +14,6 @@ void add_trace(CLI::App& lab, Action& run);
 void add_serve(CLI::App& lab, Action& run);
 void add_calls(CLI::App& lab, Action& run);
 void add_load(CLI::App& lab, Action& run);
+void add_work(CLI::App& lab, Action& run);
 
 }  // namespace polyio::lab

@@ -13,18 +13,6 @@
 namespace polyio::lab {
 namespace {
 
-// Computes for `span` of this thread's own CPU time.
-void compute(Nanoseconds span) {
-  const auto now = [] {
-    timespec time{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return std::chrono::seconds(time.tv_sec) + Nanoseconds(time.tv_nsec);
-  };
-  const Nanoseconds end = now() + span;
-  while (now() < end) {
-  }
-}
-
 // How many of `messages` more have work, of all that this process gets.
 std::int64_t count_heavy(const Work& work, std::uint64_t messages) {
   static std::atomic<std::uint64_t> all = 0;
@@ -50,13 +38,13 @@ Task<> worked(Io& io, Stream stream, Work work, std::size_t size, Marks* marks) 
     received += kept.size();
     const Nanoseconds span = work.span * count_heavy(work, received / size - done);
     done = received / size;
-    if (span.count() > 0 && work.kind == Work::Kind::cpu) compute(span);
+    if (span.count() > 0 && work.kind == Work::Kind::cpu) compute_for(span);
     if (span.count() > 0 && work.kind == Work::Kind::sleep) {
       auto slept = co_await io.sleep(span);
       if (!slept) co_return;
     }
     if (span.count() > 0 && work.kind == Work::Kind::offload) {
-      auto heavy = [span] { compute(span); };
+      auto heavy = [span] { compute_for(span); };
       auto computed = co_await offload(io, heavy);
       if (!computed) co_return;
     }
@@ -67,6 +55,17 @@ Task<> worked(Io& io, Stream stream, Work work, std::size_t size, Marks* marks) 
 }
 
 }  // namespace
+
+void compute_for(Nanoseconds span) {
+  const auto now = [] {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + Nanoseconds(time.tv_nsec);
+  };
+  const Nanoseconds end = now() + span;
+  while (now() < end) {
+  }
+}
 
 void ascii_upper(std::span<std::byte> bytes) noexcept {
   for (std::byte& b : bytes) {

@@ -26,6 +26,9 @@ Work parse_work(std::string_view text);
 // "5ms": us, ms or s, a minute at most. Nothing: it is none.
 std::optional<Nanoseconds> parse_time(std::string_view text);
 
+// Computes for `span` of this thread's own processor time.
+void compute_for(Nanoseconds span);
+
 void ascii_upper(std::span<std::byte> bytes) noexcept;
 
 // The upper-casing handler of the tutorials: the same under every model and architecture.

@@ -67,6 +67,7 @@ void add_lab(CLI::App& app, Action& run) {
   add_serve(*lab, run);
   add_calls(*lab, run);
   add_load(*lab, run);
+  add_work(*lab, run);
 }
 
 }  // namespace polyio::lab

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <polyio/base/text.hpp>
 #include <polyio/os/file.hpp>
+#include <polyio/process/process.hpp>
 
 #include "commands.hpp"
 #include "lab/command.hpp"
 
 int main(int argc, char** argv) {
+  polyio::process::begin(argc, argv);
   polyio::os::fill_standard_descriptors();
   CLI::App app("polyio: concurrent network programs whose I/O model is chosen at start-up");
   app.set_version_flag("--version", "polyio " POLYIO_VERSION);
