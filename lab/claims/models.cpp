@@ -27,29 +27,21 @@ std::vector<Point> few_points(const Settings&) {
   return {threads(1), threads(10), epoll(1), epoll(10)};
 }
 
-std::vector<Point> many_points(const Settings& settings) {
-  std::vector<Point> points;
-  for (const std::size_t count : many(settings)) {
-    points.push_back(threads(count));
-    points.push_back(epoll(count));
-  }
+// From left to right, for the graph.
+std::vector<Point> growing(const Settings& settings, Point (*at)(std::size_t connections)) {
+  std::vector<Point> points{at(1), at(10), at(100)};
+  for (const std::size_t count : many(settings)) points.push_back(at(count));
   return points;
 }
 
-Graph threads_and_epoll(const Evidence& evidence) {
-  std::vector<Point> blocking, multiplexed;
-  for (const std::size_t count : {1, 10, 100, 1000, 10'000}) {
-    blocking.push_back(threads(count));
-    multiplexed.push_back(epoll(count));
-  }
-  return {"connections, all of them active",
-          "CPU µs per request",
-          {line_of(evidence, "a thread for each", blocking, "cpu_us", connections_of),
-           line_of(evidence, "epoll, one loop", multiplexed, "cpu_us", connections_of)}};
+std::vector<Point> many_points(const Settings& settings) {
+  std::vector<Point> points = growing(settings, threads);
+  for (Point& point : growing(settings, epoll)) points.push_back(std::move(point));
+  return points;
 }
 
-Finding at_both(const Evidence& evidence, std::initializer_list<std::size_t> counts,
-                Relation relation, double times) {
+Finding at_each(const Evidence& evidence, const std::vector<std::size_t>& counts, Relation relation,
+                double times) {
   std::vector<Finding> findings;
   for (const std::size_t count : counts) {
     const std::string with = count == 1 ? "1 connection: " : grouped(count) + " connections: ";
@@ -57,18 +49,22 @@ Finding at_both(const Evidence& evidence, std::initializer_list<std::size_t> cou
         compare(quantity_of(evidence, threads(count), "cpu_us", "µs", with + "threads"), relation,
                 times, quantity_of(evidence, epoll(count), "cpu_us", "µs", "epoll")));
   }
-  Finding found = all_of(findings);
-  found.graph = threads_and_epoll(evidence);
-  return found;
+  return all_of(findings);
 }
 
 Finding judge_few(const Evidence& evidence) {
-  return at_both(evidence, {1, 10}, Relation::at_most, 1.1);
+  return at_each(evidence, {1, 10}, Relation::at_most, 1.1);
 }
 
 Finding judge_many(const Evidence& evidence) {
-  if (evidence.settings().quick) return at_both(evidence, {1000}, Relation::at_least, 1.1);
-  return at_both(evidence, {1000, 10'000}, Relation::at_least, 1.1);
+  const Settings& settings = evidence.settings();
+  Finding found = at_each(evidence, many(settings), Relation::at_least, 1.1);
+  found.graph = Graph{
+      "connections, all of them active",
+      "CPU µs per request",
+      {line_of(evidence, "a thread for each", growing(settings, threads), "cpu_us", connections_of),
+       line_of(evidence, "epoll, one loop", growing(settings, epoll), "cpu_us", connections_of)}};
+  return found;
 }
 
 // --- system calls ---

@@ -41,9 +41,10 @@ class Claims(TestCase):
         self.assertEqual(shown["claims"], content["claims"])
 
     def test_are_measured_and_judged(self):
-        names = ["few-connections-threads", "polling-burns-cpu"]
+        names = ["polling-burns-cpu", "epoll-stays-flat"]
         figures = self.folder / "figures"
-        done = self.claims(*names, "--rounds", 2, *SHORT, "--out", self.folder, "--svg", figures)
+        done = self.claims(*names, "--quick", "--rounds", 2, *SHORT, "--out", self.folder, "--svg",
+                           figures)
         content = json.loads(self.file.read_text())
         self.check_form(content, names)
         self.assertTrue(content["complete"] and content["finished"])
@@ -51,13 +52,13 @@ class Claims(TestCase):
             self.assertNotEqual(claim["verdict"], "not measured", claim)
             self.assertTrue(claim["measured"])
             self.assertIn(claim["name"], done.stdout)
-        few, polling = content["claims"]
-        self.assertEqual([line["name"] for line in few["chart"]["series"]],
-                         ["a thread for each", "epoll, one loop"])
+        polling, growth = content["claims"]
+        line, = growth["chart"]["series"]
+        self.assertEqual((line["name"], line["x"]), ("epoll", [10, 100, 1000]))
         self.assertIsNone(polling["chart"])
-        self.assertEqual([file.name for file in figures.iterdir()], [f"{names[0]}.svg"])
-        self.assertIn("epoll, one loop", (figures / f"{names[0]}.svg").read_text())
-        self.assertEqual(len(content["evidence"]["points"]), 6)
+        self.assertEqual([file.name for file in figures.iterdir()], [f"{names[1]}.svg"])
+        self.assertIn("10 of them active", (figures / f"{names[1]}.svg").read_text())
+        self.assertEqual(len(content["evidence"]["points"]), 5)
         self.assertIn("there already", self.claims(*names, "--out", self.folder, code=1).stderr)
 
     def test_a_ceiling_is_a_finding(self):

@@ -117,7 +117,7 @@ constexpr std::string_view cpu = "cpu_us", p50 = "p50_us", p99 = "p99_us",
 // The numbers of points are those of the claim's list.
 const std::vector<Case> cases{
     {"few-connections-threads", {{0, cpu, 9, 20}, {1, cpu, 9, 20}, {2, cpu, 9, 9}, {3, cpu, 9, 9}}},
-    {"many-connections-multiplexing", {{0, cpu, 20, 9}, {1, cpu, 9, 20}}},
+    {"many-connections-multiplexing", {{3, cpu, 20, 9}, {7, cpu, 9, 20}}},
     {"polling-burns-cpu",
      {{0, cpu, 19'000, 100}, {0, rate, 50, 50}, {1, cpu, 20, 20}, {1, rate, 50, 50}}},
     {"pause-delays", {{0, p50, 5000, 90}, {0, p99, 9900, 200}, {1, p50, 80, 80}}},
@@ -162,10 +162,18 @@ TEST(Claims, OneOfTheRatiosThatDoesNotHoldIsEnough) {
   EXPECT_EQ(found.outcome, Outcome::does_not_hold);
   EXPECT_THAT(found.measured,
               HasSubstr("10 connections: threads 90 µs against epoll 9 µs: 10 times"));
-  // A line is drawn of what is there.
+}
+
+TEST(Claims, ALineIsDrawnOfWhatIsThere) {
+  MadeUp evidence;
+  evidence.put(point("many-connections-multiplexing", 1), cpu, {9, 9, 10});
+  evidence.put(point("many-connections-multiplexing", 3), cpu, {20, 21, 20});
+  const Finding found = claim("many-connections-multiplexing").judge(evidence);
+  EXPECT_EQ(found.outcome, Outcome::not_measured);
   ASSERT_TRUE(found.graph);
-  EXPECT_EQ(found.graph->lines[0].y[1], 90);
-  EXPECT_EQ(found.graph->lines[0].y[2], std::nullopt);
+  EXPECT_EQ(found.graph->lines[0].x, (std::vector<double>{1, 10, 100, 1000}));
+  EXPECT_EQ(found.graph->lines[0].y,
+            (std::vector<std::optional<double>>{std::nullopt, 9, std::nullopt, 20}));
 }
 
 TEST(Claims, TheCallsOfSelect) {

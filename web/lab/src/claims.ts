@@ -76,15 +76,15 @@ function row(claim: Claim): HTMLElement {
     'tr',
     '',
     name,
+    make('td', '', verdict),
     make('td', '', claim.claim, ...source),
     make('td', '', claim.measured || '–', ...text),
-    make('td', '', verdict),
   );
 }
 
 /** The element, and the charts in it, which are drawn once it is in the page. */
 export function claimsPart(claims: Claim[]): { element: HTMLElement; charts: Chart[] } {
-  const heads = ['Name', 'Claim', 'Measured here', 'Verdict'].map((head) => {
+  const heads = ['Name', 'Verdict', 'Claim', 'Measured here'].map((head) => {
     const cell = make('th', '', head);
     cell.scope = 'col';
     return cell;
