@@ -159,10 +159,14 @@ void Engine::try_out(const Trial& trial, Run& run) {
   Child child({.arguments = trial.arguments, .cores = trial.cores, .program = trial.program},
               &signals_);
   const auto line = child.read_line(patience);
+  const os::ExitStatus ended = child.wait(patience);
   const Json figures = Json::parse(line.value_or(""), nullptr, false);
-  if (!figures.is_object()) {
+  if (ended.code != 0 || ended.signal != 0 || !figures.is_object()) {
     const std::string words = child.last_words();
-    throw std::runtime_error(words.empty() ? "it printed no figures" : words);
+    const std::string what = ended.code == not_started ? "it can't be started"
+                             : figures.is_object()     ? "it " + ended.text()
+                                                       : "it printed no figures";
+    throw std::runtime_error(words.empty() ? what : words);
   }
   for (const auto& [name, value] : figures.items()) {
     if (value.is_boolean()) run.values[name] = value.get<bool>() ? 1 : 0;

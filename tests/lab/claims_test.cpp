@@ -298,6 +298,24 @@ TEST(Experiment, RunsTrialsInRoundsAndKeepsTheirFiguresAndErrors) {
   EXPECT_EQ(judge_broken(measured).text, "broken: it is broken");
 }
 
+TEST(Experiment, AProgramThatFailsHasNoFigures) {
+  const auto reason = [](Trial trial) {
+    Results results = new_results("polyio lab claims", usual(), {});
+    results.settings.rounds = 1;
+    results.trials.push_back({std::move(trial), {}});
+    Engine(results, [] {}).run();
+    EXPECT_TRUE(results.trials[0].runs.at(0).values.empty());
+    return Measurements(results).why_missing(results.trials[0].trial);
+  };
+  EXPECT_EQ(reason(shell("code", "echo '{\"value\": 1}'; exit 3")), "it ended with code 3");
+  EXPECT_THAT(reason(shell("killed", "echo '{}'; kill -9 $$")), HasSubstr("killed by signal 9"));
+  EXPECT_EQ(reason(shell("silent", ":")), "it printed no figures");
+  EXPECT_EQ(reason(shell("no JSON", "echo {")), "it printed no figures");
+  EXPECT_EQ(reason(shell("a list", "echo [1]")), "it printed no figures");
+  EXPECT_EQ(reason({.name = "absent", .arguments = {}, .program = "/nowhere/python3"}),
+            "it can't be started");
+}
+
 TEST(Experiment, WhatWasNotComeToIsNotMeasuredAndTheRestIsJudged) {
   Results results = plan_of(made, "polyio lab claims", usual());
   results.trials[0].runs = {{.round = 1, .error = {}, .values = {{"value", 3.5}}},
