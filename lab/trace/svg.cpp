@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "../svg.hpp"
 #include "trace.hpp"
@@ -108,7 +109,10 @@ void Figure::add(const Trace& trace) {
   body_ += grid(y_ - 3, y_ + row * (1 + static_cast<int>(threads.size())));
   phases(trace);
   for (const int thread : threads) {
+    std::set<std::pair<char, int>> seen;  // those too small to be seen, by sign and place
     for (const Piece& piece : pieces_of(trace, thread)) {
+      const bool tiny = x(piece.end) - x(piece.begin) < 0.5;
+      if (tiny && !seen.emplace(piece.sign, static_cast<int>(2 * x(piece.begin))).second) continue;
       const bool runs = piece.sign == '.';
       const auto* const sign = std::ranges::find(signs, piece.sign, &Sign::sign);
       body_ +=

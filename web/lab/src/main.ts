@@ -9,6 +9,7 @@ import { howMeasured, incomplete, machineLine, troubles, verdicts, whenLine } fr
 import { hasRun } from './selection';
 import { readResults, type Results } from './results';
 import { pointsTable } from './table';
+import { tracePart } from './trace';
 import type { Chart } from './chart';
 
 const SCHEMA = 1;
@@ -65,7 +66,7 @@ function show(results: Results): void {
     const words = `These results have ${found}; this page knows ${SCHEMA}.`;
     parts.push(box(`${words} What it knows is shown, and may be wrong.`));
   }
-  const { points, claims } = results;
+  const { points, claims, trace } = results;
   const drawn: { draw(): void }[] = [];
   if (points.length) {
     if (!results.complete) parts.push(incomplete(results));
@@ -81,12 +82,13 @@ function show(results: Results): void {
     drawn.push(...part.charts satisfies Chart[]);
     parts.push(section('Claims', 'claims', part.element));
   }
+  if (trace) parts.push(section('The two phases', 'trace', tracePart(trace)));
   if (points.some((point) => hasRun(point) || point.errors.length))
     parts.push(section('All figures', 'points', pointsTable(points)));
   const trouble = troubles(results);
   if (trouble) parts.push(section('What is missing', 'missing', trouble));
   if (points.length) parts.push(section('How it was measured', 'how', howMeasured(results)));
-  if (!points.length && !claims.length) parts.push(box('Nothing was measured.'));
+  if (!points.length && !claims.length && !trace) parts.push(box('Nothing was measured.'));
   byId('report').replaceChildren(...parts);
   const draw = () => drawn.forEach((part) => part.draw());
   draw();

@@ -63,6 +63,11 @@ export interface Claim {
   chart: ClaimChart | null;
 }
 
+export interface Trace {
+  models: { call: string; model: string; sentence: string }[];
+  svg: string; // empty: there is none
+}
+
 export interface Results {
   schema: number | null;
   polyio: string;
@@ -75,9 +80,11 @@ export interface Results {
   points: Point[];
   verdicts: Verdict[];
   claims: Claim[];
+  trace: Trace | null;
 }
 
 const LONGEST = 2000; // characters of a text
+const LARGEST = 8_000_000; // of a figure
 const MOST = 20_000; // members of a list
 const GREATEST = 1e15;
 const LEAST = 1e-9; // less is 0
@@ -101,6 +108,13 @@ export class Fields {
 
   text(name: string): string {
     return asText(this.get(name));
+  }
+
+  /** A figure as SVG; empty: none, or too large. */
+  svg(name: string): string {
+    const text = this.get(name);
+    const is = typeof text === 'string' && text.startsWith('<svg ') && text.length <= LARGEST;
+    return is ? text : '';
   }
 
   is(name: string): boolean {
@@ -253,6 +267,20 @@ function readClaim(value: unknown): Claim {
   };
 }
 
+function readTrace(all: Fields): Trace | null {
+  const models = all
+    .fields('trace')
+    .list('models')
+    .map((value) => {
+      const one = new Fields(value);
+      const sentence = one.has('left_out')
+        ? `not traced: ${one.text('left_out')}`
+        : one.text('sentence');
+      return { call: one.text('call') || '?', model: one.text('model') || '?', sentence };
+    });
+  return models.length ? { models, svg: all.svg('svg') } : null;
+}
+
 export function readResults(value: unknown): Results {
   const all = new Fields(value);
   return {
@@ -275,5 +303,6 @@ export function readResults(value: unknown): Results {
       };
     }),
     claims: all.list('claims').map(readClaim),
+    trace: readTrace(all),
   };
 }
