@@ -124,7 +124,7 @@ class Refused(TestCase):
 class WorkTrials(TestCase):
     """The trials of claims, end to end: none fails, and Python's are among them."""
 
-    def test_their_trials_give_the_figures_that_they_judge(self):
+    def test_give_the_figures_that_are_judged(self):
         names = ("threads-use-all-cores", "python-threads-take-turns", "threads-are-lighter",
                  "switching-costs-computing", "fcfs-hurts-short-jobs")
         with tempfile.TemporaryDirectory() as folder:
