@@ -133,6 +133,7 @@ std::string Measurements::why_missing(const Trial& trial) const {
 
 std::vector<Judged> judge(const std::vector<Claim>& claims, const Evidence& evidence) {
   std::vector<Judged> judged;
+  judged.reserve(claims.size());
   for (const Claim& claim : claims) judged.push_back({claim, claim.judge(evidence)});
   return judged;
 }
