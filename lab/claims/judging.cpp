@@ -131,6 +131,17 @@ Finding all_of(const std::vector<Finding>& findings) {
   return all;
 }
 
+Finding unless_busy(Finding finding, const std::optional<Spread>& share) {
+  constexpr double enough = 0.8;
+  if (finding.outcome != Outcome::does_not_hold || !share || share->median > enough) return finding;
+  finding.outcome = Outcome::not_measured;
+  finding.text = fmt::format(
+      "Other programs had the core for {:.0f} % of the time: measure again when the machine is "
+      "quiet.",
+      (1 - share->median) * 100);
+  return finding;
+}
+
 Graph::Line line_of(const Evidence& evidence, std::string name, const std::vector<Point>& points,
                     std::string_view measure, double (*place)(const Point& point)) {
   Graph::Line line{std::move(name), {}, {}};

@@ -43,6 +43,10 @@ Finding not_measured(std::string why);
 // All of them have to hold.
 Finding all_of(const std::vector<Finding>& findings);
 
+// What was measured had its core for this share of the time, other programs for the rest. Where
+// they had a fifth or more, a claim that does not hold is not decided.
+Finding unless_busy(Finding finding, const std::optional<Spread>& share);
+
 // A line of medians, over what `place` says of each point, from left to right.
 Graph::Line line_of(const Evidence& evidence, std::string name, const std::vector<Point>& points,
                     std::string_view measure, double (*place)(const Point& point));

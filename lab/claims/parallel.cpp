@@ -90,11 +90,19 @@ Quantity seconds_of(const Evidence& evidence, const Cell& cell, const std::strin
                      by == "turn" ? "one after the other" : owner + by);
 }
 
+// That of one that computes alone: it has its core for all the time, where nothing else runs.
+std::optional<Spread> share_of(const Evidence& evidence, const Cell& cell) {
+  const Trial trial = trial_of(cell, evidence.settings());
+  if (cell.io) return std::nullopt;
+  return ratio_of(evidence.of(trial, "turn_cpu_s"), evidence.of(trial, "turn_s"));
+}
+
 // Whether they are at least, or at most, so many times as fast as one after the other.
 Finding gain(const Evidence& evidence, const Cell& cell, const std::string& by, Relation relation,
              double times) {
-  return compare(seconds_of(evidence, cell, "turn"), relation, times,
-                 seconds_of(evidence, cell, by));
+  return unless_busy(
+      compare(seconds_of(evidence, cell, "turn"), relation, times, seconds_of(evidence, cell, by)),
+      share_of(evidence, cell));
 }
 
 std::string median_of(const Evidence& evidence, const Cell& cell, const std::string& by) {
@@ -201,7 +209,8 @@ Finding judge_concurrency(const Evidence& evidence) {
     Quantity all = seconds_of(evidence, computing_all, "threads");
     one.name += " on one core";
     all.name += " on all";
-    parts.push_back(compare(one, Relation::at_least, 1.5, all));
+    parts.push_back(
+        unless_busy(compare(one, Relation::at_least, 1.5, all), share_of(evidence, computing_all)));
   }
   return all_of(parts);
 }

@@ -62,7 +62,20 @@ Finding judged(const Evidence& evidence, const Figure& a, Relation relation, dou
   if (simulated) {
     found.measured += fmt::format(" (simulated: {:.3g} times)", simulated->median);
   }
+  for (const Figure* const one : {&a, &b}) {
+    found = unless_busy(std::move(found), ratio_of(evidence.of(one->trial, "computed_ms"),
+                                                   evidence.of(one->trial, "given_ms")));
+  }
   return found;
+}
+
+// A figure for each of `values`, which are the x axis.
+template <class Values, class Make>
+std::vector<std::pair<double, Figure>> over(const Values& values, Make figure_of) {
+  std::vector<std::pair<double, Figure>> figures;
+  figures.reserve(values.size());
+  for (const int value : values) figures.emplace_back(value, figure_of(value));
+  return figures;
 }
 
 Graph::Line line_of(const Evidence& evidence, std::string name, bool simulated,
@@ -132,10 +145,8 @@ Finding judge_starving(const Evidence& evidence) {
   Finding found = all_of(
       {judged(evidence, long_waits("sjf", 8), Relation::at_least, 3, long_waits("sjf", 2)),
        judged(evidence, long_waits("fcfs", 8), Relation::at_most, 1.5, long_waits("fcfs", 2))});
-  const auto over_counts = [&](const std::string& policy) {
-    std::vector<std::pair<double, Figure>> figures;
-    for (const int count : counts) figures.emplace_back(count, long_waits(policy, count));
-    return figures;
+  const auto over_counts = [](const std::string& policy) {
+    return over(counts, [&](int count) { return long_waits(policy, count); });
   };
   found.graph = {"short jobs",
                  "ms that the long one waits",
@@ -174,22 +185,18 @@ std::vector<Trial> quantum_trials(const Settings&) {
 Figure with_quantum(int quantum, const char* figure) {
   return {under("rr", keyboard(), quantum), {figure}, fmt::format("with {} ms", quantum)};
 }
-Graph quantum_graph(const Evidence& evidence) {
-  Graph graph{"quantum in ms", "ms", {}};
-  for (const auto& [figure, called] :
-       {std::pair("key_response_ms", "the key waits"), std::pair("lost_ms", "no job computes")}) {
-    std::vector<std::pair<double, Figure>> figures;
-    for (const int quantum : quanta) figures.emplace_back(quantum, with_quantum(quantum, figure));
-    graph.lines.push_back(line_of(evidence, called, false, figures));
-    graph.lines.push_back(line_of(evidence, fmt::format("{}, simulated", called), true, figures));
-  }
-  return graph;
+Graph over_quanta(const Evidence& evidence, const char* figure, std::string y_label) {
+  const auto figures = over(quanta, [&](int quantum) { return with_quantum(quantum, figure); });
+  return {"quantum in ms",
+          std::move(y_label),
+          {line_of(evidence, "processes", false, figures),
+           line_of(evidence, "simulated", true, figures)}};
 }
 Finding judge_short_quantum(const Evidence& evidence) {
   Figure lost = with_quantum(1, "lost_ms");
   lost.called = "time in which no job computes, " + lost.called;
   Finding found = judged(evidence, lost, Relation::at_least, 2, with_quantum(20, "lost_ms"));
-  found.graph = quantum_graph(evidence);
+  found.graph = over_quanta(evidence, "lost_ms", "ms in which no job computes");
   return found;
 }
 Finding judge_long_quantum(const Evidence& evidence) {
@@ -199,7 +206,7 @@ Finding judge_long_quantum(const Evidence& evidence) {
   Finding found =
       all_of({judged(evidence, longest, Relation::at_least, 2, with_quantum(20, "key_response_ms")),
               judged(evidence, longest, Relation::at_least, 0.8, fcfs)});
-  found.graph = quantum_graph(evidence);
+  found.graph = over_quanta(evidence, "key_response_ms", "ms that the key waits");
   return found;
 }
 

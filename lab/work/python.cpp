@@ -94,7 +94,8 @@ bool is_there(const std::string& name) {
   const char* const path = std::getenv("PATH");
   std::istringstream folders(path ? path : "/usr/bin:/bin");
   for (std::string folder; std::getline(folders, folder, ':');) {
-    if (::access((folder + "/" + name).c_str(), X_OK) == 0) return true;
+    folder.append("/").append(name);
+    if (::access(folder.c_str(), X_OK) == 0) return true;
   }
   return false;
 }

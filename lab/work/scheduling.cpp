@@ -69,7 +69,10 @@ os::UniqueFd file_of(std::string_view text) {
 
 // What `polyio sched run --json` says, of the run or of its simulation.
 void take(Json& figures, const Json& said, const std::string& prefix) {
-  double computed = 0, end = 0;
+  double computed = 0, end = 0, given = 0;
+  for (const Json& stretch : said.at("timeline")) {
+    given += stretch.at(2).get<double>() - stretch.at(1).get<double>();
+  }
   for (const Json& job : said.at("jobs")) {
     const auto name = prefix + job.at("name").get<std::string>();
     for (const char* const span : {"turnaround", "waiting", "response"}) {
@@ -82,6 +85,7 @@ void take(Json& figures, const Json& said, const std::string& prefix) {
     figures[fmt::format("{}{}_ms", prefix, name)] = average;
   }
   figures[prefix + "end_ms"] = end;
+  figures[prefix + "given_ms"] = given;
   figures[prefix + "computed_ms"] = computed;
   figures[prefix + "lost_ms"] = end - computed;
   figures[prefix + "switches"] = said.at("switches");

@@ -203,6 +203,28 @@ TEST(WorkClaims, SayWhyTheyWereNotMeasured) {
   }
 }
 
+// Others took the core: what does not hold then is not known.
+TEST(WorkClaims, AreNotDecidedOnABusyMachine) {
+  for (const auto& [claim, shares] :
+       {std::pair("threads-use-all-cores", std::pair("turn_s", "turn_cpu_s")),
+        std::pair("sjf-ignores-urgency", std::pair("given_ms", "computed_ms"))}) {
+    const auto all = cases();
+    const auto each = std::ranges::find(all, claim, &Case::claim);
+    auto values = each->holds;
+    const auto& [figure, value] = each->fails.front();
+    values[figure] = value;
+    const std::string trial = figure.substr(0, figure.find('|') + 1);
+    values[trial + shares.first] = 0.2;
+    values[trial + shares.second] = 0.19;
+    const Claim& judged = claim_named(claim);
+    EXPECT_EQ(judged.judge(MadeUp(of(values, 4))).outcome, Outcome::does_not_hold) << claim;
+    values[trial + shares.second] = 0.1;
+    const Finding found = judged.judge(MadeUp(of(values, 4)));
+    EXPECT_EQ(found.outcome, Outcome::not_measured) << claim;
+    EXPECT_NE(found.text.find("had the core for 50 %"), std::string::npos) << found.text;
+  }
+}
+
 // Python's part of a claim about both is left out where there is none.
 TEST(WorkClaims, AreJudgedByOursWithoutPython) {
   for (const Case& each : cases()) {

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <stdexcept>
 
 #include "lab/work/spent.hpp"
@@ -70,13 +69,6 @@ TEST(Work, JobsThatMakeNoSenseAreRefused) {
         "a b:0:1", "a;reboot:0:1", "A:0:1", "a:0:1:0:1", "a:0:+1", "a:0:1 "}) {
     EXPECT_THROW((void)measure_scheduling({.jobs = {job}}), std::invalid_argument) << job;
   }
-}
-
-TEST(Work, WithoutPythonThereIsNothingOfIt) {
-  const std::string before = std::getenv("PATH") ? std::getenv("PATH") : "";
-  ::setenv("PATH", "/nonexistent:", 1);
-  EXPECT_TRUE(python_work({"io", "1", "0.001"}).empty());
-  ::setenv("PATH", before.c_str(), 1);
 }
 
 }  // namespace
