@@ -107,6 +107,11 @@ std::vector<Verdict> verdicts_of(const Results& results);
 // For the terminal: a row for each point, what was left out or failed, and the verdicts.
 std::string summary_of(const Results& results, const std::vector<Verdict>& verdicts);
 
+// The share of the time for which a server of one thread, or its load, had to wait for a core: what
+// else runs on this machine took it. In words where it is too much; empty: it is not.
+double disturbance(const Results& results);
+std::string busy_warning(const Results& results);
+
 // The text of a file of at most 64 MiB. Throws std::runtime_error.
 std::string read_file(const std::string& path);
 // Writes to a name of its own and renames, so that nothing reads half of it. Throws

@@ -178,8 +178,8 @@ std::string row_of(const Measured& measured) {
       cell(measured, "accepts_per_second", 0));
 }
 
-// The share of the time for which a server of one thread, or its load, had to wait for a core: what
-// else runs on this machine took it.
+}  // namespace
+
 double disturbance(const Results& results) {
   std::vector<double> shares;
   for (const Measured& one : results.points) {
@@ -191,7 +191,14 @@ double disturbance(const Results& results) {
   return all ? all->median : 0;
 }
 
-}  // namespace
+std::string busy_warning(const Results& results) {
+  const double waited = disturbance(results);
+  if (waited <= quiet) return {};
+  return fmt::format(
+      "The machine was busy: for {} of the time server or load waited for a core. Measure again "
+      "when it is quiet.",
+      percent(waited));
+}
 
 std::vector<Verdict> verdicts_of(const Results& results) {
   std::vector<Verdict> verdicts;
@@ -238,12 +245,8 @@ std::string summary_of(const Results& results, const std::vector<Verdict>& verdi
     }
   }
   for (const std::string& line : remarks) text += line + "\n";
-  const double waited = disturbance(results);
-  if (waited > quiet) {
-    text += fmt::format(
-        "\nThe machine was busy: for {} of the time server or load waited for a core. Measure "
-        "again when it is quiet.\n",
-        percent(waited));
+  if (const std::string warning = busy_warning(results); !warning.empty()) {
+    text += "\n" + warning + "\n";
   }
   for (const Verdict& verdict : verdicts) {
     text += fmt::format("\n{}\n  {}\n", verdict.question, verdict.text);

@@ -10,6 +10,7 @@
 #include "../engine.hpp"
 #include "../report.hpp"
 #include "../start.hpp"
+#include "../text.hpp"
 #include "experiment.hpp"
 
 namespace polyio::lab {
@@ -80,6 +81,8 @@ int check(const Asked& asked) {
   }
   save();
   fmt::print("{}", table_of(judged));
+  const std::string warning = busy_warning(results);
+  if (!warning.empty()) fmt::print("\n{}", wrapped(warning, 0));
   std::fflush(stdout);
   if (!asked.svg.empty()) write_figures(judged, asked.svg);
   if (signal != 0) say("stopped; the claims are judged by what was measured");

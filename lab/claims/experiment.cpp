@@ -140,6 +140,7 @@ std::vector<Judged> judge(const std::vector<Claim>& claims, const Evidence& evid
 
 std::string to_json(const Results& results, const std::vector<Judged>& claims) {
   Json json = head_of(results);
+  json["waited_for_core_share"] = disturbance(results);
   json["claims"] = Json::array();
   for (const Judged& judged : claims) json["claims"].push_back(json_of(judged));
   Json points = Json::array(), trials = Json::array();

@@ -28,7 +28,8 @@ class Claims(TestCase):
 
     def check_form(self, content, names):
         self.assertEqual(set(content), {"schema", "polyio", "command", "started", "finished",
-                                        "complete", "machine", "settings", "claims", "evidence"})
+                                        "complete", "machine", "settings", "claims", "evidence",
+                                        "waited_for_core_share"})
         self.assertEqual(content["schema"], 1)
         self.assertEqual([claim["name"] for claim in content["claims"]], names)
         for claim in content["claims"]:

@@ -328,7 +328,9 @@ TEST(Experiment, WhatWasNotComeToIsNotMeasuredAndTheRestIsJudged) {
 
 TEST(Experiment, HasTheFormOfItsSchema) {
   Results results = plan_of(made, "polyio lab claims --quick", usual());
-  results.points[0].runs = {{.round = 1, .error = {}, .values = {{"cpu_us", 5}}}};
+  EXPECT_EQ(busy_warning(results), "");
+  results.points[0].runs = {
+      {.round = 1, .error = {}, .values = {{"cpu_us", 5}, {"waited_for_core_share", 0.25}}}};
   results.trials[1].runs = {{.round = 1, .error = "broken", .values = {}}};
   std::vector<Judged> judged = judge(made, Measurements(results));
   judged[0].finding.graph = Graph{"x", "y", {{"line", {1, 2}, {3, std::nullopt}}}};
@@ -336,6 +338,8 @@ TEST(Experiment, HasTheFormOfItsSchema) {
   EXPECT_EQ(json["schema"], 1);
   EXPECT_EQ(json["command"], "polyio lab claims --quick");
   EXPECT_EQ(json["complete"], false);
+  EXPECT_EQ(json["waited_for_core_share"], 0.25);
+  EXPECT_THAT(busy_warning(results), HasSubstr("for 25 % of the time"));
   EXPECT_FALSE(json.contains("points")) << "the report would take them for a run's";
   const Json& first = json["claims"][0];
   EXPECT_EQ(first["name"], "first");

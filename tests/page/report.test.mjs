@@ -207,8 +207,10 @@ test('claims: table, verdicts, charts with names and with numbers', options, asy
     /^1 holds, 1 does not hold here, 1 is within the noise and 1 was not measured\. A claim/);
   await sane(page);
   assert.ok(await page.isHidden('.skip'), 'no table to skip to');
-  await turn(page, { ...results([]), verdicts: [], claims: CLAIMS, complete: false });
+  await turn(page, { ...results([]), verdicts: [], claims: CLAIMS, complete: false,
+    waited_for_core_share: 0.25 });
   assert.match(await text(page), /was stopped: the claims are judged by what was there/);
+  assert.match(await text(page), /busy: for 25\u00a0% of the time server or load waited/);
 });
 
 const FIGURE = '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="300"><title>t</title>' +

@@ -6,6 +6,7 @@ import { byId, make } from '../../src/dom';
 import { claimsPart } from './claims';
 import { ChartsPart } from './charts';
 import { howMeasured, incomplete, machineLine, troubles, verdicts, whenLine } from './prose';
+import { percent } from './format';
 import { hasRun } from './selection';
 import { readResults, type Results } from './results';
 import { pointsTable } from './table';
@@ -13,6 +14,7 @@ import { tracePart } from './trace';
 import type { Chart } from './chart';
 
 const SCHEMA = 1;
+const BUSY = 0.05; // as lab/verdicts.cpp has it
 const root = document.documentElement;
 
 function section(title: string, id: string, ...content: HTMLElement[]): HTMLElement {
@@ -78,6 +80,10 @@ function show(results: Results): void {
   if (claims.length) {
     if (!points.length && !results.complete)
       parts.push(box('The measurement was stopped: the claims are judged by what was there.'));
+    if (results.waited > BUSY) {
+      const words = `The machine was busy: for ${percent(results.waited)} of the time`;
+      parts.push(box(`${words} server or load waited for a core. Measure the claims again.`));
+    }
     const part = claimsPart(claims);
     drawn.push(...part.charts satisfies Chart[]);
     parts.push(section('Claims', 'claims', part.element));

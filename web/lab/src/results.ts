@@ -81,6 +81,7 @@ export interface Results {
   verdicts: Verdict[];
   claims: Claim[];
   trace: Trace | null;
+  waited: number; // the share of the time in which the claims' servers waited for a core
 }
 
 const LONGEST = 2000; // characters of a text
@@ -304,5 +305,6 @@ export function readResults(value: unknown): Results {
     }),
     claims: all.list('claims').map(readClaim),
     trace: readTrace(all),
+    waited: all.number('waited_for_core_share') ?? 0,
   };
 }
