@@ -1,4 +1,4 @@
-// A graph as an SVG file for papers: black on white, its lines told apart by dashes and markers. An
+// A graph as an SVG file for papers: black on white, its lines differ by dashes and markers. An
 // axis is logarithmic where the largest value is fifty times the smallest or more.
 #pragma once
 

@@ -102,15 +102,19 @@ struct Lines {
   }
 };
 
-// Each model under the first architecture that it was measured under.
+// Each model under the first architecture that it was measured under; beside others polyio's is
+// named so.
 Lines models_of(const Points& points) {
+  const bool beside = std::ranges::any_of(
+      points, [](const Measured* one) { return is_foreign(one->point.architecture); });
   std::map<std::string, std::string> first;
   Lines lines;
   for (const Measured* one : points) {
     const auto& [model, architecture] =
         *first.try_emplace(one->point.model, one->point.architecture).first;
     if (one->point.architecture == architecture) {
-      lines.add(fmt::format("{}, {}", model, architecture), one);
+      const bool own = beside && !is_foreign(architecture);
+      lines.add(fmt::format("{}{}, {}", own ? "polyio " : "", model, architecture), one);
     }
   }
   return lines;

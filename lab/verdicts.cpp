@@ -113,11 +113,11 @@ std::string beside_hand(const Comparison& found, const std::string& model) {
   const bool first = found.best.name == model;
   const Series &own = first ? found.best : found.next, &hand = first ? found.next : found.best;
   const double share = first ? found.distance / (1 + found.distance) : found.distance;
-  return fmt::format("{} needs {}, {} {}: {} ({})", model, microseconds(own.spread()->median),
-                     hand.name, microseconds(hand.spread()->median),
-                     found.within_noise ? "within the noise"
-                                        : percent(share) + (first ? " less" : " more"),
-                     percent(found.noise));
+  return fmt::format(
+      "{} needs {}, {} {}: {} ({})", model, microseconds(own.spread()->median), hand.name,
+      microseconds(hand.spread()->median),
+      found.within_noise ? "within the noise" : percent(share) + (first ? " less" : " more"),
+      percent(found.noise));
 }
 
 // polyio's rows beside the loop by hand that waits in the same way.

@@ -75,12 +75,13 @@ void Figure::phases(const Trace& trace) {
                   middle);
   }
   body_ += bar(x(trace.copy_begin), x(trace.copied), y_, row - 3, copy_colour);
-  body_ +=
-      text(x(trace.copied) + 5, y_ + 11,
-           fmt::format("{}: {}", trace.call->phase,
-                       trace.copy == Trace::Copy::by_kernel ? "by the kernel, over at this time"
-                                                            : trace.copies_in),
-           small);
+  const std::string label = fmt::format(
+      "{}: {}", trace.call->phase,
+      trace.copy == Trace::Copy::by_kernel ? "by the kernel, over at this time" : trace.copies_in);
+  // Beside it, on the side where there is room.
+  const bool fits = x(trace.copied) + 5 + 6.2 * static_cast<double>(label.size()) < width;
+  body_ += text(fits ? x(trace.copied) + 5 : x(trace.copy_begin) - 5, y_ + 11, label,
+                fits ? small : "text-anchor=\"end\" font-size=\"11\"");
   y_ += row;
 }
 
@@ -88,7 +89,7 @@ void Figure::add_group(const std::vector<Trace>& traces) {
   const Call& call = *traces.front().call;
   scale_ = scale_of(traces, wait_part, drawn);
   body_ += text(10, y_, heading_of(call, settings_), "font-size=\"14\" font-weight=\"bold\"");
-  y_ += 46;
+  y_ += 52;
   body_ += grid(y_ - 12, y_ - 6, call.zero);
   for (const Trace& trace : traces) add(trace);
   y_ += 24;

@@ -74,7 +74,7 @@ class Measured(TestCase):
         self.assertLessEqual({"cpu", "throughput", "p50", "p99"}, set(self.figures))
         words = [element.text for element in self.figures["cpu"].iter() if element.text]
         self.assertIn("python-selectors, peer", words)
-        self.assertIn("epoll, loop", words)
+        self.assertIn("polyio epoll, loop", words)
         self.assertNotRegex(" ".join(words), "nan|inf")
 
 

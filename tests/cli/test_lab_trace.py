@@ -188,7 +188,8 @@ class OtherCalls(TestCase):
         for call in ("accept", "send", "recvfrom", "connect", "sendto"):
             one = self.traces[call, "io_uring"]
             if "left_out" not in one:
-                self.assertEqual((one["copy"]["by"], one["posix"]), ("kernel", "asynchronous"), call)
+                self.assertEqual((one["copy"]["by"], one["posix"]), ("kernel", "asynchronous"),
+                                 call)
 
     def test_text_and_figure(self):
         with tempfile.TemporaryDirectory() as folder:
