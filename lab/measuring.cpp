@@ -110,8 +110,7 @@ void add_measuring(CLI::App& command, Measuring& asked, const std::string& quick
       ->check(CLI::Range(1, 1000));
   command.add_option("--seconds", asked.seconds, "length of a run [1; with --quick 0.3]")
       ->check(CLI::Range(0.01, 3600.0));
-  command.add_option("--seed", asked.seed, "of the order in a round")
-      ->capture_default_str();
+  command.add_option("--seed", asked.seed, "of the order in a round")->capture_default_str();
   command.add_option("--out", asked.out, "folder for results.json and report.html")
       ->type_name("DIR");
   command.add_flag("--resume", asked.resume, "goes on with the results.json in DIR");
