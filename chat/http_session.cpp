@@ -4,6 +4,7 @@
 #include <polyio/io/task_group.hpp>
 #include <polyio/proto/handshake.hpp>
 #include <polyio/proto/http.hpp>
+#include <polyio/proto/page.hpp>
 
 #include "page_assets.hpp"
 #include "sessions.hpp"
@@ -24,21 +25,6 @@ const Asset* find_asset(std::string_view path) {
   return nullptr;
 }
 
-std::string answer_asset(const Request& request, const Asset& asset, proto::Body body) {
-  const bool known = request.header("If-None-Match") == asset.etag;
-  return proto::response(known ? 304 : 200,
-                         {{"Content-Type", asset.content_type},
-                          {"ETag", asset.etag},
-                          {"Cache-Control", "no-cache"},
-                          {"Connection", "close"},
-                          {"Content-Security-Policy", policy},
-                          {"X-Content-Type-Options", "nosniff"},
-                          {"Referrer-Policy", "no-referrer"},
-                          {"Cross-Origin-Opener-Policy", "same-origin"},
-                          {"Cross-Origin-Resource-Policy", "same-origin"}},
-                         known ? std::string_view() : asset.body, body);
-}
-
 // A refusal is for the log, too: it may be a proxy whose settings, or a --host, are missing.
 void log_refused(const Chat& chat, const Stream& stream, const Request& request,
                  std::string_view why) {
@@ -51,27 +37,20 @@ void log_refused(const Chat& chat, const Stream& stream, const Request& request,
 
 // The answer to anything but a WebSocket handshake.
 std::string answer(const Chat& chat, const Stream& stream, const Request& request) {
-  const auto body = request.method == "HEAD" ? proto::Body::left_out : proto::Body::sent;
-  const auto text = [&](int status, std::string_view words) {
-    return proto::response(status,
-                           {{"Content-Type", "text/plain; charset=utf-8"},
-                            {"Cache-Control", "no-store"},
-                            {"Connection", "close"},
-                            {"X-Content-Type-Options", "nosniff"}},
-                           words, body);
-  };
-  if (request.path == "/healthz" && request.method != "POST") return text(200, "ok\n");
-  if (request.method != "GET" && request.method != "HEAD") {
-    return proto::response(405, {{"Allow", "GET, HEAD"}, {"Connection", "close"}},
-                           "only GET and HEAD are answered here\n");
+  if (request.path == "/healthz" && request.method != "POST") {
+    return proto::text_response(request, 200, "ok\n");
   }
+  if (std::string refused = proto::refuse_method(request); !refused.empty()) return refused;
   if (!proto::host_allowed(request.header("Host").value_or("127.0.0.1"),
                            chat.options().host_names)) {
     log_refused(chat, stream, request, "a name that is no --host");
-    return text(403, "this server is not known by that name: start it with --host NAME\n");
+    return proto::text_response(
+        request, 403, "this server is not known by that name: start it with --host NAME\n");
   }
-  if (const Asset* asset = find_asset(request.path)) return answer_asset(request, *asset, body);
-  return text(404, "not found\n");
+  if (const Asset* asset = find_asset(request.path)) {
+    return proto::page_response(request, {asset->content_type, asset->body, asset->etag}, policy);
+  }
+  return proto::text_response(request, 404, "not found\n");
 }
 
 // Why the handshake is refused; empty: `accept` has the answer.
