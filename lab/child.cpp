@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -36,12 +37,12 @@ void stay_on(const std::vector<int>& cores) {
 }
 
 // In the child: what it is before it becomes the program.
-void prepare(const Child::Options& options, pid_t parent, int output, int errors) {
+void prepare(const Child::Options& options, pid_t parent, int input, int output, int errors) {
   ::setsid();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(not_started);
-  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (nothing < 0 || ::dup2(nothing, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(errors, 2) < 0) {
+  if (input < 0) input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (input < 0 || ::dup2(input, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(errors, 2) < 0) {
     ::_exit(not_started);
   }
   rlimit limit{};
@@ -66,6 +67,14 @@ Child::Child(Options options, os::SignalQueue* interrupts) : interrupts_(interru
   output_.reset(ends[0]);
   const os::UniqueFd written(ends[1]);
   ::fcntl(output_.get(), F_SETFL, O_NONBLOCK);
+  os::UniqueFd read;
+  if (options.input) {  // a socket: a write to one that has ended is no signal
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+      give_up("socketpair");
+    }
+    input_.reset(ends[0]);
+    read.reset(ends[1]);
+  }
   // A file: what a server logs must not stop it when it is not read.
   errors_.reset(::memfd_create("errors", MFD_CLOEXEC));
   if (!errors_) give_up("memfd_create");
@@ -75,7 +84,7 @@ Child::Child(Options options, os::SignalQueue* interrupts) : interrupts_(interru
     words.push_back(name.data());
     for (std::string& argument : options.arguments) words.push_back(argument.data());
     words.push_back(nullptr);
-    prepare(options, parent, written.get(), errors_.get());
+    prepare(options, parent, read ? read.get() : -1, written.get(), errors_.get());
     ::execv(options.program.c_str(), words.data());
     return not_started;
   });
@@ -135,6 +144,17 @@ std::optional<std::string> Child::read_line(Nanoseconds patience) {
     wait_for(output_.get(), patience);
     if (!fill()) return std::nullopt;
   }
+}
+
+bool Child::say(const std::string& line) noexcept {
+  const std::string text = line + '\n';
+  const ssize_t sent = ::send(input_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent == static_cast<ssize_t>(text.size());
+}
+
+bool Child::has_ended() const noexcept {
+  pollfd waited{process_.fd(), POLLIN, 0};
+  return ended_ || ::poll(&waited, 1, 0) > 0;
 }
 
 os::ExitStatus Child::wait(Nanoseconds patience) {

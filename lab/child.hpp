@@ -22,6 +22,7 @@ class Child {
     std::vector<std::string> arguments;  // behind the program's name
     std::vector<int> cores = {};         // it may use; empty: all
     bool traced = false;                 // stops before its first step, for Tracer
+    bool input = false;                  // say() writes to its standard input; else that is empty
     std::string program = "/proc/self/exe";
   };
   // A signal in `interrupts` ends its waits.
@@ -35,6 +36,10 @@ class Child {
   std::optional<std::string> read_line(Nanoseconds patience);
   // The same if it is there; nothing: not yet, or never.
   std::optional<std::string> take_line();
+  // Gives it a line, without waiting. False: it has no input, or does not read it.
+  bool say(const std::string& line) noexcept;
+  // Whether it has ended by itself; its last lines may be there still.
+  bool has_ended() const noexcept;
   // Waits until it has ended by itself.
   os::ExitStatus wait(Nanoseconds patience);
   // The last line it wrote to standard error; empty: none.
@@ -51,7 +56,7 @@ class Child {
   bool fill();
 
   os::SignalQueue* interrupts_;
-  os::UniqueFd output_, errors_;
+  os::UniqueFd input_, output_, errors_;
   os::ChildProcess process_;
   std::string unread_;
   bool ended_ = false;

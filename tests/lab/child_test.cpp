@@ -41,6 +41,25 @@ TEST(Child, AnEndlessLineIsRefused) {
   EXPECT_THROW((void)child.read_line(60s), std::runtime_error);
 }
 
+TEST(Child, TakesLines) {
+  Child child({.arguments = {"-c", "read a; echo got $a; read b; echo $b"},
+               .input = true,
+               .program = "/bin/sh"});
+  EXPECT_TRUE(child.say("one"));
+  EXPECT_EQ(child.read_line(60s), "got one");
+  EXPECT_FALSE(child.has_ended());
+  EXPECT_TRUE(child.say("two"));
+  EXPECT_EQ(child.read_line(60s), "two");
+  EXPECT_TRUE(test::eventually([&] { return child.has_ended(); }));
+  EXPECT_FALSE(child.say("three")) << "and no signal";
+}
+
+TEST(Child, WithoutInputItHasTheEndOfIt) {
+  Child child(shell("read a; echo $?"));
+  EXPECT_FALSE(child.say("one"));
+  EXPECT_EQ(child.read_line(60s), "1");
+}
+
 TEST(Child, PatienceEnds) {
   Child child(shell("exec sleep 1000"));
   EXPECT_THROW((void)child.read_line(1ms), std::runtime_error);
