@@ -82,6 +82,9 @@ void add_echo(CLI::App& app, Command& command) {
   echo->add_option("--rate", options.rate,
                    "open loop: messages per second, latency from when one fell due [closed loop]")
       ->check(CLI::NonNegativeNumber);
+  echo->add_option("--every", options.every,
+                   "prints an object for each so many seconds, instead of one at the end")
+      ->check(CLI::Range(0.01, 3600.0));
   echo->add_flag("--memory", options.memory, "reads the server's memory per connection, too");
   echo->add_flag("--halt", options.halt,
                  "stops itself (SIGSTOP) before the measured span and after it, for a tracer");
@@ -125,7 +128,7 @@ void load(const std::string& mode, Command& command) {
   if (mode == "fanout") json = run_fanout(options);
   if (mode == "connect") json = run_connect(options);
   if (mode == "idle") json = run_idle(options);
-  fmt::print("{}\n", json.dump());
+  if (!json.is_null()) fmt::print("{}\n", json.dump());
 }
 
 }  // namespace
@@ -137,6 +140,7 @@ void add_load(CLI::App& lab, Action& run) {
   app->footer(
       "Example:\n"
       "  polyio lab load echo --server 127.0.0.1:8080 --pid 4711 --cpu 1 --connections 50\n"
+      "  polyio lab load echo --server 127.0.0.1:8080 --every 0.5 --seconds 60\n"
       "  polyio lab load fanout --server 127.0.0.1:3999 --protocol chat --connections 1000\n"
       "  echo say 5 | polyio lab load crowd --server 127.0.0.1:3999 --pid 4711 --protocol chat "
       "--connections 9000");

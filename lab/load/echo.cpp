@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <deque>
 #include <limits>
@@ -71,6 +72,12 @@ class Echo {
     if (options_.halt) std::raise(SIGSTOP);
     Measurement measurement;
     measurement.start(options_);
+    if (options_.every > 0) {
+      measurement_ = &measurement;
+      begin_interval(now_ns());
+      phase(options_.seconds, unlimited);
+      return nullptr;
+    }
     const std::int64_t elapsed =
         options_.requests > 0 ? phase(1e6, options_.requests) : phase(options_.seconds, unlimited);
     measurement.stop(options_);
@@ -112,6 +119,7 @@ class Echo {
     due_ = static_cast<double>(start);
     if (options_.rate == 0) fill(start);
     for (std::int64_t now = start; now < end && budget_ > 0; now = now_ns()) {
+      if (measurement_ && now >= interval_end_) print_interval(now);
       if (options_.rate > 0) release(now);
       turn(wait_time(now, end));
       if (outstanding_ > 0) watchdog_.check(now, fmt::format("{} answers", outstanding_));
@@ -119,6 +127,23 @@ class Echo {
     sending_ = false;
     drain();
     return last_answer_ - start;
+  }
+
+  void begin_interval(std::int64_t now) {
+    interval_begin_ = now;
+    interval_end_ = now + static_cast<std::int64_t>(options_.every * 1e9);
+    latency_ = {};
+    operations_ = bytes_ = 0;
+  }
+
+  void print_interval(std::int64_t now) {
+    measurement_->stop(options_, false);
+    const std::int64_t span = now - interval_begin_;
+    const Json json = measurement_->report(options_, operations_, bytes_, span, latency_);
+    fmt::print("{}\n", json.dump());
+    std::fflush(stdout);
+    measurement_->start(options_, false);
+    begin_interval(now);
   }
 
   void drain() {
@@ -148,6 +173,7 @@ class Echo {
 
   std::int64_t wait_time(std::int64_t now, std::int64_t end) const {
     std::int64_t until = std::min<std::int64_t>(end, now + 1'000'000'000);
+    if (measurement_) until = std::min(until, interval_end_);
     // Sleeping overshoots: the last stretch before a message falls due is polled.
     if (options_.rate > 0) until = std::min(until, static_cast<std::int64_t>(due_) - 100'000);
     return std::max<std::int64_t>(until - now, 0);
@@ -240,6 +266,8 @@ class Echo {
   std::vector<Connection> connections_;
   std::vector<char> buffer_;
   Histogram latency_;
+  Measurement* measurement_ = nullptr;  // where intervals are printed
+  std::int64_t interval_begin_ = 0, interval_end_ = 0;
   std::int64_t last_answer_ = 0;
   std::size_t active_ = 0;
   std::size_t next_ = 0;

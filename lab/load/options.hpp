@@ -30,10 +30,11 @@ struct Options {
   std::string protocol = "lines";
   bool touch = true;    // idle: every connection exchanges one message first
   bool memory = false;  // echo: reads what the server's memory grows by, too
+  double every = 0;     // echo: prints what each so many seconds brought; 0: all in one at the end
   bool halt = false;    // echo: stops itself (SIGSTOP) before the measured span, and after it
 };
 
-Json run_echo(const Options& options);
+Json run_echo(const Options& options);  // with `every` it prints, and this is null
 Json run_fanout(const Options& options);
 Json run_connect(const Options& options);
 Json run_idle(const Options& options);

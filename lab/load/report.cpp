@@ -28,15 +28,15 @@ void add_usage(Json& json, const Usage& used, double operations) {
 
 }  // namespace
 
-void Measurement::start(const Options& options) {
-  settle();
+void Measurement::start(const Options& options, bool rest) {
+  if (rest) settle();
   server_ = usage_of(options.pid);
   own_ = usage_of(getpid());
 }
 
-void Measurement::stop(const Options& options) {
+void Measurement::stop(const Options& options, bool rest) {
   own_ = usage_of(getpid()) - own_;
-  settle();
+  if (rest) settle();
   server_ = usage_of(options.pid) - server_;
 }
 

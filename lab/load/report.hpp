@@ -12,9 +12,10 @@ namespace polyio::lab {
 
 class Measurement {
  public:
-  // Call both while the server is at rest: nothing is outstanding.
-  void start(const Options& options);
-  void stop(const Options& options);
+  // Call both while the server is at rest, so nothing is outstanding; or, without `rest`, while
+  // things go on, and its CPU time is up to a tick behind.
+  void start(const Options& options, bool rest = true);
+  void stop(const Options& options, bool rest = true);
 
   // `operations` were done in `elapsed_ns`, and `bytes` of answers were compared.
   Json report(const Options& options, std::uint64_t operations, std::uint64_t bytes,

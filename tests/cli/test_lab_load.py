@@ -261,6 +261,20 @@ class Figures(TestCase):
         # One connection, one message: the server waits for each.
         self.assertGreaterEqual(found["switches_voluntary_per_operation"], 0.9)
 
+    def test_every_so_often(self):
+        with Serving(lambda _, chunk: chunk.upper()) as server:
+            done = load(server, "echo", "--connections", 2, "--every", 0.05, "--seconds", 0.4)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertGreater(len(found), 1)
+        for one in found:
+            self.assertGreaterEqual(one["seconds"], 0.05)
+            self.assertEqual("latency_us" in one, one["operations"] > 0)
+        self.assertGreater(sum(one["operations"] for one in found), 0)
+        # What is under way then is of the next.
+        for one in found:
+            self.assertLessEqual(abs(one["bytes_checked"] - 64 * one["operations"]), 2 * 64)
+
     def test_latency_percentiles_are_in_order(self):
         latency = self.measure(lambda _, chunk: chunk.upper(), "echo", "--connections", 3,
                                "--requests", 300)["latency_us"]
