@@ -56,11 +56,6 @@ std::uint64_t requests_to_count(const Point& point) {
 Engine::Engine(Results& results, std::function<void()> save)
     : results_(results), save_(std::move(save)), signals_({SIGINT, SIGTERM}) {}
 
-std::vector<int> Engine::cores_of(const Point& point) const {
-  if (spreads(point.architecture)) return results_.settings.server_cores;
-  return {results_.settings.server_cores.front()};
-}
-
 // With the point whose connections are nearest to a hundred, of each model and architecture.
 bool Engine::counts_accepts(const Measured& measured, unsigned round) const {
   if (!measured.wants_accepts || (results_.settings.quick && round > 1)) return false;
@@ -206,17 +201,7 @@ void Engine::measure(const Turn& turn, Run& run) {
 // A process of its own counts, as it waits for all its children.
 void Engine::count(const Turn& turn) {
   const Point& point = turn.measured->point;
-  std::vector<std::string> arguments{"lab", "calls", "--size", std::to_string(point.size)};
-  if (point.program.empty()) arguments = server_arguments(point);
-  arguments[1] = "calls";
-  for (const std::string& more :
-       {std::string("--connections"), std::to_string(point.connections), std::string("--active"),
-        std::to_string(point.active), std::string("--depth"), std::to_string(point.depth),
-        std::string("--requests"), std::to_string(requests_to_count(point)), std::string("--")}) {
-    arguments.push_back(more);
-  }
-  arguments.insert(arguments.end(), point.program.begin(), point.program.end());
-  Child counter({.arguments = arguments}, &signals_);
+  Child counter({.arguments = calls_arguments(point)}, &signals_);
   const auto line = counter.read_line(150s);
   if (!line || !line->starts_with('{')) {
     if (counter.last_words().find("ptrace") != std::string::npos) may_count_ = false;
@@ -234,7 +219,7 @@ Json Engine::load_server(Measured& measured, const std::vector<std::string>& loa
                          double patience) {
   const Point& point = measured.point;
   Child::Options options = server_of(point);
-  options.cores = cores_of(point);
+  options.cores = cores_of(results_.settings, point);
   Child server(std::move(options), &signals_);
   const std::string address = ready_address(server, server.read_line(30s));
   std::vector<std::string> arguments{"lab", "load"};
@@ -293,6 +278,7 @@ std::vector<std::string> server_arguments(const Point& point) {
     arguments.emplace_back("--poll-interval");
     arguments.push_back(fmt::format("{}us", point.poll_interval_us));
   }
+  if (!point.policy.empty()) arguments.insert(arguments.end(), {"--policy", point.policy});
   return arguments;
 }
 
@@ -300,6 +286,25 @@ Child::Options server_of(const Point& point) {
   if (point.program.empty()) return {.arguments = server_arguments(point)};
   return {.arguments = {point.program.begin() + 1, point.program.end()},
           .program = point.program.front()};
+}
+
+std::vector<std::string> calls_arguments(const Point& point) {
+  std::vector<std::string> arguments{"lab", "calls", "--size", std::to_string(point.size)};
+  if (point.program.empty()) arguments = server_arguments(point);
+  arguments[1] = "calls";
+  for (const std::string& more :
+       {std::string("--connections"), std::to_string(point.connections), std::string("--active"),
+        std::to_string(point.active), std::string("--depth"), std::to_string(point.depth),
+        std::string("--requests"), std::to_string(requests_to_count(point)), std::string("--")}) {
+    arguments.push_back(more);
+  }
+  arguments.insert(arguments.end(), point.program.begin(), point.program.end());
+  return arguments;
+}
+
+std::vector<int> cores_of(const Settings& settings, const Point& point) {
+  if (spreads(point.architecture)) return settings.server_cores;
+  return {settings.server_cores.front()};
 }
 
 std::string ready_address(Child& server, const std::optional<std::string>& line) {

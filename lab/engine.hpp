@@ -41,7 +41,6 @@ class Engine {
   void try_out(const Trial& trial, Run& run);
   void count(const Turn& turn);
   Json load_server(Measured& measured, const std::vector<std::string>& load, double patience);
-  std::vector<int> cores_of(const Point& point) const;
 
   Results& results_;
   std::function<void()> save_;
@@ -56,6 +55,10 @@ std::vector<std::string> server_arguments(const Point& point);
 Child::Options server_of(const Point& point);
 // Those of the load on it, without its address and how long it lasts.
 std::vector<std::string> load_arguments(const Point& point);
+// Those of `polyio lab calls`.
+std::vector<std::string> calls_arguments(const Point& point);
+// The first of the servers' where it has one thread, else all of them.
+std::vector<int> cores_of(const Settings& settings, const Point& point);
 // "127.0.0.1:40000" of a server's ready line. Throws std::runtime_error with its last words when
 // that does not come.
 std::string ready_address(Child& server, const std::optional<std::string>& line);

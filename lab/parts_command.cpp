@@ -9,6 +9,7 @@
 #include "commands.hpp"
 #include "engine.hpp"
 #include "handlers.hpp"
+#include "serving.hpp"
 
 namespace polyio::lab {
 namespace {
@@ -47,18 +48,31 @@ void add_server(CLI::App& command, Point& point) {
           },
           "as of polyio echo")
       ->type_name("TIME");
+  command.add_option("--policy", point.policy, "as of polyio echo [fcfs]");
 }
 
-int serve_point(const Point& point, const std::string& listen, int marks_fd) {
+struct Serving {
+  Point point{.model = {}, .architecture = {}, .handler = "echo", .left_out = {}, .policy = {}};
+  std::string listen = "127.0.0.1:0";
+  int marks_fd = -1;
+  bool console = false;
+};
+
+int serve_point(const Serving& asked) {
+  const Point& point = asked.point;
   ServerOptions options;
-  options.listen = listen;
+  options.listen = asked.listen;
   options.model = point.model;
   options.architecture = point.architecture;
   options.workers = point.workers;
   options.poll_interval = std::chrono::microseconds(point.poll_interval_us);
+  options.policy = point.policy;
   const Work work = parse_work(point.handler);
-  if (marks_fd < 0) return serve(options, make_handler(work, point.size));
-  const SharedMarks marks(marks_fd);
+  if (asked.console) {
+    return serve_with_console("lab serve", options, make_handler(work, point.size));
+  }
+  if (asked.marks_fd < 0) return serve(options, make_handler(work, point.size));
+  const SharedMarks marks(asked.marks_fd);
   marks->empty_call = cost_of_a_call().count();
   return serve(options, make_handler(work, point.size, marks.get()));
 }
@@ -88,20 +102,20 @@ int count_calls(const Point& point, std::uint64_t requests) {
 void add_serve(CLI::App& lab, Action& run) {
   auto* command = lab.add_subcommand(
       "serve", "a server that answers in upper case, after work of a known length");
-  auto point = std::make_shared<Point>(Point{.model = {}, .architecture = {}, .handler = "echo"});
-  auto listen = std::make_shared<std::string>("127.0.0.1:0");
-  add_server(*command, *point);
-  command->add_option("--listen", *listen, "as of polyio echo")->capture_default_str();
-  auto marks = std::make_shared<int>(-1);
-  command->add_option("--marks", *marks, "memory of polyio lab trace, inherited")
+  auto asked = std::make_shared<Serving>();
+  add_server(*command, asked->point);
+  command->add_option("--listen", asked->listen, "as of polyio echo")->capture_default_str();
+  command->add_option("--marks", asked->marks_fd, "memory of polyio lab trace, inherited")
       ->check(CLI::Range(3, 1 << 20))
       ->type_name("FD");
+  command->add_flag("--console", asked->console,
+                    "takes lines on standard input, as polyio echo does: model NAME, quit");
   command->get_option("--model")->required();
   command->footer("Example:\n  polyio lab serve --model epoll --handler sleep:5ms");
-  command->callback([&run, point, listen, marks] {
-    run = [point, listen, marks] {
+  command->callback([&run, asked] {
+    run = [asked] {
       try {
-        return serve_point(*point, *listen, *marks);
+        return serve_point(*asked);
       } catch (const std::exception& error) {
         fmt::print(stderr, "polyio lab serve: {}\n", error.what());
         return 1;
@@ -113,7 +127,7 @@ void add_serve(CLI::App& lab, Action& run) {
 void add_calls(CLI::App& lab, Action& run) {
   auto* command = lab.add_subcommand(
       "calls", "the system calls that a server makes per message, counted by ptrace(2)");
-  auto point = std::make_shared<Point>(Point{.model = {}, .architecture = {}, .handler = "echo"});
+  auto point = std::make_shared<Point>(Serving().point);
   auto requests = std::make_shared<std::uint64_t>(200);
   add_server(*command, *point);
   command->add_option("--connections", point->connections)

@@ -168,6 +168,11 @@ std::string why_left_out(const Point& point, std::span<const ModelInfo> models,
   return why_left_out({&find(models, point.model), point.architecture}, point.connections, limits);
 }
 
+unsigned workers_for(const Point& point, std::span<const ModelInfo> models) {
+  const bool one = one_each({&find(models, point.model), point.architecture});
+  return one ? static_cast<unsigned>(std::min(point.connections, most_workers)) : 0;
+}
+
 std::vector<Point> make_plan(const Dials& dials, std::span<const ModelInfo> models,
                              const Limits& limits) {
   const std::vector<Pair> pairs = pairs_of(dials, models);

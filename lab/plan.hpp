@@ -34,6 +34,7 @@ struct Point {
   bool connects = false;   // closed loop: a connection is closed when its message is answered, and
                            // the next one opened
   std::int64_t poll_interval_us = 0;  // as of polyio echo
+  std::string policy;                 // of its loops; empty: fcfs
   std::vector<std::string> program;   // another server's command line; empty: `polyio lab serve`
   auto operator<=>(const Point&) const = default;
 };
@@ -66,6 +67,8 @@ std::vector<Point> make_plan(const Dials& dials, std::span<const ModelInfo> mode
 // does not exist.
 std::string why_left_out(const Point& point, std::span<const ModelInfo> models,
                          const Limits& limits);
+// How many workers its server is to be asked for; 0: what the architecture takes.
+unsigned workers_for(const Point& point, std::span<const ModelInfo> models);
 
 // "epoll, loop, 100 connections", with what differs from the usual.
 std::string name_of(const Point& point);

@@ -6,8 +6,8 @@
 
 #include "chat/chat.hpp"
 #include "commands.hpp"
+#include "lab/serving.hpp"
 #include "logging.hpp"
-#include "serving.hpp"
 
 namespace polyio::app {
 namespace {
@@ -24,7 +24,7 @@ int run_chat(Settings settings) {
     settings.server.log = log;
     settings.chat.log = log;
     chat::Chat room(std::move(settings.chat));
-    const int failed = serve_with_console(
+    const int failed = lab::serve_with_console(
         "chat", std::move(settings.server),
         [&room](Io& io, Stream stream) { return room.serve(io, std::move(stream)); },
         [&room](const Server& server) { room.open(server.homes()); });

@@ -6,7 +6,7 @@
 
 #include "commands.hpp"
 #include "lab/handlers.hpp"
-#include "serving.hpp"
+#include "lab/serving.hpp"
 
 namespace polyio::app {
 namespace {
@@ -25,7 +25,7 @@ Task<> upper_datagrams(Io&, Datagram socket) {
 }
 
 int run_echo(const ServerOptions& options, bool datagrams) {
-  if (!datagrams) return serve_with_console("echo", options, lab::upper);
+  if (!datagrams) return lab::serve_with_console("echo", options, lab::upper);
   if (!options.architecture.empty() && options.architecture != "loop") {
     fmt::print(stderr, "polyio: --udp is served by one loop: leave --architecture away\n");
     return 1;

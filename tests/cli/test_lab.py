@@ -333,6 +333,13 @@ class Handlers(TestCase):
         refused = run("lab", "serve", "--model", "epoll", "--poll-interval", "5", text=True)
         self.assertEqual(refused.returncode, 2)
 
+    def test_its_console_changes_the_model(self):
+        with Server("lab serve", "--model", "epoll", "--console", stdin=subprocess.PIPE) as server:
+            for line, said in ((b"model poll", b"model poll, after epoll: 0 connections, "),
+                               (b"model", b"model poll\n"), (b"model x", b"unknown model x")):
+                server.process.stdin.write(line + b"\n")
+                self.assertIn(said, server.process.stdout.readline())
+
     def test_every_byte_of_large_messages_is_answered(self):
         found = self.load("cpu:1ms", "--connections", "2", "--requests", "3", size=300_000)
         self.assertEqual(found["bytes_checked"], 3 * 300_000)

@@ -4,7 +4,7 @@
 
 #include <polyio/server/server.hpp>
 
-namespace polyio::app {
+namespace polyio::lab {
 
 // Serves to the end, and returns the exit code of `command`: 0, or 1 with the reason on stderr when
 // it could not start. `made` is called before that, once the server is there.
@@ -12,4 +12,4 @@ int serve_with_console(
     std::string_view command, ServerOptions options, Handler handler,
     const std::function<void(Server&)>& made = [](Server&) {});
 
-}  // namespace polyio::app
+}  // namespace polyio::lab

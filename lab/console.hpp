@@ -9,7 +9,7 @@
 #include <polyio/server/server.hpp>
 #include <thread>
 
-namespace polyio::app {
+namespace polyio::lab {
 
 class Console {
  public:
@@ -31,4 +31,4 @@ class Console {
   std::thread thread_;
 };
 
-}  // namespace polyio::app
+}  // namespace polyio::lab

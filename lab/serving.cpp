@@ -8,7 +8,7 @@
 
 #include "console.hpp"
 
-namespace polyio::app {
+namespace polyio::lab {
 
 int serve_with_console(std::string_view command, ServerOptions options, Handler handler,
                        const std::function<void(Server&)>& made) {
@@ -30,4 +30,4 @@ int serve_with_console(std::string_view command, ServerOptions options, Handler 
   }
 }
 
-}  // namespace polyio::app
+}  // namespace polyio::lab

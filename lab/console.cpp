@@ -11,9 +11,7 @@
 #include <polyio/proto/line.hpp>
 #include <polyio/selectors/poll_selector.hpp>
 
-#include "terminal.hpp"
-
-namespace polyio::app {
+namespace polyio::lab {
 namespace {
 
 constexpr auto job_check = std::chrono::milliseconds(500);  // in the background: is it back?
@@ -76,11 +74,11 @@ bool Console::take(proto::LineReader& reader, std::span<const std::byte> bytes) 
 }
 
 void Console::prompt() {
-  if (os::is_terminal(standard_input)) output_.write(prompt_text);
+  if (os::is_terminal(os::standard_input)) output_.write(prompt_text);
 }
 
 Console::Console(Server& server)
-    : server_(server), output_(standard_output, printed), thread_([this] { read(); }) {}
+    : server_(server), output_(os::standard_output, printed), thread_([this] { read(); }) {}
 
 Console::~Console() {
   end_.signal();
@@ -92,23 +90,23 @@ void Console::read() {
   PollSelector selector;
   proto::LineReader reader(4096);
   std::array<std::byte, 4096> room;
-  if (!selector.register_fd(standard_input, event_read)) return;  // closed
+  if (!selector.register_fd(os::standard_input, event_read)) return;  // closed
   if (!selector.register_fd(end_.fd(), event_read)) return;
   prompt();
-  for (bool ours = true;; ours = os::may_read(standard_input)) {
-    if (!ours) (void)selector.unregister(standard_input);
+  for (bool ours = true;; ours = os::may_read(os::standard_input)) {
+    if (!ours) (void)selector.unregister(os::standard_input);
     auto events = selector.select(ours ? Timeout() : job_check);
     if (!events) return;
     for (const SelectorEvent& event : *events) {
       if (event.key.fd == end_.fd()) return;
     }
-    if (!ours) (void)selector.register_fd(standard_input, event_read);
-    if (events->empty() || !os::may_read(standard_input)) continue;
-    const auto count = os::read(standard_input, room);
+    if (!ours) (void)selector.register_fd(os::standard_input, event_read);
+    if (events->empty() || !os::may_read(os::standard_input)) continue;
+    const auto count = os::read(os::standard_input, room);
     if (take(reader, std::span(room).first(count.value_or(0)))) return server_.stop();
     if (count.value_or(0) == 0) return;
     prompt();
   }
 }
 
-}  // namespace polyio::app
+}  // namespace polyio::lab
