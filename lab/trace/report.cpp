@@ -182,6 +182,14 @@ Json json_of(const Trace& trace) {
     json["untraced_us"] = {{"handler", us(*trace.free_handler)},
                            {"answer", us(*trace.free_answer)}};
   }
+  json["threads"] = Json::array();
+  for (const int thread : threads_of(trace)) {
+    Json pieces = Json::array();
+    for (const Piece& piece : pieces_of(trace, thread)) {
+      pieces.push_back({us(piece.begin), us(piece.end), std::string(1, piece.sign)});
+    }
+    json["threads"].push_back({{"thread", thread}, {"pieces", std::move(pieces)}});
+  }
   json["calls"] = Json::array();
   for (const TracedCall& call : trace.calls) {
     Json one{{"name", call.name}, {"thread", call.thread}, {"begin_us", us(call.begin)}};
