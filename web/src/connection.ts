@@ -1,23 +1,36 @@
 // The WebSocket and its coming back: exponential back-off with jitter, 0.5 s to 30 s. A connection
 // counts once the server has said hello; one that breaks within 5 s does not reset the back-off.
 
-import { parse, type FromServer, type ToServer } from './protocol';
+/** The address of the WebSocket `ws` beside this page. */
+export function webSocketUrl(): string {
+  const url = new URL('ws', location.href);
+  url.protocol = url.protocol.replace('http', 'ws');
+  return url.href;
+}
 
 export type State =
   | { name: 'connecting' }
   | { name: 'connected' }
   | { name: 'waiting'; seconds: number; offline: boolean };
 
-interface Events {
+interface Typed {
+  type: string;
+}
+
+interface Events<From, To> {
   state(state: State): void;
-  message(message: FromServer): void;
+  message(message: From): void;
+  /** What a frame says; null: nothing that this page knows. */
+  parse(frame: unknown): From | null;
+  /** Whether the server has to say something after it. */
+  answered(message: To): boolean;
 }
 
 const HELLO_WITHIN_MS = 10_000;
 const STEADY_AFTER_MS = 5_000;
 const ANSWER_WITHIN_MS = 20_000;
 
-export class Connection {
+export class Connection<From extends Typed, To extends Typed> {
   private socket: WebSocket | null = null;
   private attempts = 0;
   private connectedAt = 0; // 0: no hello yet
@@ -27,7 +40,7 @@ export class Connection {
 
   constructor(
     private readonly url: string,
-    private readonly events: Events,
+    private readonly events: Events<From, To>,
   ) {
     window.addEventListener('online', () => this.connectNow());
     window.addEventListener('offline', () => this.lost());
@@ -52,11 +65,11 @@ export class Connection {
   }
 
   /** False if not connected: nothing was sent. */
-  send(message: ToServer): boolean {
+  send(message: To): boolean {
     if (!this.connected || this.socket?.readyState !== WebSocket.OPEN) return false;
     this.socket.send(JSON.stringify(message));
-    // Everything said comes back; silence means that the connection is dead.
-    if (message.type === 'say') this.expectWithin(ANSWER_WITHIN_MS);
+    // Silence means that the connection is dead.
+    if (this.events.answered(message)) this.expectWithin(ANSWER_WITHIN_MS);
     return true;
   }
 
@@ -67,7 +80,7 @@ export class Connection {
 
   private received(frame: unknown): void {
     clearTimeout(this.watchdog);
-    const message = parse(frame);
+    const message = this.events.parse(frame);
     if (!message) return;
     if (message.type === 'hello') {
       this.connectedAt = Date.now();

@@ -1,11 +1,11 @@
 // polyio chat's page: one room, everyone in it.
 
 import { Composer } from './composer';
-import { Connection, type State } from './connection';
+import { Connection, webSocketUrl, type State } from './connection';
 import { byId, setText } from './dom';
 import { Log } from './log';
 import { People } from './people';
-import type { FromServer } from './protocol';
+import { parse, type FromServer, type ToServer } from './protocol';
 import { clean } from './text';
 
 const TITLE = document.title;
@@ -21,9 +21,12 @@ let unread = 0;
 const log = new Log();
 const people = new People();
 const composer = new Composer((text) => connection.send({ type: 'say', text }));
-const url = new URL('ws', location.href);
-url.protocol = url.protocol.replace('http', 'ws');
-const connection = new Connection(url.href, { state: showState, message: received });
+const connection = new Connection<FromServer, ToServer>(webSocketUrl(), {
+  state: showState,
+  message: received,
+  parse,
+  answered: ({ type }) => type === 'say', // everything said comes back
+});
 
 // Storage may be forbidden: then the nickname lasts as long as the page.
 function recall(): string {
