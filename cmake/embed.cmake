@@ -36,7 +36,8 @@ if(NOT CMAKE_SCRIPT_MODE_FILE)
                           "(build the page: cd web && npm install && npm run build)")
     endif()
     set(script "${CMAKE_CURRENT_FUNCTION_LIST_FILE}")
-    set(output "${CMAKE_CURRENT_BINARY_DIR}/${target}_file.cpp")
+    string(MAKE_C_IDENTIFIER "${target}_${function}" name)
+    set(output "${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp")
     add_custom_command(
       OUTPUT "${output}"
       COMMAND "${CMAKE_COMMAND}" "-DFILE=${file}" "-DHEADER=${header}" "-DFUNCTION=${function}"

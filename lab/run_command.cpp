@@ -58,12 +58,14 @@ void add_lab(CLI::App& app, Action& run) {
   lab->require_subcommand(1);
   lab->footer(
       "Examples:\n  polyio lab run --quick --out lab\n  polyio lab claims --quick\n"
-      "  polyio lab trace --model epoll");
+      "  polyio lab trace --model epoll\n"
+      "  polyio lab live                  turn the dials in a browser while a load runs");
   add_run(*lab, run);
   add_claims(*lab, run);
   add_peers(*lab, run);
   add_compare(*lab, run);
   add_trace(*lab, run);
+  add_live(*lab, run);
   add_serve(*lab, run);
   add_calls(*lab, run);
   add_load(*lab, run);

@@ -1,4 +1,5 @@
-// Fails unless web/dist and web/lab/dist are, byte for byte, what the sources build to.
+// Fails unless web/dist, web/lab/dist and web/live/dist are, byte for byte, what the sources
+// build to.
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -6,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
 const web = fileURLToPath(new URL('.', import.meta.url));
-const PAGES = [web, join(web, 'lab')];
+const PAGES = [web, join(web, 'lab'), join(web, 'live')];
 
 function files(folder, root = folder) {
   return readdirSync(folder).flatMap((name) => {
@@ -59,5 +60,5 @@ if (differences.length) {
   process.exitCode = 1;
 } else {
   const names = checked.flatMap((one) => one.names);
-  console.log(`web/dist and web/lab/dist are up to date (${names.length} files).`);
+  console.log(`web/dist, web/lab/dist and web/live/dist are up to date (${names.length} files).`);
 }
