@@ -300,7 +300,7 @@ Json head_of(const Results& results) {
   return json;
 }
 
-std::string file_of(const Json& json) {
+std::string file_text(const Json& json) {
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -315,7 +315,7 @@ std::string to_json(const Results& results, const std::vector<Verdict>& verdicts
                                 {"text", verdict.text},
                                 {"within_noise", verdict.within_noise}});
   }
-  return file_of(json);
+  return file_text(json);
 }
 
 void take_over(Results& results, std::string_view text) {

@@ -83,7 +83,7 @@ Json head_of(const Results& results);
 // A point with its runs and their medians.
 Json json_of(const Measured& measured);
 // As a file: its text is UTF-8, whatever was put into it.
-std::string file_of(const Json& json);
+std::string file_text(const Json& json);
 
 // Takes over into `results`, which are new, what the file's text has of them. Throws
 // std::runtime_error that says why not: another schema, settings, plan or machine, or no such file.

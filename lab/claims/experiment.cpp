@@ -150,7 +150,7 @@ std::string to_json(const Results& results, const std::vector<Judged>& claims) {
   }
   for (const Tried& tried : results.trials) trials.push_back(json_of(tried));
   json["evidence"] = {{"points", std::move(points)}, {"trials", std::move(trials)}};
-  return file_of(json);
+  return file_text(json);
 }
 
 std::string table_of(const std::vector<Judged>& claims) {
