@@ -43,6 +43,10 @@ std::string text_of(const Quantity& quantity) {
                      quantity.unit.empty() ? "" : " ", quantity.unit);
 }
 
+bool beyond_noise(const std::optional<Spread>& ratio, double bound) {
+  return ratio && std::abs(ratio->median - bound) > ratio->high - ratio->low;
+}
+
 void join(std::string& text, std::string_view more, std::string_view separator) {
   if (more.empty() || text.find(more) != text.npos) return;
   text += text.empty() ? "" : separator;
@@ -91,26 +95,28 @@ Finding compare(const Quantity& a, Relation relation, double times, const Quanti
   }
   const auto ratio = ratio_of(a.series, b.series);
   if (!ratio) return not_measured(fmt::format("{}: no figure above 0", b.name));
-  const double noise = ratio->high - ratio->low;
-  const double beyond =
-      relation == Relation::at_least ? ratio->median - times : times - ratio->median;
+  const bool more = ratio->median > times;
   const bool bounded = b.name.empty();
   const double unit = bounded ? b.series.spread()->median : 1;
   const auto in_units = [&](double value) {
     return fmt::format("{} {}", short_number(value * unit), bounded ? b.unit : "times");
   };
   Finding found;
-  found.measured = bounded ? fmt::format("{}, noise {}", text_of(a), short_number(noise * unit))
-                           : fmt::format("{} against {}: {}, noise {}", text_of(a), text_of(b),
-                                         in_units(ratio->median), short_number(noise));
+  found.measured =
+      bounded ? text_of(a)
+              : fmt::format("{} against {}: {}", text_of(a), text_of(b), in_units(ratio->median));
+  found.measured += fmt::format(" (quartiles {} to {})", short_number(ratio->low * unit),
+                                short_number(ratio->high * unit));
   if (ratio->count < 2) {
     found.outcome = Outcome::within_noise;
     found.text = "Measured once, that may be noise: take more rounds.";
-  } else if (std::abs(beyond) <= noise) {
+  } else if (!beyond_noise(ratio, times) &&
+             !beyond_noise(ratio_of(b.series, a.series), 1 / times)) {
     found.outcome = Outcome::within_noise;
     found.text = fmt::format("It is no farther from {} than the noise.", in_units(times));
   } else {
-    found.outcome = beyond > 0 ? Outcome::holds : Outcome::does_not_hold;
+    const bool holds = more == (relation == Relation::at_least);
+    found.outcome = holds ? Outcome::holds : Outcome::does_not_hold;
   }
   return found;
 }

@@ -106,6 +106,18 @@ TEST_P(ClaimOf, IsWithinTheNoise) {
   EXPECT_THAT(found.text, HasSubstr("than the noise"));
 }
 
+TEST(Judging, ASmallDivisorsNoiseHidesNothing) {
+  const auto quantity = [](const char* name, std::map<unsigned, double> rounds) {
+    return Quantity{name, "µs", {name, std::move(rounds)}, {}};
+  };
+  const Quantity large = quantity("large", {{1, 20'000}, {2, 20'000}, {3, 20'000}, {4, 20'000}});
+  const Quantity small = quantity("small", {{1, 200}, {2, 200}, {3, 2000}, {4, 2000}});
+  EXPECT_EQ(compare(large, Relation::at_least, 2, small).outcome, Outcome::holds);
+  EXPECT_EQ(compare(large, Relation::at_most, 2, small).outcome, Outcome::does_not_hold);
+  EXPECT_EQ(compare(large, Relation::at_least, 40, small).outcome, Outcome::within_noise);
+  EXPECT_EQ(compare(small, Relation::at_most, 0.5, large).outcome, Outcome::holds);
+}
+
 TEST_P(ClaimOf, MeasuredOnceIsWithinTheNoise) {
   const Finding found = judged([](const Figures& one) { return std::vector{one.good}; });
   EXPECT_EQ(found.outcome, Outcome::within_noise);
@@ -293,7 +305,7 @@ TEST(Experiment, RunsTrialsInRoundsAndKeepsTheirFiguresAndErrors) {
   EXPECT_TRUE(measured.of(two_trials({})[0], "name").by_round.empty());
   EXPECT_EQ(measured.why_missing(two_trials({})[1]), "it is broken");
   EXPECT_EQ(judge_trial(measured).outcome, Outcome::holds);
-  EXPECT_EQ(judge_trial(measured).measured, "the trial's 3.5 s, noise 0");
+  EXPECT_EQ(judge_trial(measured).measured, "the trial's 3.5 s (quartiles 3.5 to 3.5)");
   EXPECT_EQ(judge_broken(measured).outcome, Outcome::not_measured);
   EXPECT_EQ(judge_broken(measured).text, "broken: it is broken");
 }
