@@ -159,14 +159,14 @@ double Scale::at(std::int64_t time) const {
 Scale scale_of(const std::vector<Trace>& traces, double wait_width, double width) {
   Scale scale{.wait_width = wait_width, .width = width};
   // The shortest wait, so that all begin at the left.
-  std::int64_t begin = std::numeric_limits<std::int64_t>::min();
+  std::optional<std::int64_t> begin;
   for (const Trace& trace : traces) {
     if (!trace.left_out.empty()) continue;
-    begin = std::max(begin, trace.begin);
+    begin = std::max(begin.value_or(trace.begin), trace.begin);
     scale.knee = std::min(scale.knee, trace.sending);
     scale.end = std::max(scale.end, trace.answered);
   }
-  scale.begin = std::min(begin, scale.knee - 1);
+  scale.begin = std::min(begin.value_or(scale.begin), scale.knee - 1);
   return scale;
 }
 
