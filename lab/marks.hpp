@@ -13,8 +13,8 @@ struct Marks {
   // Of the last message, on CLOCK_MONOTONIC in ns: the handler had the bytes; it began to send.
   std::atomic<std::int64_t> began, sending;
   // Of a call that is no server's: when it was asked for (`began`: it was over), its descriptor,
-  // and with how many bytes the socket was filled before.
-  std::atomic<std::int64_t> asked, filled;
+  // and how many bytes had been sent on it.
+  std::atomic<std::int64_t> asked, sent;
   std::atomic<int> descriptor;
   std::atomic<int> thread;               // that ran it
   std::atomic<std::int64_t> empty_call;  // cost_of_a_call() in the server, ns

@@ -153,7 +153,7 @@ class Reads : public Watches {
     connect_to(socket_.get(), parse_server(address));
   }
   Moment act(const Await&) override {
-    left_ = static_cast<std::size_t>(marks_.filled) + size_;
+    left_ = static_cast<std::size_t>(marks_.sent) + size_ - read_;
     const TimePoint sending = monotonic_now();
     read();
     return from(sending, monotonic_now());
@@ -166,14 +166,15 @@ class Reads : public Watches {
   int descriptor() const override { return left_ > 0 ? socket_.get() : -1; }
 
  private:
-  // No more than belongs to this round.
+  // No more than is sent till the end of the call.
   bool read() {
     const auto room = std::span(room_).first(std::min(left_, room_.size()));
     const std::size_t got = receive_now(socket_.get(), room);
     left_ -= got;
+    read_ += got;
     return got > 0;
   }
-  std::size_t size_, left_ = 0;
+  std::size_t size_, left_ = 0, read_ = 0;
   std::vector<char> room_;
 };
 

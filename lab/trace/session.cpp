@@ -1,5 +1,6 @@
 // Records a request: the client, the tracer and the clock are one thread, so the times of one are
 // in order with those of the others.
+#include <fmt/format.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -32,8 +33,9 @@ class Session {
 
  private:
   std::vector<std::string> arguments(const Point& point) const;
+  TimePoint let_wait();
   bool go_on(Nanoseconds at_most, const std::function<bool()>& done);
-  void await(const std::function<bool()>& done);
+  void await(std::string_view what, const std::function<bool()>& done);
 
   const TraceSettings& settings_;
   const bool serves_;  // a server is traced
@@ -101,22 +103,34 @@ bool Session::go_on(Nanoseconds at_most, const std::function<bool()>& done) {
   }
 }
 
-void Session::await(const std::function<bool()>& done) {
+void Session::await(std::string_view what, const std::function<bool()>& done) {
   if (!go_on(patience, done)) {
-    throw std::runtime_error("what was asked for does not come: " + server_.last_words());
+    throw std::runtime_error(fmt::format("{} does not come {}", what, server_.last_words()));
   }
 }
 
-Trace Session::exchange() {
-  recorder_.start();
-  TimePoint begin = monotonic_now();
-  if (!serves_ && !settings_.call->waits.empty()) {
-    await([&] { return marks_->asked > marks_->began; });
-    begin = TimePoint(Nanoseconds(marks_->asked));
+// When it began to wait, and it still does.
+TimePoint Session::let_wait() {
+  const bool asks = !serves_ && !settings_.call->waits.empty();
+  for (int tries = 0; tries < 100; ++tries) {
+    recorder_.start();
+    TimePoint begin = monotonic_now();
+    if (asks) {
+      await("its question", [&] { return marks_->asked > marks_->began; });
+      begin = TimePoint(Nanoseconds(marks_->asked));
+    }
+    (void)go_on(settings_.wait, [] { return false; });
+    // The kernel may find some room by itself, when it sends again what had been dropped.
+    if (!asks || marks_->asked > marks_->began) return begin;
   }
-  (void)go_on(settings_.wait, [] { return false; });
-  const Client::Moment moment = client_->act([this](const auto& done) { await(done); });
-  await([this] { return client_->done(); });
+  throw std::runtime_error("it does not wait");
+}
+
+Trace Session::exchange() {
+  const TimePoint begin = let_wait();
+  const Client::Moment moment =
+      client_->act([this](const auto& done) { await("what it waits for", done); });
+  await("the end of the call", [this] { return client_->done(); });
   const TimePoint answered = monotonic_now();
   (void)go_on(100ms, [&] { return !recorder_.answers(); });
   const TimePoint data = moment.data;

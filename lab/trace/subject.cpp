@@ -12,7 +12,7 @@
 namespace polyio::lab {
 namespace {
 
-constexpr int send_room = 32 * 1024;  // of the socket: soon full
+constexpr int send_room = 128 * 1024;  // of the socket: soon full
 
 template <class T>
 T& got(Result<T>& result, const char* what) {
@@ -69,7 +69,7 @@ Task<> connects(Io& io, Marks& marks, std::string server) {
 
 // Until the kernel has no room for some milliseconds: how many bytes it took.
 std::int64_t fill(int socket) {
-  static constexpr std::array<char, 1024> some{};
+  static constexpr std::array<char, 8192> some{};
   std::int64_t filled = 0;
   pollfd waited{socket, POLLOUT, 0};
   do {
@@ -90,9 +90,10 @@ Task<> sends(Io& io, Marks& marks, std::size_t size) {
   if (!small) throw std::system_error(small.error(), "SO_SNDBUF");
   const std::vector<std::byte> message(size);
   for (;;) {
-    marks.filled = fill(stream->descriptor());
+    marks.sent += fill(stream->descriptor());
     asks(marks, stream->descriptor());
     auto sent = co_await stream->send_all(message);
+    marks.sent += static_cast<std::int64_t>(size);
     has_it(marks);
     if (!sent) throw std::system_error(sent.error(), "send");
   }
