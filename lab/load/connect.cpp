@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <random>
 #include <stdexcept>
@@ -187,7 +188,7 @@ Json run_idle(const Options& options) {
 
   Json json;
   json["operations"] = options.connections;
-  json["seconds"] = static_cast<double>(took / 1'000'000) / 1000;
+  json["seconds"] = std::floor(static_cast<double>(took) / 1e6) / 1000;
   add_memory(json, before, after, options.connections);
   return json;
 }

@@ -76,6 +76,7 @@ class Echo {
       measurement_ = &measurement;
       begin_interval(now_ns());
       phase(options_.seconds, unlimited);
+      measurement_ = nullptr;
       return nullptr;
     }
     const std::int64_t elapsed =

@@ -91,7 +91,7 @@ print(json.dumps(figures))
 )python";
 
 bool is_there(const std::string& name) {
-  const char* const path = std::getenv("PATH");
+  const char* const path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): only read
   std::istringstream folders(path ? path : "/usr/bin:/bin");
   for (std::string folder; std::getline(folders, folder, ':');) {
     folder.append("/").append(name);
