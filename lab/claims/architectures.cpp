@@ -176,15 +176,14 @@ constexpr auto claims = std::to_array<Claim>({
      "S0, S1, S4", ceiling_points, nullptr, judge_ceiling},
     {"pool-size-fits-load",
      "A pool's size has to fit its load: for 32 clients 32 threads answer at least 4 times as "
-     "often "
-     "as 4 where requests wait, and 64 at most 1.25 times as often as 32; where they compute, 4 "
+     "often as 4 where requests wait, and 64 at most 1.25 times as often as 32; where they "
+     "compute, 4 "
      "threads for each core at most 1.25 times as often as one for each.",
      "S0, S1, S4", size_points, nullptr, judge_size},
     {"heavy-handler-holds-the-loop",
      "A heavy handler in the loop is a disaster for the others: where one request of 400 computes "
      "for 20 ms, their p99 is at least 2 times what it is with that work offloaded to a pool, and "
-     "2 "
-     "times that of a thread for each connection.",
+     "2 times that of a thread for each connection.",
      "S4", heavy_points, nullptr, judge_heavy},
 });
 

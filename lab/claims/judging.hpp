@@ -1,5 +1,5 @@
 // Judging: how a claim's figures become a finding. The rule of all claims: a claim says that one
-// figure is at least, or at most, so many times another. Within each round their ratio is taken;
+// figure is at least, or at most, N times another. Within each round their ratio is taken;
 // its median decides, and the noise is the distance of its quartiles. What is not farther from the
 // bound than the noise, whichever of the two is divided by the other, is within it, and so is
 // everything that was measured once.

@@ -97,7 +97,7 @@ std::optional<Spread> share_of(const Evidence& evidence, const Cell& cell) {
   return ratio_of(evidence.of(trial, "turn_cpu_s"), evidence.of(trial, "turn_s"));
 }
 
-// Whether they are at least, or at most, so many times as fast as one after the other.
+// Whether they are at least, or at most, N times as fast as one after the other.
 Finding gain(const Evidence& evidence, const Cell& cell, const std::string& by, Relation relation,
              double times) {
   return unless_busy(

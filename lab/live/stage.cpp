@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 constexpr unsigned figures_before_counting = 4;  // seen undisturbed after a turn
 constexpr Nanoseconds start_patience = 30s, load_patience = 120s;
-constexpr int reading_share = 50;  // reading /proc takes one part in so many of the time
+constexpr int reading_share = 50;  // reading /proc takes a fiftieth of the time at most
 
 double rounded(double value) { return std::round(value * 1000) / 1000; }
 

@@ -83,7 +83,7 @@ void add_echo(CLI::App& app, Command& command) {
                    "open loop: messages per second, latency from when one fell due [closed loop]")
       ->check(CLI::NonNegativeNumber);
   echo->add_option("--every", options.every,
-                   "prints an object for each so many seconds, instead of one at the end")
+                   "prints an object every SECONDS, instead of one at the end")
       ->check(CLI::Range(0.01, 3600.0));
   echo->add_flag("--memory", options.memory, "reads the server's memory per connection, too");
   echo->add_flag("--halt", options.halt,

@@ -30,7 +30,7 @@ struct Options {
   std::string protocol = "lines";
   bool touch = true;    // idle: every connection exchanges one message first
   bool memory = false;  // echo: reads what the server's memory grows by, too
-  double every = 0;     // echo: prints what each so many seconds brought; 0: all in one at the end
+  double every = 0;     // echo: seconds from one object printed to the next; 0: one at the end
   bool halt = false;    // echo: stops itself (SIGSTOP) before the measured span, and after it
 };
 

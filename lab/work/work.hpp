@@ -28,7 +28,7 @@ struct ParallelWork {
 Json measure_parallel(const ParallelWork& work);
 
 // Coroutines on one thread: waits, one after the other and all at once; computing, without
-// switching and with a switch every so many steps.
+// switching and with a switch after every `every` steps.
 struct SwitchingWork {
   unsigned tasks = 10;
   Nanoseconds span = std::chrono::milliseconds(10);  // a task's wait, and a task's computing
