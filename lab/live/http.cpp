@@ -94,8 +94,14 @@ Task<> PageServer::serve(Io& io, Stream stream) {
       rest = chunk->text().substr(step.consumed);
     }
   }
-  const Answer reply = parser.error().status != 0 ? Answer{proto::error_response(parser.error())}
-                                                  : answer(parser.take_request());
+  Answer reply;
+  if (parser.error().status != 0) {
+    reply.bytes = proto::error_response(parser.error());
+  } else {
+    proto::Request request = parser.take_request();
+    request.keep_alive = false;
+    reply = answer(request);
+  }
   {
     CancelScope waiting(io, patience);
     auto sent = co_await stream.send_all(reply.bytes);

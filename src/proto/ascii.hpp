@@ -44,4 +44,20 @@ constexpr std::string_view trimmed(std::string_view text) noexcept {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
+// Takes the part before the next `separator` off `rest`, trimmed; with `quotes`, separators inside
+// a quoted string (RFC 9110 section 5.6.4) are none.
+constexpr std::string_view take_part(std::string_view& rest, char separator, bool quotes = false) {
+  std::size_t end = 0;
+  for (bool quoted = false; end < rest.size() && (quoted || rest[end] != separator); ++end) {
+    if (quoted && rest[end] == '\\' && end + 1 < rest.size()) {
+      ++end;
+    } else if (quotes && rest[end] == '"') {
+      quoted = !quoted;
+    }
+  }
+  const std::string_view part = trimmed(rest.substr(0, end));
+  rest.remove_prefix(std::min(end + 1, rest.size()));
+  return part;
+}
+
 }  // namespace polyio::proto

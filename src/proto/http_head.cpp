@@ -64,6 +64,15 @@ std::expected<void, HttpError> run_llhttp(std::string_view head, Head& into) {
   return {};
 }
 
+// What stands for Host in a target's absolute form; empty in the other forms.
+std::string_view authority_of(std::string_view target) noexcept {
+  const std::size_t scheme = starts_ignoring_case(target, "http://")    ? 7
+                             : starts_ignoring_case(target, "https://") ? 8
+                                                                        : 0;
+  return scheme == 0 ? std::string_view()
+                     : target.substr(scheme, target.find_first_of("/?", scheme) - scheme);
+}
+
 // The path of a target in one of the four forms of RFC 9112 section 3.2, empty if it has none of
 // them.
 std::string_view path_of(std::string_view method, std::string_view target) noexcept {
@@ -71,14 +80,11 @@ std::string_view path_of(std::string_view method, std::string_view target) noexc
     return method == "CONNECT" || method == "OPTIONS" ? target : std::string_view();
   }
   if (!target.starts_with('/')) {
-    const std::size_t scheme = starts_ignoring_case(target, "http://")    ? 7
-                               : starts_ignoring_case(target, "https://") ? 8
-                                                                          : 0;
-    if (scheme == 0) return {};
-    const std::size_t end = target.find_first_of("/?", scheme);
-    if (end == scheme || target.size() == scheme) return {};
-    if (end == target.npos || target[end] == '?') return "/";
-    target.remove_prefix(end);
+    const std::string_view authority = authority_of(target);
+    if (authority.empty()) return {};
+    target.remove_prefix(static_cast<std::size_t>(authority.data() - target.data()) +
+                         authority.size());
+    if (!target.starts_with('/')) return "/";
   }
   return target.substr(0, target.find('?'));
 }
@@ -89,10 +95,10 @@ std::expected<void, HttpError> parse_request_line(std::string_view line, Request
   const std::size_t last = line.rfind(' ');
   const std::string_view version = line.substr(last + 1);
   if (!version.starts_with("HTTP/")) return refuse(400, "the version is malformed");
-  if (version != "HTTP/1.1" && version != "HTTP/1.0") {
+  if (!version.starts_with("HTTP/1.")) {
     return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
   }
-  into.minor_version = version.back() - '0';
+  into.minor_version = version.ends_with('0') ? 0 : 1;
   into.method = line.substr(0, first);
   into.target = line.substr(first + 1, last - first - 1);
   if (!std::ranges::all_of(into.target, is_visible) || into.target.contains('#')) {
@@ -103,8 +109,58 @@ std::expected<void, HttpError> parse_request_line(std::string_view line, Request
   return {};
 }
 
-// `lines`: the header lines, each with its "\r\n". llhttp reads them; this only makes sure that a
-// name is all there is before the first colon.
+// uri-host [ ":" port ], RFC 9110 section 7.2, as far as its characters go.
+bool host_is_well_formed(std::string_view host) noexcept {
+  return std::ranges::all_of(host, [](char c) {
+    return is_digit(c) || is_alpha(c) ||
+           (c != '\0' && std::string_view("-._~%!$&'()*+,;=:[]").contains(c));
+  });
+}
+
+// RFC 9112 section 6.3, and 6.1 for codings other than chunked.
+std::expected<void, HttpError> check_transfer_encoding(const Request& request) {
+  if (request.minor_version == 0) return refuse(400, "a Transfer-Encoding needs HTTP/1.1");
+  const std::string codings = request.joined("Transfer-Encoding");
+  if (equal_ignoring_case(codings, "chunked")) return {};
+  std::string_view rest = codings;
+  std::string_view last;
+  std::size_t chunked = 0;
+  while (!rest.empty()) {
+    last = take_part(rest, ',');
+    if (equal_ignoring_case(last, "chunked")) ++chunked;
+  }
+  if (last.empty() || chunked > 1 || (chunked == 1 && !equal_ignoring_case(last, "chunked"))) {
+    return refuse(400, "chunked must be the last Transfer-Encoding, once");
+  }
+  return refuse(501, "no Transfer-Encoding but chunked is known here");
+}
+
+std::expected<void, HttpError> check_fields(Head& head, const HttpLimits& limits) {
+  Request& request = head.request;
+  const std::size_t hosts = request.count("Host");
+  if (hosts > 1) return refuse(400, "more than one Host");
+  if (hosts == 0 && request.minor_version == 1) return refuse(400, "Host is missing");
+  if (const auto authority = authority_of(request.target); hosts == 1 && !authority.empty()) {
+    std::ranges::find_if(request.headers, [](const Header& h) {
+      return equal_ignoring_case(h.name, "Host");
+    })->value = authority;
+  }
+  if (hosts == 1 && !host_is_well_formed(*request.header("Host"))) {
+    return refuse(400, "Host is malformed");
+  }
+  if (request.minor_version == 1 && request.count("Expect") > 0 &&
+      !equal_ignoring_case(request.joined("Expect"), "100-continue")) {
+    return refuse(417, "no expectation but 100-continue is known here");
+  }
+  // More than one Content-Length, and one with a Transfer-Encoding, llhttp has refused.
+  head.chunked = request.count("Transfer-Encoding") > 0;
+  if (head.chunked) return check_transfer_encoding(request);
+  if (head.content_length > limits.max_body) return refuse(413, "the body is too large");
+  return {};
+}
+
+}  // namespace
+
 bool names_are_tokens(std::string_view lines) noexcept {
   while (!lines.empty()) {
     const std::string_view line = lines.substr(0, lines.find("\r\n"));
@@ -115,40 +171,15 @@ bool names_are_tokens(std::string_view lines) noexcept {
   return true;
 }
 
-// uri-host [ ":" port ], RFC 9110 section 7.2, as far as its characters go.
-bool host_is_well_formed(std::string_view host) noexcept {
-  return std::ranges::all_of(host, [](char c) {
-    return is_digit(c) || is_alpha(c) ||
-           (c != '\0' && std::string_view("-._~%!$&'()*+,;=:[]").contains(c));
-  });
-}
-
-std::expected<void, HttpError> check_fields(const Head& head, const HttpLimits& limits) {
-  const Request& request = head.request;
-  const std::size_t hosts = request.count("Host");
-  if (hosts > 1) return refuse(400, "more than one Host");
-  if (hosts == 0 && request.minor_version == 1) return refuse(400, "Host is missing");
-  if (hosts == 1 && !host_is_well_formed(*request.header("Host"))) {
-    return refuse(400, "Host is malformed");
-  }
-  // More than one Content-Length, and one with a Transfer-Encoding, llhttp has refused.
-  if (request.count("Transfer-Encoding") > 0) {
-    return refuse(411, "send the body with a Content-Length");
-  }
-  if (head.content_length > limits.max_body) return refuse(413, "the body is too large");
-  return {};
-}
-
-}  // namespace
-
-std::expected<Head, HttpError> parse_head(std::string_view head, const HttpLimits& limits) {
+std::expected<Head, HttpError> parse_head(std::string head, const HttpLimits& limits) {
   Head result;
-  if (head.starts_with("\r\n")) head.remove_prefix(2);
+  if (head.starts_with("\r\n")) head.erase(0, 2);
   const std::size_t line_end = head.find("\r\n");
-  const auto line = parse_request_line(head.substr(0, line_end), result.request);
+  const auto line = parse_request_line(std::string_view(head).substr(0, line_end), result.request);
   if (!line) return std::unexpected(line.error());
+  if (result.request.minor_version == 1) head[line_end - 1] = '1';  // llhttp knows no later one
   const std::size_t headers = line_end + 2;
-  if (!names_are_tokens(head.substr(headers, head.size() - headers - 2))) {
+  if (!names_are_tokens(std::string_view(head).substr(headers, head.size() - headers - 2))) {
     return refuse(400, "a header line is malformed");
   }
   const auto parsed = run_llhttp(head, result);

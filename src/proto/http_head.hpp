@@ -18,6 +18,11 @@ class HeadScanner {
   HttpError scan(char c, const HttpLimits& limits) noexcept;
   // The empty line that ends the head has been seen.
   bool done() const noexcept { return done_; }
+  // From here on: header lines without a request line, which trailers are.
+  void begin_trailers() noexcept {
+    *this = {};
+    in_headers_ = true;
+  }
 
  private:
   HttpError end_line() noexcept;
@@ -35,9 +40,13 @@ class HeadScanner {
 struct Head {
   Request request;
   std::size_t content_length = 0;
+  bool chunked = false;
 };
 
+// `lines`: header lines, each with its "\r\n": is a name all there is before each first colon?
+bool names_are_tokens(std::string_view lines) noexcept;
+
 // `head` is what HeadScanner found to be complete, up to and with the empty line.
-std::expected<Head, HttpError> parse_head(std::string_view head, const HttpLimits& limits);
+std::expected<Head, HttpError> parse_head(std::string head, const HttpLimits& limits);
 
 }  // namespace polyio::proto

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ascii.hpp"
+#include "http_chunks.hpp"
 #include "http_head.hpp"
 
 namespace polyio::proto {
@@ -23,15 +24,22 @@ std::size_t Request::count(std::string_view name) const noexcept {
 bool Request::lists(std::string_view name, std::string_view token) const noexcept {
   for (const Header& h : headers) {
     if (!equal_ignoring_case(h.name, name)) continue;
-    std::string_view rest = h.value;
-    for (bool more = true; more;) {
-      const std::size_t comma = rest.find(',');
-      more = comma != rest.npos;
-      if (equal_ignoring_case(trimmed(rest.substr(0, comma)), token)) return true;
-      if (more) rest.remove_prefix(comma + 1);
+    for (std::string_view rest = h.value; !rest.empty();) {
+      if (equal_ignoring_case(take_part(rest, ','), token)) return true;
     }
   }
   return false;
+}
+
+std::string Request::joined(std::string_view name) const {
+  std::string all;
+  std::string_view between;
+  for (const Header& h : headers) {
+    if (equal_ignoring_case(h.name, name)) {
+      all.append(std::exchange(between, ", ")).append(h.value);
+    }
+  }
+  return all;
 }
 
 // There from a request's first byte until it is taken.
@@ -40,6 +48,8 @@ struct RequestParser::State {
   std::string head;  // as far as it has come
   Request request;
   std::size_t body_left = 0;
+  std::optional<ChunkReader> chunks;
+  bool wants_continue = false;
   bool complete = false;
 };
 
@@ -62,23 +72,41 @@ RequestParser::Step RequestParser::feed(std::span<const std::byte> bytes) {
   POLYIO_ASSERT(!state.complete);
   const std::string_view input(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   std::size_t used = 0;
-  if (!state.scanner.done()) {
+  if (state.scanner.done()) {
+    state.wants_continue = false;
+  } else {
     while (used < input.size() && !state.scanner.done()) {
       const HttpError error = state.scanner.scan(input[used++], limits_);
       if (error.status != 0) return refuse(error, used);
     }
     state.head.append(input.substr(0, used));
     if (!state.scanner.done()) return {Progress::need_more, used};
-    auto head = parse_head(state.head, limits_);
+    auto head = parse_head(std::move(state.head), limits_);
     if (!head) return refuse(head.error(), used);
     state.request = std::move(head->request);
     state.body_left = head->content_length;
+    if (head->chunked) state.chunks.emplace();
+    state.wants_continue = used == input.size() && state.request.minor_version == 1 &&
+                           state.request.count("Expect") > 0;
   }
-  const std::string_view body = input.substr(used, state.body_left);
-  state.request.body.append(body);
-  state.body_left -= body.size();
-  state.complete = state.body_left == 0;
-  return {state.complete ? Progress::complete : Progress::need_more, used + body.size()};
+  if (state.chunks) {
+    std::string_view rest = input.substr(used);
+    const HttpError error = state.chunks->read(rest, state.request.body, limits_);
+    used = input.size() - rest.size();
+    if (error.status != 0) return refuse(error, used);
+    state.complete = state.chunks->done();
+  } else {
+    const std::string_view body = input.substr(used, state.body_left);
+    state.request.body.append(body);
+    state.body_left -= body.size();
+    state.complete = state.body_left == 0;
+    used += body.size();
+  }
+  return {state.complete ? Progress::complete : Progress::need_more, used};
+}
+
+bool RequestParser::wants_continue() noexcept {
+  return state_ && !state_->complete && std::exchange(state_->wants_continue, false);
 }
 
 Request RequestParser::take_request() {

@@ -1,3 +1,4 @@
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <polyio/base/assert.hpp>
 #include <polyio/proto/http.hpp>
@@ -42,18 +43,26 @@ std::string_view reason_phrase(int status) noexcept {
     case 406: return "Not Acceptable";
     case 408: return "Request Timeout";
     case 409: return "Conflict";
+    case 410: return "Gone";
     case 411: return "Length Required";
+    case 412: return "Precondition Failed";
     case 413: return "Content Too Large";
     case 414: return "URI Too Long";
     case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
     case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
     case 426: return "Upgrade Required";
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
     case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
     case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
     case 505: return "HTTP Version Not Supported";
+    case 507: return "Insufficient Storage";
     default: return "Unknown";
   }
 }
@@ -79,6 +88,13 @@ std::string response(int status, std::span<const HeaderView> headers, std::strin
 std::string response(int status, std::initializer_list<HeaderView> headers, std::string_view body,
                      Body sent) {
   return response(status, std::span(headers.begin(), headers.size()), body, sent);
+}
+
+std::string with_date(std::string response, std::int64_t seconds) {
+  const std::string line = fmt::format("Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\n",
+                                       fmt::gmtime(static_cast<std::time_t>(seconds)));
+  response.insert(response.find("\r\n") + 2, line);
+  return response;
 }
 
 std::string error_response(const HttpError& error) {

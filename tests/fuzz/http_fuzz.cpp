@@ -31,7 +31,8 @@ void check_request(const Request& request) {
   require(request.count("Host") + (1 - static_cast<std::size_t>(request.minor_version)) >= 1,
           "HTTP/1.1 has a Host");
   require(request.count("Host") <= 1 && request.count("Content-Length") <= 1, "framing is plain");
-  require(request.count("Transfer-Encoding") == 0, "nothing is chunked");
+  require(request.count("Transfer-Encoding") + request.count("Content-Length") <= 1,
+          "the body's end is said once");
   for (const Header& header : request.headers) {
     require(clean(header.value) && clean(header.name), "a header is clean");
     require(request.header(header.name).has_value(), "a header is found by its name");

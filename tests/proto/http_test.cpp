@@ -38,7 +38,7 @@ TEST(RequestParser, ReadsValidRequests) {
       {get("Connection: close\r\n"),
        {"GET / path=/ 1.1 keep=false body= [Host=a] [Connection=close]"}},
       {"GET http://h:1?q HTTP/1.1\r\nHost: h\r\n\r\n",
-       {"GET http://h:1?q path=/ 1.1 keep=true body= [Host=h]"}},
+       {"GET http://h:1?q path=/ 1.1 keep=true body= [Host=h:1]"}},
       {"GET HTTPS://h/p/?q HTTP/1.1\r\nHost: h\r\n\r\n",
        {"GET HTTPS://h/p/?q path=/p/ 1.1 keep=true body= [Host=h]"}},
       {"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", {"OPTIONS * path=* 1.1 keep=true body= [Host=h]"}},
@@ -46,6 +46,11 @@ TEST(RequestParser, ReadsValidRequests) {
        {"CONNECT h:1 path=h:1 1.1 keep=true body= [Host=h]"}},
       {get("Content-Length: 0\r\n"),
        {"GET / path=/ 1.1 keep=true body= [Host=a] [Content-Length=0]"}},
+      {"GET http://h:1/ HTTP/1.1\r\nHost: other\r\n\r\n",
+       {"GET http://h:1/ path=/ 1.1 keep=true body= [Host=h:1]"}},
+      {"GET / HTTP/1.9\r\nHost: a\r\n\r\n", {got}},
+      {"GET / HTTP/1.0\r\nExpect: what\r\n\r\n",
+       {"GET / path=/ 1.0 keep=false body= [Expect=what]"}},
       {get("Upgrade: websocket\r\nConnection: Upgrade\r\n") + get(""),
        {"GET / path=/ 1.1 keep=true body= [Host=a] [Upgrade=websocket] [Connection=Upgrade]", got}},
       {get("X: \xc3\xa4\r\n"), {"GET / path=/ 1.1 keep=true body= [Host=a] [X=\xc3\xa4]"}},
@@ -89,7 +94,8 @@ TEST(RequestParser, RefusesBadRequestLines) {
       {"GET ftp://h/ HTTP/1.1" + rest, 400},
       {"get / HTTP/1.1" + rest, 501},
       {"FROBNICATE / HTTP/1.1" + rest, 501},
-      {"GET / HTTP/1.2" + rest, 505},
+      {"GET / HTTP/2.1" + rest, 505},
+      {"GET http://u@h/ HTTP/1.1" + rest, 400},
       {"GET / HTTP/0.9" + rest, 505},
       {"GET / HTTP/3.0" + rest, 505},
       {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
@@ -145,11 +151,18 @@ TEST(RequestParser, RefusesWhatCouldBeReadInTwoWays) {
       {get("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n", 400},
       {get("Content-Length: 3\r\nTransfer-Encoding: identity\r\n") + "abc", 400},
       {get("Transfer-Encoding: identity\r\nContent-Length: 3\r\n") + "abc", 400},
-      {get("Transfer-Encoding: chunked\r\n") + "0\r\n\r\n", 411},
-      {get("Transfer-Encoding: gzip, chunked\r\n") + "0\r\n\r\n", 411},
-      {get("Transfer-Encoding:\r\n"), 411},
-      {get("transfer-encoding: xchunked\r\n") + "0\r\n\r\n", 411},
-      {"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411},
+      {get("Transfer-Encoding: gzip, chunked\r\n") + "0\r\n\r\n", 501},
+      {get("Transfer-Encoding: identity\r\n"), 501},
+      {get("transfer-encoding: xchunked\r\n") + "0\r\n\r\n", 501},
+      {get("Transfer-Encoding: chunked;a=b\r\n") + "0\r\n\r\n", 501},
+      {get("Transfer-Encoding:\r\n"), 400},
+      {get("Transfer-Encoding:\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n", 501},
+      {get("Transfer-Encoding: chunked, gzip\r\n") + "0\r\n\r\n", 400},
+      {get("Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n") + "0\r\n\r\n", 400},
+      {get("Transfer-Encoding: chunked, chunked\r\n") + "0\r\n\r\n", 400},
+      {"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+      {get("Expect: a miracle\r\n"), 417},
+      {get("Expect: 100-continue, more\r\n"), 417},
   };
   for (const Bad& bad : cases) check_refused(bad, {.max_body = 100});
 }
@@ -221,6 +234,92 @@ TEST(RequestParser, TheBodyEndsWhereItsLengthSays) {
   check_refused({post("1", "1"), 413});
 }
 
+std::string chunked(std::string_view chunks) {
+  return get("Transfer-Encoding: chunked\r\n") + std::string(chunks);
+}
+
+TEST(RequestParser, ReadsChunkedBodies) {
+  const HttpLimits limits{.max_headers = 64, .max_fields = 3, .max_body = 8};
+  const auto read = [](std::string_view body) {
+    return fmt::format("GET / path=/ 1.1 keep=true body={} [Host=a] [Transfer-Encoding=chunked]",
+                       body);
+  };
+  for (const auto& [chunks, body] : {std::pair{"0\r\n\r\n", ""},
+                                     {"3\r\nabc\r\n0\r\n\r\n", "abc"},
+                                     {"3\r\nabc\r\n005\r\n\r\nfgh\r\n00\r\n\r\n", "abc\r\nfgh"},
+                                     {"1;a\r\nx\r\n0 \t;b=\"\t; 1\"\r\nA: b\r\nC:\r\n\r\n", "x"}}) {
+    check({chunked(chunks) + get(""), {read(body), got}}, limits);
+  }
+  check({get("TRANSFER-encoding: Chunked\r\n") + "A\r\n0123456789\r\n0\r\n\r\n",
+         {"GET / path=/ 1.1 keep=true body=0123456789 [Host=a] [TRANSFER-encoding=Chunked]"}},
+        {.max_body = 10});
+  for (const char* const begun : {"", "3", "3\r\nabc", "0\r\n", "0\r\nA: b\r\n", "0\r\n\r"}) {
+    check({chunked(begun), {"unfinished"}}, limits);
+  }
+}
+
+TEST(RequestParser, RefusesBadChunks) {
+  const HttpLimits limits{.max_headers = 64, .max_fields = 3, .max_body = 8};
+  for (const char* const bad : {"\r\n",
+                                "g\r\n",
+                                "-1\r\n",
+                                "0x1\r\nx\r\n",
+                                " 1\r\nx\r\n",
+                                "1\nx\r\n",
+                                "1 \r\nx\r\n",
+                                "1\rx",
+                                "1 x\r\n",
+                                "1;\x01\r\nx",
+                                "1;a\n",
+                                "1\r\nxy\r\n",
+                                "1\r\nx\n0\r\n\r\n",
+                                "1\r\nx\rx",
+                                "00000000000000000\r\n",
+                                "0\r\n\n",
+                                "0\r\nno colon\r\n\r\n",
+                                "0\r\n A: b\r\n\r\n",
+                                "0\r\nA: b\n",
+                                "0\r\nA : b\r\n\r\n",
+                                "0\r\n\rx"}) {
+    check_refused({chunked(bad), 400}, limits);
+  }
+  for (const char* const large :
+       {"9\r\n", "8\r\n12345678\r\n1\r\n", "ffffffffffffffff\r\n", "f000000000000000"}) {
+    check_refused({chunked(large), 413}, limits);
+  }
+  check_refused({chunked("1\r\n"), 413});
+  const std::string filler(65, 'x');
+  check_refused({chunked("1;" + filler), 431}, limits);
+  check_refused({chunked("0\r\nA: " + filler), 431}, limits);
+  check_refused({chunked("0\r\nA:\r\nA:\r\nA:\r\nA:\r\n"), 431}, limits);
+  std::string many;
+  for (int i = 0; i < 7; ++i) many += "1;0123456789\r\nx\r\n";
+  check_refused({chunked(many), 431}, limits);
+}
+
+TEST(RequestParser, SaysThatTheBodyIsWaitedFor) {
+  const auto feed = [](RequestParser& parser, std::string_view text) {
+    (void)parser.feed(std::as_bytes(std::span(text)));
+    return parser.wants_continue();
+  };
+  const std::string head = get("Expect: 100-Continue\r\nContent-Length: 1\r\n");
+  for (const std::string& asks :
+       {head, get("Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n")}) {
+    RequestParser parser({.max_body = 1});
+    EXPECT_FALSE(feed(parser, std::string_view(asks).substr(0, asks.size() - 1)));
+    EXPECT_TRUE(feed(parser, "\n"));
+    EXPECT_FALSE(parser.wants_continue());  // once
+  }
+  RequestParser early({.max_body = 2});
+  EXPECT_FALSE(feed(early, get("Expect: 100-continue\r\nContent-Length: 2\r\n") + "x"));
+  RequestParser none({.max_body = 1});
+  EXPECT_FALSE(feed(none, get("Content-Length: 1\r\n")));
+  RequestParser empty;
+  EXPECT_FALSE(feed(empty, get("Expect: 100-continue\r\n")));
+  RequestParser old({.max_body = 1});
+  EXPECT_FALSE(feed(old, "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"));
+}
+
 TEST(RequestParser, HoldsNothingBetweenRequests) {
   RequestParser parser;
   EXPECT_TRUE(parser.idle());
@@ -255,6 +354,8 @@ TEST(Request, LooksHeadersUpWithoutCase) {
   EXPECT_EQ(request.header("c"), std::nullopt);
   EXPECT_EQ(request.count("A"), 2u);
   EXPECT_EQ(request.count("c"), 0u);
+  EXPECT_EQ(request.joined("a"), "1, x, Two ,three");
+  EXPECT_EQ(request.joined("c"), "");
   for (const auto* token : {"1", "X", "two", "THREE"})
     EXPECT_TRUE(request.lists("A", token)) << token;
   for (const auto* token : {"thre", "x,", "wo", ""})
@@ -273,6 +374,12 @@ TEST(Response, IsWrittenWhole) {
             "HTTP/1.1 414 URI Too Long\r\nContent-Type: text/plain; charset=utf-8\r\n"
             "Connection: close\r\nContent-Length: 47\r\n\r\n"
             "414 URI Too Long: the request line is too long\n");
+}
+
+// The example of RFC 9110, section 5.6.7.
+TEST(Response, HasADate) {
+  EXPECT_EQ(with_date(response(204, {}, ""), 784111777),
+            "HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n");
 }
 
 TEST(Response, AValueCannotStartAnotherHeader) {

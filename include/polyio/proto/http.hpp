@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -23,15 +24,17 @@ struct Request {
   std::string method;  // in capitals, one of those llhttp knows
   std::string target;  // as sent: visible ASCII without '#'
   std::string path;    // the target's path without the query; percent escapes are left as they are
-  int minor_version = 1;  // HTTP/1.minor_version: 0 or 1
+  int minor_version = 1;  // HTTP/1.minor_version: 0 or 1; a later one is read as 1
   std::vector<Header> headers;
-  std::string body;
+  std::string body;         // without chunks, if it came in such
   bool keep_alive = false;  // RFC 9112 section 9.3
 
   // Names compare without regard to case. header(): the first one's value, good while the Request
   // is.
   std::optional<std::string_view> header(std::string_view name) const noexcept;
   std::size_t count(std::string_view name) const noexcept;
+  // The values of all headers called `name`, with ", " between them (RFC 9110 section 5.3).
+  std::string joined(std::string_view name) const;
   // True if `token` is a member of the comma-separated list in any header called `name`; both
   // compare without regard to case (RFC 9110 section 5.6.1).
   bool lists(std::string_view name, std::string_view token) const noexcept;
@@ -40,9 +43,11 @@ struct Request {
 // Bounds in bytes; what is just as large is accepted.
 struct HttpLimits {
   std::size_t max_request_line = 8192;  // without "\r\n"; more is answered 414
-  std::size_t max_headers = 16384;      // all header lines, each with its "\r\n"; 431
-  std::size_t max_fields = 100;         // header lines; 431
-  std::size_t max_body = 0;             // 413
+  // All header lines, each with its "\r\n"; 431. As much again for trailers, and for the extensions
+  // of all chunks.
+  std::size_t max_headers = 16384;
+  std::size_t max_fields = 100;  // header lines; 431
+  std::size_t max_body = 0;      // 413
 };
 
 // A status to answer and why, in static storage: plain ASCII, fit to be sent.
@@ -56,9 +61,12 @@ struct HttpError {
 // Refused, beyond what llhttp 8.1 refuses: bare CR or LF, control characters and folded lines in
 // the head, white space before a colon, more than one Content-Length, Content-Length with
 // Transfer-Encoding, not exactly one Host in HTTP/1.1 or a malformed one (all 400; RFC 9112
-// sections 2.2, 3.2, 5.1, 5.2, 6.3), methods llhttp does not know (501), versions but 1.0 and 1.1,
-// HTTP/2's preface among them (505), and any Transfer-Encoding (411, section 6.3: chunked bodies
-// are not read). One empty line before a request is skipped (section 2.2).
+// sections 2.2, 3.2, 5.1, 5.2, 6.3), methods llhttp does not know (501), versions other than 1.x,
+// HTTP/2's preface among them (505), an Expect other than 100-continue (417). Chunked bodies are
+// read; their extensions and trailers are dropped (section 7.1). A Transfer-Encoding with HTTP/1.0,
+// or with chunked in another place than the last, is refused (400, section 6.3), any other coding
+// too (501, section 6.1). The authority in a target's absolute form stands for Host
+// (section 3.2.2). One empty line before a request is skipped (section 2.2).
 class RequestParser {
  public:
   enum class Progress : unsigned char { need_more, complete, error };
@@ -79,6 +87,9 @@ class RequestParser {
   Step feed(std::span<const std::byte> bytes);
   Request take_request();
   const HttpError& error() const noexcept { return error_; }
+  // True once for a request whose head asks for it, if nothing of its body has come: send
+  // continue_response now, or refuse the request (RFC 9110 section 10.1.1).
+  bool wants_continue() noexcept;
   // True if no byte of a request has been taken since the last one (or the start).
   bool idle() const noexcept { return state_ == nullptr && error_.status == 0; }
 
@@ -108,6 +119,12 @@ std::string response(int status, std::span<const HeaderView> headers, std::strin
                      Body sent = Body::sent);
 std::string response(int status, std::initializer_list<HeaderView> headers, std::string_view body,
                      Body sent = Body::sent);
+
+inline constexpr std::string_view continue_response = "HTTP/1.1 100 Continue\r\n\r\n";
+
+// `response`, a whole one with a status from 200, with a Date (RFC 9110 section 6.6.1) of `seconds`
+// since 1970.
+std::string with_date(std::string response, std::int64_t seconds);
 
 // A text/plain response carrying `error.reason`, with "Connection: close", for a parser's error.
 std::string error_response(const HttpError& error);
