@@ -30,6 +30,8 @@ struct ChatOptions {
   Nanoseconds answer_timeout = std::chrono::seconds(60);
   Nanoseconds line_timeout = std::chrono::minutes(2);
   Nanoseconds farewell = std::chrono::seconds(2);
+  // An HTTP connection's time without a request, after the first.
+  Nanoseconds keep_alive = std::chrono::seconds(75);
   // A page is pinged after this much silence, and gone after twice as much.
   Nanoseconds ping_interval = std::chrono::seconds(30);
   // Names by which browsers may know this server, besides IP addresses and localhost.

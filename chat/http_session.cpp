@@ -53,17 +53,17 @@ std::string answer(const Chat& chat, const Stream& stream, const Request& reques
   return proto::text_response(request, 404, "not found\n");
 }
 
-// Why the handshake is refused; empty: `accept` has the answer.
-std::string refusal(const Chat& chat, const Stream& stream, const Request& request,
-                    std::string& accept) {
+// The answer to a WebSocket handshake; `accepted`: a WebSocket follows.
+std::string handshake(const Chat& chat, const Stream& stream, const Request& request,
+                      bool& accepted) {
   const auto key = proto::check_upgrade(request);
   if (!key) return proto::refusal_response(key.error());
   if (!proto::origin_allowed(request, chat.options().host_names)) {
     log_refused(chat, stream, request, "a page of another site");
     return proto::error_response({403, "this page may not speak for its reader here"});
   }
-  accept = proto::upgrade_response(*key);
-  return {};
+  accepted = true;
+  return proto::upgrade_response(*key);
 }
 
 // False: the client did not take it in time.
@@ -73,50 +73,87 @@ Task<bool> send_answer(Chat& chat, Io& io, Stream& stream, std::string_view byte
   co_return sent.has_value();
 }
 
-// Answers one request, or runs the WebSocket that it asks for. `rest` followed the request. Until
-// when to wait for the client's end.
-Task<Deadline> answer_request(Chat& chat, Io& io, Stream& stream, const Request& request,
-                              std::string rest) {
-  if (request.path != "/ws" || request.method != "GET") {
-    const std::string reply = answer(chat, stream, request);
-    (void)co_await send_answer(chat, io, stream, reply);
-    co_return deadline_after(io.now(), chat.options().farewell);
+// A browser that finds an earlier connection free keeps the one it has just opened as a spare, and
+// a connection without a request would look like a silent line client. So a browser is left none.
+bool of_browser(const Request& request) {
+  return request.header("User-Agent").value_or("").starts_with("Mozilla/");
+}
+
+enum class Next : std::uint8_t { request, websocket, farewell, end };
+
+// A connection's requests, as far as they have come.
+struct Requests {
+  proto::RequestParser parser;
+  std::string bytes;  // not yet parsed
+};
+
+// False: the client has gone, or was too slow.
+Task<bool> read_request(Chat& chat, Io& io, Stream& stream, Requests& requests) {
+  auto& [parser, bytes] = requests;
+  if (bytes.empty() && parser.idle()) {
+    CancelScope idleness(io, chat.options().keep_alive);
+    auto chunk = co_await stream.receive();
+    if (!chunk || chunk->empty()) co_return false;
+    bytes = chunk->text();
   }
-  std::string accept;
-  const std::string refused = refusal(chat, stream, request, accept);
-  const bool sent = co_await send_answer(chat, io, stream, refused.empty() ? accept : refused);
-  if (!sent || !refused.empty()) co_return deadline_after(io.now(), chat.options().farewell);
-  co_return co_await websocket_session(chat, io, stream, std::move(rest));
+  CancelScope patience(io, chat.options().request_timeout);
+  for (;;) {
+    const auto step = parser.feed(std::as_bytes(std::span(bytes)));
+    bytes.erase(0, step.consumed);
+    if (step.progress != proto::RequestParser::Progress::need_more) co_return true;
+    if (parser.wants_continue()) {
+      auto sent = co_await stream.send_all(proto::continue_response);
+      if (!sent) co_return false;
+    }
+    auto chunk = co_await stream.receive();
+    if (!chunk || chunk->empty()) co_return false;
+    bytes.assign(chunk->text());
+  }
+}
+
+// Reads one request and answers it.
+Task<Next> serve_request(Chat& chat, Io& io, Stream& stream, Requests& requests) {
+  const bool read = co_await read_request(chat, io, stream, requests);
+  if (!read) co_return Next::end;
+  std::string reply;
+  Next next = Next::farewell;
+  if (requests.parser.error().status) {
+    reply = proto::error_response(requests.parser.error());
+  } else {
+    Request request = requests.parser.take_request();
+    if (io.draining() || of_browser(request)) request.keep_alive = false;
+    if (request.path == "/ws" && request.method == "GET") {
+      bool accepted = false;
+      reply = handshake(chat, stream, request, accepted);
+      if (accepted) next = Next::websocket;
+    } else {
+      reply = answer(chat, stream, request);
+      if (request.keep_alive) next = Next::request;
+    }
+  }
+  using std::chrono::system_clock;
+  reply = proto::with_date(std::move(reply), system_clock::to_time_t(system_clock::now()));
+  const bool sent = co_await send_answer(chat, io, stream, reply);
+  if (!sent) co_return Next::farewell;
+  if (!requests.bytes.empty()) (void)co_await io.yield();  // pipelined ones are not the only ones
+  co_return next;
 }
 
 }  // namespace
 
-// One request per connection: a connection that a browser keeps open without a request would look
-// like a silent line client the next time the page is loaded.
 Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytesPtr first) {
-  proto::RequestParser parser;
-  std::string pending = std::move(first->held);
-  pending.append(first->chunk.text());
+  Requests requests{proto::RequestParser(), std::move(first->held)};
+  requests.bytes.append(first->chunk.text());
   first.reset();
-  {
-    CancelScope patience(io, chat.options().request_timeout);
-    for (;;) {
-      const auto step = parser.feed(std::as_bytes(std::span(pending)));
-      pending.erase(0, step.consumed);
-      if (step.progress != proto::RequestParser::Progress::need_more) break;
-      auto chunk = co_await stream.receive();
-      if (!chunk || chunk->empty()) co_return;
-      pending.assign(chunk->text());
-    }
+  Next next = Next::request;
+  while (next == Next::request) {
+    const Next then = co_await serve_request(chat, io, stream, requests);
+    next = then;
   }
-  Deadline end = never;
-  if (parser.error().status) {
-    const std::string reply = proto::error_response(parser.error());
-    (void)co_await send_answer(chat, io, stream, reply);
-    end = deadline_after(io.now(), chat.options().farewell);
-  } else {
-    const Request request = parser.take_request();
-    const Deadline until = co_await answer_request(chat, io, stream, request, std::move(pending));
+  if (next == Next::end) co_return;
+  Deadline end = deadline_after(io.now(), chat.options().farewell);
+  if (next == Next::websocket) {
+    const Deadline until = co_await websocket_session(chat, io, stream, std::move(requests.bytes));
     end = until;
   }
   co_await say_farewell(io, stream, end);

@@ -177,6 +177,37 @@ TEST(SlowClients, OneThatDoesNotTakeTheAnswerIsDropped) {
   io.run(scenario());
 }
 
+// A connection kept for requests ends when none comes, and the next one has its own time to come.
+TEST(SlowClients, OneThatAsksNothingMoreIsDropped) {
+  for (const bool begins : {false, true}) {
+    Io io(std::make_unique<SimDriver>(SimOptions{}));
+    Chat chat({.request_timeout = 1s, .keep_alive = 5s});
+    chat.open({&io});
+    const auto scenario = [&]() -> Task<> {
+      auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
+      auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
+      auto stream = co_await listener->accept();
+      const std::string request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+      auto sent = co_await client->send_all(request + request + (begins ? "GET" : ""));
+      EXPECT_TRUE(sent);
+      const TimePoint begin = io.now();
+      co_await chat.serve(io, std::move(*stream));
+      EXPECT_GE(io.now() - begin, begins ? 1s : 5s);
+      EXPECT_LE(io.now() - begin, begins ? 2s : 6s);
+      std::string heard;
+      for (;;) {
+        auto chunk = co_await client->receive();
+        if (!chunk || chunk->empty()) break;
+        heard += chunk->text();
+      }
+      const std::size_t second = heard.find("\r\n\r\nok\n") + 7;
+      EXPECT_TRUE(heard.substr(second).starts_with("HTTP/1.1 200 OK\r\nDate: ")) << heard;
+      EXPECT_EQ(heard.find("close"), heard.npos);
+    };
+    io.run(scenario());
+  }
+}
+
 // The goodbye has its limit from the moment of leaving, what the writer still sends included.
 TEST(SlowClients, OneThatLeavesWithoutReadingIsGoneInTime) {
   SimOptions options;

@@ -1,5 +1,6 @@
 """The chat's other two protocols on the same port: HTTP and WebSocket."""
 import json
+import re
 
 from harness import TOGETHER, LineClient, Server, TestCase, main, options_of, receive_all
 from websocket import BINARY, PING, PONG, TEXT, WebSocket, http
@@ -51,6 +52,8 @@ class Http(Web):
         self.assertEqual(page.headers["connection"], "close")
         head = self.get(method="HEAD")
         self.assertEqual((head.status, head.body), (200, b""))
+        for answer in (head, page):
+            self.assertTrue(answer.headers.pop("date").endswith(" GMT"))
         self.assertEqual(head.headers, page.headers)
         same = self.get(If_None_Match=page.headers["etag"])
         self.assertEqual((same.status, same.body), (304, b""))
@@ -84,9 +87,51 @@ class Http(Web):
 
     def test_request_in_pieces(self):
         with self.server.connect() as sock:
-            for byte in f"GET /healthz HTTP/1.1\r\nHost: {self.server.address}\r\n\r\n".encode():
+            for byte in (f"GET /healthz HTTP/1.1\r\nHost: {self.server.address}\r\n"
+                         "Connection: close\r\n\r\n").encode():
                 sock.sendall(bytes([byte]))
             self.assertTrue(receive_all(sock).endswith(b"\r\n\r\nok\n"))
+
+    def exchange(self, *requests):
+        """The statuses of the answers, until the server ends the connection."""
+        with self.server.connect() as sock:
+            sock.sendall("".join(f"{line}\r\nHost: {self.server.address}\r\n{rest}"
+                                 for line, rest in requests).encode())
+            return re.findall(r"HTTP/1\.1 (\d+) ", receive_all(sock).decode())
+
+    def test_a_connection_goes_on(self):
+        health, end = "GET /healthz HTTP/1.1", ("GET / HTTP/1.1", "Connection: close\r\n\r\n")
+        chunked = ("POST / HTTP/1.1", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        more = (health, "\r\n")
+        for answers, *requests in (
+                ("200 200 404 200", more, more, ("HEAD /x HTTP/1.1", "\r\n"), end, more),
+                ("405 200", chunked, end, more),
+                ("200 200", ("GET / HTTP/1.0", "Connection: keep-alive\r\n\r\n"), end, more),
+                ("200", ("GET / HTTP/1.0", "\r\n"), more),
+                ("200", ("GET / HTTP/1.1", "User-Agent: Mozilla/5.0\r\n\r\n"), more),
+                ("200 501", more, (health, "Transfer-Encoding: gzip, chunked\r\n\r\n"), more),
+                ("417", (health, "Expect: more\r\n\r\n"), more),
+                ("413", ("POST / HTTP/1.1", "Content-Length: 1\r\n\r\nx"), more)):
+            with self.subTest(answers=answers):
+                self.assertEqual(" ".join(self.exchange(*requests)), answers)
+
+    def test_a_kept_connection_becomes_a_websocket(self):
+        with self.server.connect() as sock:
+            sock.sendall(f"GET /healthz HTTP/1.1\r\nHost: {self.server.address}\r\n\r\n".encode())
+            answer = b""
+            while not answer.endswith(b"ok\n"):
+                answer += sock.recv(4096)
+            page = WebSocket(self.server, sock=sock)
+            self.assertEqual(page.status, 101)
+            page.next_of("who")
+
+    def test_the_end_does_not_wait_for_a_kept_connection(self):
+        with self.server.connect() as sock:
+            sock.sendall(f"GET /healthz HTTP/1.1\r\nHost: {self.server.address}\r\n\r\n".encode())
+            self.assertTrue(sock.recv(4096).startswith(b"HTTP/1.1 200 "))
+            self.server.stop()
+            while sock.recv(4096):
+                pass
 
     def test_post_reaches_no_client(self):
         a = self.line_client()

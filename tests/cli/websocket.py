@@ -29,7 +29,8 @@ def head_of(fields):
 
 def http(server, method, path, body=b"", **headers):
     """One request on a connection of its own; headers with _ for -."""
-    fields = {"Host": server.address, **{k.replace("_", "-"): v for k, v in headers.items()}}
+    fields = {"Host": server.address, "Connection": "close",
+              **{k.replace("_", "-"): v for k, v in headers.items()}}
     with server.connect() as sock:
         sock.sendall(f"{method} {path} HTTP/1.1\r\n{head_of(fields)}\r\n".encode() + body)
         data = b""
@@ -39,10 +40,10 @@ def http(server, method, path, body=b"", **headers):
 
 
 class WebSocket:
-    """`status` is the answer to the handshake; 101: it is open."""
+    """`status` is the answer to the handshake; 101: it is open. `sock`: on this connection."""
 
-    def __init__(self, server, **headers):
-        self.sock = socket.create_connection((server.host, server.port), DEADLINE)
+    def __init__(self, server, sock=None, **headers):
+        self.sock = sock or socket.create_connection((server.host, server.port), DEADLINE)
         port = self.sock.getsockname()[1]
         self.name = f"('127.0.0.1', {port})"
         key = base64.b64encode(os.urandom(16)).decode()
