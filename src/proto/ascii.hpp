@@ -15,6 +15,9 @@ constexpr bool is_alpha(char c) noexcept { return lower(c) >= 'a' && lower(c) <=
 constexpr bool is_hex(char c) noexcept {
   return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
 }
+constexpr std::size_t hex_value(char c) noexcept {
+  return static_cast<std::size_t>(is_digit(c) ? c - '0' : lower(c) - 'a' + 10);
+}
 
 // tchar, RFC 9110 section 5.6.2.
 constexpr bool is_token_char(char c) noexcept {

@@ -8,10 +8,6 @@ namespace {
 constexpr HttpError malformed{400, "a chunk is malformed"};
 constexpr std::size_t max_digits = 16;
 
-std::size_t hex_value(char c) noexcept {
-  return static_cast<std::size_t>(is_digit(c) ? c - '0' : lower(c) - 'a' + 10);
-}
-
 }  // namespace
 
 HttpError ChunkReader::read(std::string_view& input, std::string& body, const HttpLimits& limits) {

@@ -20,6 +20,8 @@ bool may_be_request(std::string_view start) noexcept {
   return false;
 }
 
+constexpr char tls_handshake = 0x16;
+
 // What a first line too long to be looked at whole is.
 Protocol judge_overlong(std::string_view start) noexcept {
   const std::string_view target = start.substr(start.find(' ') + 1);
@@ -46,6 +48,7 @@ bool is_http_request_line(std::string_view line) noexcept {
 
 // `bytes` is everything so far, but no more than the first line with its '\n', or than decides.
 Protocol Sniffer::decide(std::string_view bytes) const {
+  if (bytes.front() == tls_handshake) return Protocol::tls;
   if (!may_be_request(bytes.substr(0, 8))) return Protocol::line;
   const bool whole = bytes.ends_with('\n');
   std::string_view line = bytes.substr(0, bytes.size() - (whole ? 1 : 0));

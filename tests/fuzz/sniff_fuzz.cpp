@@ -8,6 +8,7 @@ namespace {
 void check_rule(std::string_view input, const Log& log) {
   const bool http = log[0] == "http";
   require(log[2] == input, "every byte is handed on, once");
+  require((log[0] == "tls") == input.starts_with('\x16'), "TLS is known by its first byte");
   const std::string_view line = input.substr(0, input.find('\n'));
   const bool whole = line.size() < input.size();
   if (line.size() > Sniffer::max_first_line) return;

@@ -1,6 +1,6 @@
-// Sniffer: decides from a connection's first bytes whether the peer types lines or speaks HTTP, so
-// that one port serves both. The rule: the decision depends on the bytes only, never on how
-// the network cut them, and only what may still become a request line is kept waiting.
+// Sniffer: decides from a connection's first bytes whether the peer types lines, speaks HTTP or
+// begins TLS, so that one port serves all. The rule: the decision depends on the bytes only, never
+// on how the network cut them, and only what may still become a request line is kept waiting.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace polyio::proto {
 
-enum class Protocol : std::uint8_t { undecided, line, http };
+enum class Protocol : std::uint8_t { undecided, line, http, tls };
 
 // True if `line` has the shape of an HTTP/1 request line (RFC 9112 section 3): token SP target SP
 // HTTP/digit.digit, the letters in any case; a '\n' and a '\r' before it are dropped. The target is
@@ -20,11 +20,11 @@ enum class Protocol : std::uint8_t { undecided, line, http };
 // this, and hang up on true. Thread-safe.
 bool is_http_request_line(std::string_view line) noexcept;
 
-// Decides once. Bytes that begin like a well-known method and a space (GET HEAD POST PUT DELETE
-// CONNECT OPTIONS TRACE PATCH PRI, in any case) wait for the end of the first line, which makes
-// HTTP if it is a request line; without an end in `max_first_line` bytes it is HTTP (to be answered
-// 414) if the target begins with '/' or 'http'. Everything else is a line, at once. Not
-// thread-safe.
+// Decides once. A first byte of 0x16 is a TLS handshake (RFC 8446 section 5.1): no text has it.
+// Bytes that begin like a well-known method and a space (GET HEAD POST PUT DELETE CONNECT OPTIONS
+// TRACE PATCH PRI, in any case) wait for the end of the first line, which makes HTTP if it is a
+// request line; without an end in `max_first_line` bytes it is HTTP (to be answered 414) if the
+// target begins with '/' or 'http'. Everything else is a line, at once. Not thread-safe.
 class Sniffer {
  public:
   static constexpr std::size_t max_first_line = 8192;  // bytes, without "\r\n"
