@@ -1,4 +1,5 @@
 #include <polyio/proto/handshake.hpp>
+#include <polyio/proto/network.hpp>
 
 #include <charconv>
 
@@ -28,28 +29,12 @@ std::optional<Authority> parse_authority(std::string_view text, int default_port
   return number ? std::optional(Authority{name, port}) : std::nullopt;
 }
 
-// Four decimal numbers up to 255, the one way in which browsers write IPv4 addresses.
-bool is_ipv4(std::string_view name) noexcept {
-  for (int part = 0; part < 4; ++part) {
-    const std::size_t dot = name.find('.');
-    if ((dot == name.npos) != (part == 3)) return false;
-    const std::string_view digits = name.substr(0, dot);
-    if (digits.empty() || digits.size() > 3 || !std::ranges::all_of(digits, is_digit)) return false;
-    int value = 0;
-    std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (value > 255) return false;
-    if (part < 3) name.remove_prefix(dot + 1);
-  }
-  return true;
-}
-
 // In a URL only an IP address stands in brackets (RFC 3986 section 3.2.2), so no DNS name gets past
 // this.
-bool is_bracketed_ipv6(std::string_view name) noexcept {
-  if (!name.starts_with('[') || !name.ends_with(']')) return false;
-  const std::string_view address = name.substr(1, name.size() - 2);
-  const auto in_address = [](char c) { return is_hex(c) || c == ':' || c == '.'; };
-  return std::ranges::all_of(address, in_address) && std::ranges::count(address, ':') >= 2;
+bool is_address(std::string_view name) noexcept {
+  if (!name.starts_with('[')) return IpAddress::parse(name).has_value();
+  return name.ends_with(']') && name.contains(':') &&
+         IpAddress::parse(name.substr(1, name.size() - 2)).has_value();
 }
 
 bool is_among(std::string_view name, std::span<const std::string> names) noexcept {
@@ -58,7 +43,7 @@ bool is_among(std::string_view name, std::span<const std::string> names) noexcep
 }
 
 bool name_allowed(std::string_view name, std::span<const std::string> allowed_names) noexcept {
-  return is_ipv4(name) || is_bracketed_ipv6(name) || equal_ignoring_case(name, "localhost") ||
+  return is_address(name) || equal_ignoring_case(name, "localhost") ||
          is_among(name, allowed_names);
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <polyio/proto/handshake.hpp>
 #include <polyio/proto/line.hpp>
+#include <polyio/proto/proxy.hpp>
 #include <polyio/proto/sniff.hpp>
 #include <polyio/proto/text.hpp>
 #include <polyio/proto/websocket.hpp>
@@ -93,6 +94,32 @@ inline Log http_log(const Chunks& chunks, HttpLimits limits = {}) {
   return log;
 }
 
+inline Log proxy_log(const Chunks& chunks) {
+  using Progress = ProxyHeaderReader::Progress;
+  ProxyHeaderReader reader;
+  Log log;
+  std::string rest;
+  for (const std::string_view chunk : chunks) {
+    const OwnCopy copy(chunk);
+    std::size_t used = 0;
+    if (log.empty() && !chunk.empty()) {
+      const auto [progress, consumed] = reader.feed(copy.bytes());
+      used = consumed;
+      const ProxySource& source = reader.source();
+      constexpr const char* names[] = {"none", "ipv4", "ipv6", "unix"};
+      if (progress == Progress::error) return {fmt::format("error {}", reader.error())};
+      if (progress == Progress::complete) {
+        log.push_back(fmt::format("{} {} {}", names[static_cast<int>(source.family)], source.host,
+                                  source.port));
+      }
+    }
+    rest += chunk.substr(used);
+  }
+  if (log.empty()) return {"unfinished"};
+  log.push_back(rest);
+  return log;
+}
+
 inline std::string describe(const WebSocketEvent& event) {
   constexpr const char* names[] = {"message", "ping", "pong", "close"};
   if (event.kind == WebSocketEvent::Kind::error) {
@@ -128,7 +155,8 @@ inline Log sniff_log(const Chunks& chunks) {
   const bool decided = sniffer.protocol() != Protocol::undecided;
   const Protocol at_end = sniffer.finish();
   passed_on += sniffer.take_held();
-  return {at_end == Protocol::http ? "http" : "line", decided ? "early" : "at end", passed_on};
+  constexpr const char* names[] = {"undecided", "line", "http", "tls"};
+  return {names[static_cast<int>(at_end)], decided ? "early" : "at end", passed_on};
 }
 
 }  // namespace polyio::proto::test
