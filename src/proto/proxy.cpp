@@ -24,7 +24,9 @@ std::optional<IpAddress> parse_node(std::string_view node) noexcept {
   if (node.size() >= 2 && node.starts_with('"') && node.ends_with('"')) {
     node = node.substr(1, node.size() - 2);
   }
-  if (node.starts_with('[')) return IpAddress::parse(node.substr(1, node.find(']') - 1));
+  if (node.starts_with('[') && node.contains(']')) {
+    return IpAddress::parse(node.substr(1, node.find(']') - 1));
+  }
   if (std::ranges::count(node, ':') == 1) node = node.substr(0, node.find(':'));
   return IpAddress::parse(node);
 }

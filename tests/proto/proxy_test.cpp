@@ -105,6 +105,7 @@ TEST(ForwardedFor, IsTheLastThatIsNotTrusted) {
       {"::1", "[2001:DB8::1]:90", "2001:db8::1"},
       {"::1", "2001:db8::1", "2001:db8::1"},
       {"::1", "::ffff:10.0.0.1", "10.0.0.1"},
+      {"::1", "[2001:db8::1", "::1"},
       {"::1", "<script>", "::1"},
   };
   for (const auto& [peer, list, source] : cases) {
