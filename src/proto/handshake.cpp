@@ -5,8 +5,10 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include "ascii.hpp"
+#include "deflate.hpp"
 
 namespace polyio::proto {
 namespace {
@@ -28,7 +30,48 @@ bool is_key(std::string_view key) noexcept {
          base64_decode_final(&context) == 1 && length == 16;
 }
 
+// A window's size, RFC 7692 section 7.1.2: 8 to 15, perhaps quoted.
+int window_bits(std::string_view value) noexcept {
+  if (value.size() >= 2 && value.starts_with('"') && value.ends_with('"')) {
+    value = value.substr(1, value.size() - 2);
+  }
+  if (value == "8" || value == "9") return value.front() - '0';
+  const bool two = value.size() == 2 && value[0] == '1' && value[1] >= '0' && value[1] <= '5';
+  return two ? 10 + value[1] - '0' : 0;
+}
+
+// The answer to one offer, empty if it is declined. `parameters`: what follows the name.
+std::string answer_offer(std::string_view parameters) {
+  std::string answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+  constexpr std::string_view names[] = {"server_no_context_takeover", "client_no_context_takeover",
+                                        "server_max_window_bits", "client_max_window_bits"};
+  bool seen[std::size(names)] = {};
+  while (!parameters.empty()) {
+    std::string_view value = take_part(parameters, ';', true);
+    const bool valued = value.contains('=');
+    const std::string_view name = take_part(value, '=');
+    const auto which = static_cast<std::size_t>(std::ranges::find(names, name) - names);
+    if (which == std::size(names) || std::exchange(seen[which], true)) return {};
+    const int bits = window_bits(value);
+    if (which < 2 ? valued : valued ? bits == 0 : which == 2) return {};
+    if (which != 2) continue;
+    if (bits < deflate_window_bits) return {};
+    answer += "; server_max_window_bits=" + std::to_string(bits);
+  }
+  return answer;
+}
+
 }  // namespace
+
+std::string deflate_answer(const Request& request) {
+  const std::string offers = request.joined("Sec-WebSocket-Extensions");
+  for (std::string_view rest = offers; !rest.empty();) {
+    std::string_view offer = take_part(rest, ',', true);
+    if (take_part(offer, ';') != "permessage-deflate") continue;
+    if (std::string answer = answer_offer(offer); !answer.empty()) return answer;
+  }
+  return {};
+}
 
 std::string accept_key(std::string_view key) {
   const auto bytes = [](std::string_view text) {
@@ -63,10 +106,12 @@ std::expected<std::string, HttpError> check_upgrade(const Request& request) {
   return accept_key(*request.header("Sec-WebSocket-Key"));
 }
 
-std::string upgrade_response(std::string_view accept) {
-  return response(
-      101, {{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", accept}},
-      {});
+std::string upgrade_response(std::string_view accept, std::string_view extensions) {
+  const HeaderView headers[] = {{"Upgrade", "websocket"},
+                                {"Connection", "Upgrade"},
+                                {"Sec-WebSocket-Accept", accept},
+                                {"Sec-WebSocket-Extensions", extensions}};
+  return response(101, std::span(headers).first(extensions.empty() ? 3 : 4), {});
 }
 
 std::string refusal_response(const HttpError& error) {

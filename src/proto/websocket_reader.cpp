@@ -8,6 +8,8 @@
 #include <cstring>
 #include <new>
 
+#include "deflate.hpp"
+
 namespace polyio::proto {
 namespace {
 
@@ -15,6 +17,12 @@ using Event = WebSocketEvent;
 using Kind = WebSocketEvent::Kind;
 
 Event refuse(std::uint16_t code, std::string_view why) { return {Kind::error, why, code}; }
+constexpr Event too_big{Kind::error, "message is too big", close_code::too_big};
+
+// What a message within the limit may have deflated, with room for writers that waste some.
+std::uint64_t most_deflated(std::size_t max_message) noexcept {
+  return std::uint64_t{max_message} + max_message / 8 + 64;
+}
 
 bool is_control(std::uint8_t opcode) noexcept { return opcode >= 8; }
 
@@ -80,14 +88,17 @@ struct WebSocketReader::State {
   std::string_view* source;
   std::uint64_t unread = 0;  // bytes given to wslay and not yet seen in a frame
   std::uint64_t frame_left = 0;
-  bool in_frame = false;    // some payload of the current frame is still to come
-  bool in_message = false;  // a message has begun and not ended,
-  bool binary = false;      // which is this
-  std::string message;      // what has come of it
-  std::string control;      // what has come of the current control frame
+  bool in_frame = false;             // some payload of the current frame is still to come
+  bool in_message = false;           // a message has begun and not ended,
+  bool binary = false;               // which is this
+  std::string message;               // what has come of it
+  std::optional<Inflater> inflater;  // where it came deflated, in
+  std::uint64_t deflated_left = 0;   // at most so many bytes more
+  std::string control;               // what has come of the current control frame
 
   std::optional<Event> begin_frame(const wslay_frame_iocb& frame, const WebSocketReader& reader);
-  std::optional<Event> add(const wslay_frame_iocb& frame);
+  std::optional<Event> add(const wslay_frame_iocb& frame, std::size_t max_message);
+  std::optional<Event> inflate(std::string_view piece, std::size_t max_message);
   std::optional<Event> end_control(const wslay_frame_iocb& frame, std::string_view payload) const;
 };
 
@@ -95,7 +106,10 @@ struct WebSocketReader::State {
 std::optional<Event> WebSocketReader::State::begin_frame(const wslay_frame_iocb& frame,
                                                          const WebSocketReader& reader) {
   const auto broken = [](std::string_view why) { return refuse(close_code::protocol_error, why); };
-  if (frame.rsv != 0) return broken("reserved bits are set");
+  const bool first = frame.opcode == WSLAY_TEXT_FRAME || frame.opcode == WSLAY_BINARY_FRAME;
+  const bool deflated =
+      frame.rsv == WSLAY_RSV1_BIT && first && reader.compression_ == Compression::deflate;
+  if (frame.rsv != 0 && !deflated) return broken("reserved bits are set");
   if (reader.role_ == Role::server && !frame.mask) return broken("frame is not masked");
   if (reader.role_ == Role::client && frame.mask) return broken("frame is masked");
   if (is_control(frame.opcode)) {
@@ -104,17 +118,36 @@ std::optional<Event> WebSocketReader::State::begin_frame(const wslay_frame_iocb&
   }
   if (frame.opcode > WSLAY_BINARY_FRAME) return broken("unknown opcode");
   if (frame.opcode == WSLAY_CONTINUATION_FRAME && !in_message) return broken("nothing to continue");
-  if (frame.opcode != WSLAY_CONTINUATION_FRAME && in_message) {
-    return broken("new message inside a fragmented one");
-  }
-  if (frame.opcode != WSLAY_CONTINUATION_FRAME) binary = frame.opcode == WSLAY_BINARY_FRAME;
+  if (first && in_message) return broken("new message inside a fragmented one");
+  if (first) binary = frame.opcode == WSLAY_BINARY_FRAME;
   if (binary && reader.messages_ == Messages::text) {
     return refuse(close_code::unsupported_data, "binary messages are not accepted");
   }
-  if (frame.payload_length > reader.max_message_ - message.size()) {
-    return refuse(close_code::too_big, "message is too big");
+  if (deflated) {
+    inflater.emplace();
+    deflated_left = most_deflated(reader.max_message_);
   }
+  if (frame.payload_length > (inflater ? deflated_left : reader.max_message_ - message.size())) {
+    return too_big;
+  }
+  if (inflater) deflated_left -= frame.payload_length;
   return std::nullopt;
+}
+
+// Adds a piece of a deflated message; in_message says whether it is the last.
+std::optional<Event> WebSocketReader::State::inflate(std::string_view piece,
+                                                     std::size_t max_message) {
+  Inflater::Result result = inflater->add(piece, message, max_message);
+  if (result == Inflater::Result::fine && !in_message) {
+    result = inflater->finish(message, max_message);
+    inflater.reset();
+  }
+  switch (result) {
+    case Inflater::Result::too_big: return too_big;
+    case Inflater::Result::malformed:
+      return refuse(close_code::invalid_text, "message can't be inflated");
+    default: return std::nullopt;
+  }
 }
 
 std::optional<Event> WebSocketReader::State::end_control(const wslay_frame_iocb& frame,
@@ -128,7 +161,8 @@ std::optional<Event> WebSocketReader::State::end_control(const wslay_frame_iocb&
 
 // Adds a piece of a frame's payload and answers what it completes. A message or control frame that
 // wslay delivers in one piece is lent from its buffer, not copied.
-std::optional<Event> WebSocketReader::State::add(const wslay_frame_iocb& frame) {
+std::optional<Event> WebSocketReader::State::add(const wslay_frame_iocb& frame,
+                                                 std::size_t max_message) {
   const std::string_view piece(reinterpret_cast<const char*>(frame.data), frame.data_length);
   const bool whole = piece.size() == frame.payload_length;
   if (is_control(frame.opcode)) {
@@ -136,9 +170,13 @@ std::optional<Event> WebSocketReader::State::add(const wslay_frame_iocb& frame) 
     if (in_frame) return std::nullopt;
     return end_control(frame, whole ? piece : std::string_view(control));
   }
-  const bool lent = whole && frame.fin && message.empty();
+  const bool lent = whole && frame.fin && message.empty() && !inflater;
   in_message = in_frame || !frame.fin;
-  if (!lent) message.append(piece);
+  if (inflater) {
+    if (const auto error = inflate(piece, max_message)) return error;
+  } else if (!lent) {
+    message.append(piece);
+  }
   if (in_message) return std::nullopt;
   const std::string_view text = lent ? piece : std::string_view(message);
   if (binary) return Event{.kind = Kind::message, .payload = text, .binary = true};
@@ -146,8 +184,9 @@ std::optional<Event> WebSocketReader::State::add(const wslay_frame_iocb& frame) 
   return Event{Kind::message, text};
 }
 
-WebSocketReader::WebSocketReader(Role role, std::size_t max_message, Messages messages) noexcept
-    : max_message_(max_message), role_(role), messages_(messages) {}
+WebSocketReader::WebSocketReader(Role role, std::size_t max_message, Messages messages,
+                                 Compression compression) noexcept
+    : max_message_(max_message), role_(role), messages_(messages), compression_(compression) {}
 WebSocketReader::~WebSocketReader() = default;
 WebSocketReader::WebSocketReader(WebSocketReader&&) noexcept = default;
 WebSocketReader& WebSocketReader::operator=(WebSocketReader&&) noexcept = default;
@@ -193,7 +232,7 @@ std::optional<WebSocketEvent> WebSocketReader::read() {
     state.unread -= frame.data_length;
     state.frame_left -= frame.data_length;
     state.in_frame = state.frame_left > 0;
-    if (const auto event = state.add(frame)) return event;
+    if (const auto event = state.add(frame, max_message_)) return event;
   }
 }
 

@@ -1,6 +1,8 @@
 #include <polyio/base/assert.hpp>
 #include <polyio/proto/websocket.hpp>
 
+#include "deflate.hpp"
+
 namespace polyio::proto {
 namespace {
 
@@ -28,7 +30,8 @@ std::string_view cut(std::string_view text, std::size_t limit) noexcept {
 std::string encode_frame(Opcode opcode, std::string_view payload, FrameOptions options) {
   std::string out;
   out.reserve(payload.size() + 14);
-  append_byte(out, static_cast<std::uint8_t>(opcode) | (options.final_fragment ? 0x80u : 0u));
+  append_byte(out, static_cast<std::uint8_t>(opcode) | (options.final_fragment ? 0x80u : 0u) |
+                       (options.deflated ? 0x40u : 0u));
   append_length(out, payload.size(), options.mask ? 0x80u : 0u);
   if (!options.mask) return out.append(payload);
   const MaskKey& key = *options.mask;
@@ -41,6 +44,15 @@ std::string encode_frame(Opcode opcode, std::string_view payload, FrameOptions o
 
 std::string encode_text(std::string_view text, std::optional<MaskKey> mask) {
   return encode_frame(Opcode::text, text, {.mask = mask});
+}
+
+std::string encode_text_deflated(std::string_view text, std::optional<MaskKey> mask) {
+  if (text.size() >= smallest_deflated) {
+    if (const auto payload = deflated(text)) {
+      return encode_frame(Opcode::text, *payload, {.mask = mask, .deflated = true});
+    }
+  }
+  return encode_text(text, mask);
 }
 
 std::string encode_binary(std::span<const std::byte> bytes, std::optional<MaskKey> mask) {

@@ -42,6 +42,7 @@ void check_request(const Request& request) {
   const bool named = request.header("Origin").has_value();
   if (named && origin_allowed(request))
     require(host_allowed(host), "an allowed page has this name");
+  require(clean(deflate_answer(request)), "an extension's answer is clean");
   if (check_upgrade(request)) require(request.method == "GET", "an upgrade is a GET");
 }
 

@@ -7,10 +7,11 @@ namespace {
 
 using Role = WebSocketReader::Role;
 using Kind = WebSocketEvent::Kind;
+using Compression = WebSocketReader::Compression;
 constexpr std::size_t max_message = 48;
 
-void check_events(std::string_view text, Role role) {
-  WebSocketReader reader(role, max_message);
+void check_events(std::string_view text, Role role, Compression compression) {
+  WebSocketReader reader(role, max_message, WebSocketReader::Messages::text, compression);
   reader.feed(std::as_bytes(std::span(text.data(), text.size())));
   while (const auto event = reader.next()) {
     require(!event->payload.data() || valid_utf8(event->payload) || event->kind == Kind::ping ||
@@ -36,7 +37,14 @@ void check_writer(std::string_view text, std::size_t cut) {
   require(websocket_log({masked}, Role::server, text.size()) == read, "a client's text is read");
   require(websocket_log({encode_text(text)}, Role::client, text.size()) == read,
           "a server's text is read");
+  const std::string deflated = encode_text_deflated(text, key);
+  require(deflated.size() <= masked.size(), "deflating makes nothing longer");
+  require(websocket_log({deflated}, Role::server, text.size(), Compression::deflate) == read,
+          "a deflated text is read");
   if (text.empty()) return;
+  require(websocket_log({deflated}, Role::server, text.size() - 1, Compression::deflate) ==
+              Log{"error 1009 message is too big"},
+          "one byte more is too much, inflated");
   require(websocket_log({masked}, Role::server, text.size() - 1) ==
               Log{"error 1009 message is too big"},
           "one byte more is too much");
@@ -49,9 +57,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace polyio::proto::test;
   const Input input = split_off_cut(data, size);
   for (const Role role : {Role::server, Role::client}) {
-    require_same_however_cut(
-        input, [&](const Chunks& chunks) { return websocket_log(chunks, role, max_message); });
-    check_events(input.text, role);
+    for (const Compression compression : {Compression::none, Compression::deflate}) {
+      require_same_however_cut(input, [&](const Chunks& chunks) {
+        return websocket_log(chunks, role, max_message, compression);
+      });
+      check_events(input.text, role, compression);
+    }
   }
   check_writer(input.text, input.cut);
   return 0;

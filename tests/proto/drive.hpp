@@ -131,8 +131,9 @@ inline std::string describe(const WebSocketEvent& event) {
 
 inline Log websocket_log(const Chunks& chunks,
                          WebSocketReader::Role role = WebSocketReader::Role::server,
-                         std::size_t max_message = WebSocketReader::default_max_message) {
-  WebSocketReader reader(role, max_message);
+                         std::size_t max_message = WebSocketReader::default_max_message,
+                         WebSocketReader::Compression compression = {}) {
+  WebSocketReader reader(role, max_message, WebSocketReader::Messages::text, compression);
   Log log;
   for (const std::string_view chunk : chunks) {
     const OwnCopy copy(chunk);

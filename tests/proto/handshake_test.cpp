@@ -79,6 +79,50 @@ TEST(Handshake, AKeyIsSixteenBytesOfBase64) {
   }
 }
 
+TEST(Handshake, AgreesToTheFirstOfferOfCompressionThatItCanKeep) {
+  const std::string yes =
+      "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+  const std::pair<const char*, std::string> cases[] = {
+      {"permessage-deflate", yes},
+      {"permessage-deflate; client_max_window_bits", yes},
+      {"permessage-deflate;client_max_window_bits=8;server_no_context_takeover", yes},
+      {"permessage-deflate; client_no_context_takeover; client_max_window_bits=\"15\"", yes},
+      {"permessage-deflate; server_max_window_bits=15", yes + "; server_max_window_bits=15"},
+      {"permessage-deflate; server_max_window_bits=\"12\"", yes + "; server_max_window_bits=12"},
+      {"permessage-deflate; server_max_window_bits=11, permessage-deflate", yes},
+      {"other; a=\"permessage-deflate, \\\" ;\", , permessage-deflate", yes},
+      {"x-webkit-deflate-frame", ""},
+      {"", ""},
+      {"Permessage-Deflate", ""},
+      {"permessage-deflate; other", ""},
+      {"permessage-deflate; server_no_context_takeover=1", ""},
+      {"permessage-deflate; client_no_context_takeover=", ""},
+      {"permessage-deflate; server_no_context_takeover; server_no_context_takeover", ""},
+      {"permessage-deflate; client_max_window_bits=9; client_max_window_bits=9", ""},
+      {"permessage-deflate; server_max_window_bits", ""},
+      {"permessage-deflate; server_max_window_bits=", ""},
+      {"permessage-deflate; server_max_window_bits=11", ""},
+      {"permessage-deflate; server_max_window_bits=16", ""},
+      {"permessage-deflate; server_max_window_bits=012", ""},
+      {"permessage-deflate; client_max_window_bits=", ""},
+      {"permessage-deflate; client_max_window_bits=7", ""},
+      {"permessage-deflate; client_max_window_bits=16", ""},
+      {"permessage-deflate; client_max_window_bits=1x", ""},
+      {"permessage-deflate; client_max_window_bits=-9", ""},
+      {"permessage-deflate; client_max_window_bits=\"9", ""},
+      {"\"permessage-deflate\"", ""},
+  };
+  for (const auto& [offer, answer] : cases) {
+    EXPECT_EQ(deflate_answer(with("Sec-WebSocket-Extensions", offer)), answer) << offer;
+  }
+  EXPECT_EQ(deflate_answer(upgrade()), "");
+  Request two = with("Sec-WebSocket-Extensions", "permessage-deflate; bad");
+  two.headers.push_back({"sec-websocket-extensions", "permessage-deflate"});
+  EXPECT_EQ(deflate_answer(two), yes);
+  EXPECT_TRUE(
+      upgrade_response("a", yes).ends_with("\r\nSec-WebSocket-Extensions: " + yes + "\r\n\r\n"));
+}
+
 TEST(Handshake, RefusalsCarryTheHeadersTheyNeed) {
   EXPECT_TRUE(refusal_response({426, "x"}).contains("\r\nSec-WebSocket-Version: 13\r\n"));
   EXPECT_TRUE(refusal_response({426, "x"}).contains("\r\nUpgrade: websocket\r\n"));

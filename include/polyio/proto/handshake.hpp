@@ -23,8 +23,16 @@ std::expected<std::string, HttpError> check_upgrade(const Request& request);
 // Base64 of the SHA-1 of `key` and the RFC's GUID (section 4.2.2). `key` is taken as it is.
 std::string accept_key(std::string_view key);
 
-// The "101 Switching Protocols" that carries `accept`. No extension and no subprotocol is chosen.
-std::string upgrade_response(std::string_view accept);
+// The Sec-WebSocket-Extensions that agrees to the first offer of permessage-deflate (RFC 7692) in
+// `request` which can be kept, both ways without context take-over; empty if there is none. Then
+// messages may be sent by encode_text_deflated() and must be read by a WebSocketReader with
+// Compression::deflate. Offers with unknown, repeated or malformed parameters, and of a
+// server_max_window_bits below 12, are declined. Thread-safe.
+std::string deflate_answer(const Request& request);
+
+// The "101 Switching Protocols" that carries `accept`, and Sec-WebSocket-Extensions unless
+// `extensions` is empty. No subprotocol is chosen.
+std::string upgrade_response(std::string_view accept, std::string_view extensions = {});
 // The answer to a refused upgrade, with the headers its status asks for (Allow with 405; Upgrade
 // and Sec-WebSocket-Version: 13 with 426), closing the connection.
 std::string refusal_response(const HttpError& error);

@@ -45,19 +45,21 @@ struct WebSocketEvent {
   bool binary = false;  // message: not text
 };
 
-// Reads one endpoint's incoming frames. No extension is ever agreed to; binary messages are refused
-// unless they are asked for. Use: feed(chunk), then next() until it answers nothing. Not
-// thread-safe.
+// Reads one endpoint's incoming frames. Binary messages are refused unless they are asked for, and
+// so are deflated ones, which come after deflate_answer() (handshake.hpp) has agreed to them. Use:
+// feed(chunk), then next() until it answers nothing. Not thread-safe.
 class WebSocketReader {
  public:
   // Which end reads: a server takes masked frames only, a client unmasked ones only (section 5.1).
   enum class Role : std::uint8_t { server, client };
   enum class Messages : std::uint8_t { text, text_and_binary };
+  enum class Compression : std::uint8_t { none, deflate };
   static constexpr std::size_t default_max_message = 8192;
 
-  // `max_message`: bytes of a message's payload, over all its fragments.
+  // `max_message`: bytes of a message's payload, over all its fragments, inflated.
   explicit WebSocketReader(Role role = Role::server, std::size_t max_message = default_max_message,
-                           Messages messages = Messages::text) noexcept;
+                           Messages messages = Messages::text,
+                           Compression compression = Compression::none) noexcept;
   ~WebSocketReader();
   WebSocketReader(WebSocketReader&&) noexcept;
   WebSocketReader& operator=(WebSocketReader&&) noexcept;
@@ -75,7 +77,7 @@ class WebSocketReader {
   // True after a close or an error.
   bool finished() const noexcept { return finished_; }
   // True in the middle of a frame or of a fragmented message: then, and only then, memory is held,
-  // at most about 5 KB and twice the message limit.
+  // at most about 5 KB and twice the message limit, and 40 KB in a deflated message.
   bool mid_message() const noexcept { return state_ != nullptr; }
 
  private:
@@ -87,6 +89,7 @@ class WebSocketReader {
   std::size_t max_message_;
   Role role_;
   Messages messages_;
+  Compression compression_;
   bool finished_ = false;
 };
 
@@ -103,6 +106,7 @@ using MaskKey = std::array<std::uint8_t, 4>;
 struct FrameOptions {
   bool final_fragment = true;
   std::optional<MaskKey> mask = std::nullopt;  // a client must set it, from an unpredictable source
+  bool deflated = false;                       // RSV1, of a message's first frame (RFC 7692)
 };
 
 // One frame (section 5.2). Nothing is checked, so that tests can write bad ones; see below for good
@@ -112,6 +116,11 @@ std::string encode_frame(Opcode opcode, std::string_view payload, FrameOptions o
 // Frames of a server, the same bytes for every receiver; `mask` makes them a client's.
 // `text` must be valid UTF-8: a peer may fail the connection otherwise. Not checked here.
 std::string encode_text(std::string_view text, std::optional<MaskKey> mask = std::nullopt);
+// The same deflated (RFC 7692), for receivers with which that was agreed; plain where it is shorter
+// than smallest_deflated bytes or would not get shorter. No message needs the one before it, so all
+// receivers can be sent the same bytes.
+inline constexpr std::size_t smallest_deflated = 100;
+std::string encode_text_deflated(std::string_view text, std::optional<MaskKey> mask = std::nullopt);
 std::string encode_binary(std::span<const std::byte> bytes,
                           std::optional<MaskKey> mask = std::nullopt);
 // `payload`: at most 125 bytes (asserted); a pong carries its ping's (section 5.5.3).
