@@ -57,6 +57,9 @@ std::expected<void, HttpError> run_llhttp(std::string_view head, Head& into) {
   if (error == HPE_UNEXPECTED_CONTENT_LENGTH) {
     return refuse(400, "more than one Content-Length, or one with Transfer-Encoding");
   }
+  if (error == HPE_INVALID_TRANSFER_ENCODING) {
+    return refuse(400, "chunked must be the last Transfer-Encoding, once");
+  }
   if (error != HPE_PAUSED) return refuse(400, "the request is malformed");
   into.request.headers = std::move(collected.headers);
   into.request.keep_alive = llhttp_should_keep_alive(&parser) != 0;
@@ -117,21 +120,13 @@ bool host_is_well_formed(std::string_view host) noexcept {
   });
 }
 
-// RFC 9112 section 6.3, and 6.1 for codings other than chunked.
+// RFC 9112 section 6.1. What section 6.3 refuses besides, llhttp has refused: a Content-Length
+// beside it, chunked in another place than the last.
 std::expected<void, HttpError> check_transfer_encoding(const Request& request) {
   if (request.minor_version == 0) return refuse(400, "a Transfer-Encoding needs HTTP/1.1");
   const std::string codings = request.joined("Transfer-Encoding");
   if (equal_ignoring_case(codings, "chunked")) return {};
-  std::string_view rest = codings;
-  std::string_view last;
-  std::size_t chunked = 0;
-  while (!rest.empty()) {
-    last = take_part(rest, ',');
-    if (equal_ignoring_case(last, "chunked")) ++chunked;
-  }
-  if (last.empty() || chunked > 1 || (chunked == 1 && !equal_ignoring_case(last, "chunked"))) {
-    return refuse(400, "chunked must be the last Transfer-Encoding, once");
-  }
+  if (codings.empty()) return refuse(400, "Transfer-Encoding is empty");
   return refuse(501, "no Transfer-Encoding but chunked is known here");
 }
 
@@ -152,7 +147,6 @@ std::expected<void, HttpError> check_fields(Head& head, const HttpLimits& limits
       !equal_ignoring_case(request.joined("Expect"), "100-continue")) {
     return refuse(417, "no expectation but 100-continue is known here");
   }
-  // More than one Content-Length, and one with a Transfer-Encoding, llhttp has refused.
   head.chunked = request.count("Transfer-Encoding") > 0;
   if (head.chunked) return check_transfer_encoding(request);
   if (head.content_length > limits.max_body) return refuse(413, "the body is too large");

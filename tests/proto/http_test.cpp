@@ -160,6 +160,7 @@ TEST(RequestParser, RefusesWhatCouldBeReadInTwoWays) {
       {get("Transfer-Encoding: chunked, gzip\r\n") + "0\r\n\r\n", 400},
       {get("Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n") + "0\r\n\r\n", 400},
       {get("Transfer-Encoding: chunked, chunked\r\n") + "0\r\n\r\n", 400},
+      {get("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n", 400},
       {"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
       {get("Expect: a miracle\r\n"), 417},
       {get("Expect: 100-continue, more\r\n"), 417},
@@ -185,6 +186,8 @@ TEST(RequestParser, SaysWhy) {
        {"error 400 more than one Content-Length, or one with Transfer-Encoding"}},
       {get("Transfer-Encoding: chunked\r\nContent-Length: 1\r\n"),
        {"error 400 more than one Content-Length, or one with Transfer-Encoding"}},
+      {get("Transfer-Encoding: chunked, chunked\r\n"),
+       {"error 400 chunked must be the last Transfer-Encoding, once"}},
       {"hello\r\n\r\n", {"error 400 the request line is malformed"}},
       {"get / HTTP/1.1\r\n\r\n", {"error 501 this method is not known here"}},
       {"PRI * HTTP/2.0\r\n\r\n", {"error 505 only HTTP/1.1 and HTTP/1.0 are spoken here"}},
@@ -311,7 +314,11 @@ TEST(RequestParser, SaysThatTheBodyIsWaitedFor) {
     EXPECT_FALSE(parser.wants_continue());  // once
   }
   RequestParser early({.max_body = 2});
-  EXPECT_FALSE(feed(early, get("Expect: 100-continue\r\nContent-Length: 2\r\n") + "x"));
+  const std::string asks_for_two = get("Expect: 100-continue\r\nContent-Length: 2\r\n");
+  EXPECT_FALSE(feed(early, asks_for_two + "x"));
+  RequestParser late({.max_body = 2});
+  (void)late.feed(std::as_bytes(std::span(std::string_view(asks_for_two))));
+  EXPECT_FALSE(feed(late, "x"));
   RequestParser none({.max_body = 1});
   EXPECT_FALSE(feed(none, get("Content-Length: 1\r\n")));
   RequestParser empty;
