@@ -227,7 +227,8 @@ class LineSession {
 Task<> serve_connection(Chat& chat, Stream stream) {
   LineSession session(chat, stream);
   const proto::Protocol protocol = co_await find_protocol(chat, stream, *session.first());
-  if (protocol != proto::Protocol::line) {
+  // TLS is refused as a line that is no text.
+  if (protocol != proto::Protocol::line && protocol != proto::Protocol::tls) {
     if (protocol == proto::Protocol::http) {
       co_await http_session(chat, stream.io(), stream, std::move(session.first()));
     }
