@@ -66,6 +66,7 @@ TEST(NicknameKey, IsTheSameForNamesThatLookAlike) {
 
 TEST(NicknameKey, SaysThatTwoAreDifferentInManyThreads) {
   std::vector<std::jthread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([i] {
       for (int n = 0; n < 200; ++n) {
