@@ -1,6 +1,7 @@
 // Store: what the chat keeps, in one SQLite database: the log of every room, accounts and rooms.
 // The rule: one thread at a time writes (the chat's writer), any thread reads; what a call that
-// succeeded has written survives the death of the process, and one that failed has written nothing.
+// succeeded has written survives the death of the process and of the machine, and one that failed
+// has written nothing. No call throws but std::bad_alloc, after which the store is as before.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@ struct Entry {
   enum class Kind : std::uint8_t { message, action, edit, removal, topic };
 
   RoomId room = lobby_id;
-  Sequence sequence = 0;  // given by append()
+  Sequence sequence = 0;     // given by append()
   std::int64_t time_ms = 0;  // since 1970-01-01 UTC
   PersonId author = 0;
   std::string name;  // the author's, as others saw it
@@ -57,7 +58,7 @@ using Stored = std::expected<T, StoreError>;
 
 struct Account {
   PersonId id = 0;
-  std::string name;  // as it is shown
+  std::string name;      // as it is shown
   std::string password;  // its Argon2id hash as libsodium writes it; empty: no login
   bool admin = false, disabled = false;
 };
@@ -91,17 +92,20 @@ struct LoginRecord {
 };
 
 struct SearchQuery {
-  std::string words;             // all of them must occur; "..." is a phrase, a* a prefix
-  std::vector<RoomId> rooms;     // where to look
-  std::int64_t before_ms = 0;    // older than this; 0: from the newest
-  std::size_t count = 50;
+  // All of them must occur, in any case and with any accents; "..." is a phrase, abc* a prefix (of
+  // three characters or more). What is written without spaces, as Chinese is, is found by any part.
+  std::string words;           // the first 512 bytes and 16 words count
+  std::vector<RoomId> rooms;   // where to look: the first 512
+  std::int64_t before_ms = 0;  // older than this; 0: from the newest
+  std::size_t count = 50;      // at most 200
 };
 
 class Store {
  public:
   struct Options {
-    std::string path;  // of the file, made if it is not there; empty: in memory
-    std::int64_t patience_ms = 2000;  // for another process's lock
+    std::string path;                      // of the file, made if it is not there; empty: in memory
+    std::int64_t patience_ms = 2000;       // for another process's lock
+    std::int64_t memory_entries = 10'000;  // in memory, tidy() keeps these of a room: the newest
   };
 
   // Opens it; an older schema is migrated. The lobby is there.
@@ -111,8 +115,9 @@ class Store {
   // --- the writer's: one thread at a time ---
   // Writes them in one transaction, and numbers them. One whose key is in the room's log already,
   // by the same author, gets that entry's number instead, and time and text; `repeated` says which.
-  // An edit or removal of what the author may not change (another's, unless `by_operator`) fails
-  // alone: its sequence stays 0.
+  // These fail alone, and their sequence stays 0: an edit or removal of what the author may not
+  // change (another's, unless `by_operator`; removed, or no message or action), a key that another
+  // author used, a room that is not there. After an error all have sequence 0.
   struct Draft {
     Entry entry;
     bool by_operator = false;
@@ -124,10 +129,15 @@ class Store {
                                const std::string& password);
   Stored<void> change_account(const Account& account, const std::string& name_key);
   Stored<void> remove_account(PersonId id);
+  // Its entries are numbered from `room.last` + 1. The id is given; ids are not used again.
   Stored<RoomId> add_room(const RoomRecord& room, const std::string& name_key);
-  Stored<void> change_room(const RoomRecord& room);
-  Stored<void> remove_room(RoomId id);  // with its log
-  Stored<void> set_membership(const Membership& membership);  // all empty: removes it
+  Stored<void> change_room(const RoomRecord& room);  // all but its name, accounts and `last`
+  Stored<void> remove_room(RoomId id);               // its log goes piece by piece, by tidy()
+  // In one transaction; one that is all empty is removed.
+  Stored<void> set_memberships(std::span<const Membership> memberships);
+  Stored<void> set_membership(const Membership& membership) {
+    return set_memberships({&membership, 1});
+  }
   Stored<void> ban_address(RoomId room, const std::string& address, bool banned);
   Stored<void> add_login(const LoginRecord& login);
   Stored<void> remove_login(const std::string& token_hash);
@@ -135,21 +145,22 @@ class Store {
   // Removes what is past its room's keep_days and logins that have expired, at most `most` rows;
   // true: there is more.
   Stored<bool> tidy(std::int64_t now_ms, std::size_t most);
+  // For an import: writes entries with the numbers, and the present text, that they have. Those
+  // that are there already are left; a number with another text fails all, as conflict. How many
+  // are new.
+  Stored<std::size_t> restore(std::span<const Entry> entries);
 
   // --- any thread's ---
-  // Entries of a room in ascending order: `count` at most, those after `after`, or with `before`
-  // not 0 the last ones below it.
+  // Entries of a room in ascending order: `count` at most (and 1,000), those after `after`, or with
+  // `before` not 0 the last ones below it. An edit has its target's present text.
   Stored<std::vector<Entry>> history(RoomId room, Sequence after, Sequence before,
                                      std::size_t count) const;
-  // Newest first.
+  // Newest first; with the last one also those of its millisecond, so that `before_ms` = its time
+  // goes on without a gap.
   Stored<std::vector<Entry>> search(const SearchQuery& query) const;
   Stored<std::optional<Account>> account(PersonId id) const;
   Stored<std::optional<LoginRecord>> login(const std::string& token_hash) const;
   // For the start: everything but the logs.
-  struct NameKey {
-    PersonId account = 0;
-    std::string key;
-  };
   Stored<std::vector<Account>> accounts() const;
   Stored<std::vector<RoomRecord>> rooms() const;
   Stored<std::vector<Membership>> memberships() const;
@@ -158,9 +169,9 @@ class Store {
     std::string address;
   };
   Stored<std::vector<AddressBan>> address_bans() const;
-  // A consistent copy, while the writer goes on.
+  // A consistent copy, while the writer goes on. A file that is there is a conflict.
   Stored<void> backup(const std::string& path) const;
-  // Whether it can be written to now; for /healthz.
+  // Whether it can be written to now; for /healthz. Writes at most once a second.
   Stored<void> check() const;
 
  private:

@@ -1,0 +1,212 @@
+// The index of the words in messages, over FTS5, and searching in it.
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <chat/store/impl.hpp>
+#include <iterator>
+#include <tuple>
+
+namespace polyio::chat {
+
+namespace {
+
+constexpr std::size_t most_found = 200, most_rooms = 512, most_query = 512, most_terms = 16;
+constexpr std::size_t most_of_room = 2 * most_found;  // however many are of one millisecond
+constexpr int shortest_prefix = 3;  // of a shorter one FTS5 would collect half of all words
+
+constexpr utf8proc_int32_t ideographic_space = 0x3000;
+
+struct Range {
+  utf8proc_int32_t first, last;
+};
+// Scripts without spaces between words: each of their characters is indexed as a word, and several
+// are looked for as a phrase.
+constexpr Range unspaced[] = {{0x1100, 0x11FF}, {0x3005, 0x3007},   {0x3040, 0x30FF},
+                              {0x3100, 0x31FF}, {0x3400, 0x4DBF},   {0x4E00, 0x9FFF},
+                              {0xA960, 0xA97F}, {0xAC00, 0xD7FF},   {0xF900, 0xFAFF},
+                              {0xFF66, 0xFFDC}, {0x1B000, 0x1B16F}, {0x20000, 0x3FFFF}};
+
+bool is_unspaced(utf8proc_int32_t character) {
+  if (character < unspaced[0].first) return false;
+  return std::ranges::any_of(unspaced, [&](const Range& range) {
+    return character >= range.first && character <= range.last;
+  });
+}
+
+// Calls `each(character, its bytes)`; what is no UTF-8 comes byte by byte as -1.
+template <class Each>
+void characters(std::string_view text, Each each) {
+  while (!text.empty()) {
+    utf8proc_int32_t character = -1;
+    const auto length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                         static_cast<utf8proc_ssize_t>(text.size()), &character);
+    const std::size_t size = length > 0 ? static_cast<std::size_t>(length) : 1;
+    each(character, text.substr(0, size));
+    text.remove_prefix(size);
+  }
+}
+
+// What is indexed and looked for: `text` with spaces around the characters of these scripts.
+std::string indexed(std::string_view text) {
+  std::string spaced;
+  spaced.reserve(text.size());
+  characters(text, [&](utf8proc_int32_t character, std::string_view bytes) {
+    if (is_unspaced(character)) {
+      spaced.append(" ").append(bytes).append(" ");
+    } else {
+      spaced.append(character > 0 ? bytes : " ");
+    }
+  });
+  return spaced;
+}
+
+// Of the last word in `text`; a mark belongs to its letter.
+int characters_of_last_word(std::string_view text) {
+  int count = 0;
+  characters(text, [&](utf8proc_int32_t character, std::string_view) {
+    const utf8proc_category_t category = utf8proc_category(character);
+    const bool letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+    const bool mark = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
+    const bool digit = category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+    count = is_unspaced(character) ? 0 : letter || digit ? count + 1 : mark ? count : 0;
+  });
+  return count;
+}
+
+// What FTS5 is asked: each word as a quoted string, so that nothing in it is FTS5's syntax.
+std::string match_expression(std::string_view words) {
+  std::string text;
+  characters(words.substr(0, most_query), [&](utf8proc_int32_t character, std::string_view bytes) {
+    text.append(character == ideographic_space ? " " : bytes);
+  });
+  std::string_view rest = text;
+  constexpr std::string_view blank = " \t\r\n\v\f", blank_or_quote = " \t\r\n\v\f\"";
+  std::string expression;
+  for (std::size_t terms = 0; terms < most_terms; ++terms) {
+    rest.remove_prefix(std::min(rest.find_first_not_of(blank), rest.size()));
+    if (rest.empty()) break;
+    const bool phrase = rest.front() == '"';
+    if (phrase) rest.remove_prefix(1);
+    std::string_view term =
+        rest.substr(0, phrase ? rest.find('"') : rest.find_first_of(blank_or_quote));
+    rest.remove_prefix(std::min(term.size() + (phrase ? 1 : 0), rest.size()));
+    bool prefix = false;
+    if (phrase && rest.starts_with('*')) {
+      prefix = true;
+      rest.remove_prefix(1);
+    }
+    while (term.ends_with('*')) {
+      prefix = true;
+      term.remove_suffix(1);
+    }
+    expression.append("\"").append(indexed(term)).append("\"");
+    expression.append(prefix && characters_of_last_word(term) >= shortest_prefix ? "* " : " ");
+  }
+  return expression;
+}
+
+// The first row of a room that is not older than `time_ms`. Times in a room rise, but where a clock
+// was set back.
+Stored<std::int64_t> first_at(Connection& from, RoomId room, std::int64_t time_ms) {
+  std::int64_t low = row_id(room, 0), high = row_id(room + 1, 0);
+  while (low < high) {
+    const std::int64_t middle = low + (high - low) / 2;
+    Query row(from, "SELECT id, time FROM messages WHERE id >= ? AND id < ? ORDER BY id LIMIT 1",
+              middle, high);
+    if (row.next() && row.integer(1) < time_ms) {
+      low = row.integer(0) + 1;
+    } else {
+      high = middle;
+    }
+    if (auto done = row.done(); !done) return std::unexpected(std::move(done.error()));
+  }
+  return high;
+}
+
+// The newest `count` entries and those of the last one's millisecond, as rooms are added.
+class Newest {
+ public:
+  explicit Newest(std::size_t count) : count_(count) {}
+  // Whether one of this time belongs to them; `more` will be added, and is newer.
+  bool takes(std::int64_t time_ms, const std::vector<Entry>& more) const {
+    const auto late = [&](const std::vector<Entry>& entries) {
+      return entries.size() >= count_ && time_ms < entries[count_ - 1].time_ms;
+    };
+    return more.size() < most_of_room && !late(entries_) && !late(more);
+  }
+  void add(std::vector<Entry> more) {
+    std::ranges::move(more, std::back_inserter(entries_));
+    std::ranges::sort(entries_, std::ranges::greater(), [](const Entry& entry) {
+      return std::tuple(entry.time_ms, entry.room, entry.sequence);
+    });
+    while (entries_.size() > count_ && entries_.back().time_ms < entries_[count_ - 1].time_ms)
+      entries_.pop_back();
+  }
+  std::vector<Entry> take() { return std::move(entries_); }
+
+ private:
+  std::size_t count_;
+  std::vector<Entry> entries_;
+};
+
+// From the newest on, as long as `newest` takes them.
+Stored<std::vector<Entry>> search_room(Connection& from, const std::string& expression,
+                                       std::int64_t first, std::int64_t end, const Newest& newest) {
+  std::vector<Entry> found;
+  Query row(from,
+            "SELECT rowid FROM found WHERE found MATCH ? AND rowid >= ? AND rowid < ?"
+            " ORDER BY rowid DESC",
+            expression, first, end);
+  while (row.next()) {
+    auto entry = from.rows("SELECT * FROM entries WHERE id = ?", read_entry, row.integer(0));
+    if (!entry) return entry;
+    if (entry->empty()) continue;
+    if (!newest.takes(entry->front().time_ms, found)) break;
+    found.push_back(std::move(entry->front()));
+  }
+  if (auto done = row.done(); !done) return std::unexpected(std::move(done.error()));
+  return found;
+}
+
+}  // namespace
+
+// In the order of the rows: FTS5 writes what it has gathered whenever one comes before the last.
+Stored<void> TextChanges::write(Connection& connection) const {
+  for (const auto& [id, texts] : changes_) {
+    const auto& [was, is] = texts;
+    Stored<void> done;
+    if (!was.empty())
+      done = connection.run("INSERT INTO found(found, rowid, text) VALUES('delete', ?, ?)", id,
+                            indexed(was));
+    if (done && !is.empty())
+      done = connection.run("INSERT INTO found(rowid, text) VALUES(?, ?)", id, indexed(is));
+    if (!done) return done;
+  }
+  return {};
+}
+
+Stored<std::vector<Entry>> Store::search(const SearchQuery& query) const {
+  const std::string expression = match_expression(query.words);
+  std::vector<RoomId> rooms = query.rooms;
+  if (rooms.size() > most_rooms) rooms.resize(most_rooms);
+  std::ranges::sort(rooms);
+  rooms.erase(std::ranges::unique(rooms).begin(), rooms.end());
+  Newest newest(std::clamp<std::size_t>(query.count, 1, most_found));
+  if (expression.empty()) return newest.take();
+  return impl_->read([&](Connection& from) -> Stored<std::vector<Entry>> {
+    for (const RoomId room : rooms) {
+      std::int64_t end = row_id(room + 1, 0);
+      if (query.before_ms != 0) {
+        const auto older = first_at(from, room, query.before_ms);
+        if (!older) return std::unexpected(older.error());
+        end = *older;
+      }
+      auto found = search_room(from, expression, row_id(room, 0), end, newest);
+      if (!found) return found;
+      newest.add(std::move(*found));
+    }
+    return newest.take();
+  });
+}
+
+}  // namespace polyio::chat
