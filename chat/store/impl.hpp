@@ -22,6 +22,10 @@ constexpr Sequence sequence_of(std::int64_t id) {
   return static_cast<Sequence>(id) & last_sequence;
 }
 
+// An empty database gets the tables, an older one the steps that it lacks, in one transaction. A
+// newer one and another program's are refused.
+Stored<void> migrate(Connection& connection);
+
 Entry read_entry(Query& row);  // of the view `entries`
 
 // What a transaction has done to the texts that can be found: each row's before and after.

@@ -1,8 +1,8 @@
-#include <chat/store/schema.hpp>
-
+// The store's tables, and how a database of an older version is brought to this one.
 #include <fmt/format.h>
 
 #include <array>
+#include <chat/store/impl.hpp>
 
 namespace polyio::chat {
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chat/store/impl.hpp>
 #include <iterator>
+#include <polyio/base/text.hpp>
 #include <tuple>
 
 namespace polyio::chat {
@@ -14,10 +15,10 @@ constexpr std::size_t most_found = 200, most_rooms = 512, most_query = 512, most
 constexpr std::size_t most_of_room = 2 * most_found;  // however many are of one millisecond
 constexpr int shortest_prefix = 3;  // of a shorter one FTS5 would collect half of all words
 
-constexpr utf8proc_int32_t ideographic_space = 0x3000;
+constexpr char32_t ideographic_space = 0x3000;
 
 struct Range {
-  utf8proc_int32_t first, last;
+  char32_t first, last;
 };
 // Scripts without spaces between words: each of their characters is indexed as a word, and several
 // are looked for as a phrase.
@@ -26,22 +27,20 @@ constexpr Range unspaced[] = {{0x1100, 0x11FF}, {0x3005, 0x3007},   {0x3040, 0x3
                               {0xA960, 0xA97F}, {0xAC00, 0xD7FF},   {0xF900, 0xFAFF},
                               {0xFF66, 0xFFDC}, {0x1B000, 0x1B16F}, {0x20000, 0x3FFFF}};
 
-bool is_unspaced(utf8proc_int32_t character) {
+bool is_unspaced(char32_t character) {
   if (character < unspaced[0].first) return false;
   return std::ranges::any_of(unspaced, [&](const Range& range) {
     return character >= range.first && character <= range.last;
   });
 }
 
-// Calls `each(character, its bytes)`; what is no UTF-8 comes byte by byte as -1.
+// Calls `each(character, its bytes)`; what is no UTF-8 comes byte by byte as 0.
 template <class Each>
 void characters(std::string_view text, Each each) {
   while (!text.empty()) {
-    utf8proc_int32_t character = -1;
-    const auto length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                         static_cast<utf8proc_ssize_t>(text.size()), &character);
-    const std::size_t size = length > 0 ? static_cast<std::size_t>(length) : 1;
-    each(character, text.substr(0, size));
+    const CodePoint first = first_code_point(text);
+    const std::size_t size = std::max<std::size_t>(first.length, 1);
+    each(first.length == 0 ? 0 : first.value, text.substr(0, size));
     text.remove_prefix(size);
   }
 }
@@ -50,11 +49,11 @@ void characters(std::string_view text, Each each) {
 std::string indexed(std::string_view text) {
   std::string spaced;
   spaced.reserve(text.size());
-  characters(text, [&](utf8proc_int32_t character, std::string_view bytes) {
+  characters(text, [&](char32_t character, std::string_view bytes) {
     if (is_unspaced(character)) {
       spaced.append(" ").append(bytes).append(" ");
     } else {
-      spaced.append(character > 0 ? bytes : " ");
+      spaced.append(character != 0 ? bytes : " ");
     }
   });
   return spaced;
@@ -63,8 +62,9 @@ std::string indexed(std::string_view text) {
 // Of the last word in `text`; a mark belongs to its letter.
 int characters_of_last_word(std::string_view text) {
   int count = 0;
-  characters(text, [&](utf8proc_int32_t character, std::string_view) {
-    const utf8proc_category_t category = utf8proc_category(character);
+  characters(text, [&](char32_t character, std::string_view) {
+    const utf8proc_category_t category =
+        utf8proc_category(static_cast<utf8proc_int32_t>(character));
     const bool letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
     const bool mark = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
     const bool digit = category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
@@ -76,7 +76,7 @@ int characters_of_last_word(std::string_view text) {
 // What FTS5 is asked: each word as a quoted string, so that nothing in it is FTS5's syntax.
 std::string match_expression(std::string_view words) {
   std::string text;
-  characters(words.substr(0, most_query), [&](utf8proc_int32_t character, std::string_view bytes) {
+  characters(words.substr(0, most_query), [&](char32_t character, std::string_view bytes) {
     text.append(character == ideographic_space ? " " : bytes);
   });
   std::string_view rest = text;

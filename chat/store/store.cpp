@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <chat/store/impl.hpp>
-#include <chat/store/schema.hpp>
 #include <filesystem>
 
 namespace polyio::chat {
