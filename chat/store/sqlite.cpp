@@ -27,9 +27,9 @@ Connection::~Connection() {
 
 StoreError Connection::error(int code) const {
   using enum StoreError::Kind;
+  const int system = errno;  // sqlite3_system_errno() knows nothing of a commit
   if ((code & 0xff) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM) throw std::bad_alloc();
   const std::string name = path_.empty() ? "the memory" : path_;
-  const int system = sqlite3_system_errno(database_);
   const std::string said = sqlite3_errmsg(database_);
   const auto full_disk = [&] {
     return StoreError{full, fmt::format("the disk is full: make room where {} lies", name)};
@@ -70,6 +70,7 @@ int Connection::prepare(std::string_view sql, sqlite3_stmt*& statement) {
 }
 
 Stored<void> Connection::script(const char* sql) {
+  errno = 0;
   if (const int code = sqlite3_exec(database_, sql, nullptr, nullptr, nullptr); code != SQLITE_OK)
     return std::unexpected(error(code));
   return {};
@@ -83,6 +84,7 @@ void Connection::roll_back() noexcept {
 
 bool Query::next() {
   if (code_ != SQLITE_OK && code_ != SQLITE_ROW) return false;
+  errno = 0;
   code_ = sqlite3_step(statement_);
   return code_ == SQLITE_ROW;
 }
