@@ -385,6 +385,7 @@ Stored<Imported> import_lines(Store& store, std::istream& from) {
     ++number;
     done = std::unexpected(refused(fmt::format("longer than {} bytes", longest_line - 1)));
   }
+  if (done && number == 0) done = std::unexpected(refused("no export of polyio chat: it is empty"));
   // What came before a line that is wrong is written.
   const auto rest = import.flush();
   if (done) done = rest;

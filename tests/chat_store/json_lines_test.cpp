@@ -216,7 +216,7 @@ TEST_F(JsonLines, BeginWithWhatTheyAre) {
   EXPECT_THAT(import_text(*store, R"({"room":1})").error().text, StartsWith("line 1: no export"));
   EXPECT_EQ(import_text(*store, R"({"polyio_chat":2})").error().kind, Kind::newer);
   EXPECT_TRUE(import_text(*store, R"({"polyio_chat":1})")) << "no newline at the end";
-  EXPECT_TRUE(import_text(*store, ""));
+  EXPECT_THAT(import_text(*store, "").error().text, HasSubstr("it is empty"));
 }
 
 TEST_F(JsonLines, ThatAreTooLongOrDeepAreRefused) {
