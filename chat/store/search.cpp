@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chat/store/impl.hpp>
-#include <iterator>
+#include <functional>
+#include <limits>
+#include <map>
 #include <polyio/base/text.hpp>
 #include <tuple>
 
@@ -12,7 +14,6 @@ namespace polyio::chat {
 namespace {
 
 constexpr std::size_t most_found = 200, most_rooms = 512, most_query = 512, most_terms = 16;
-constexpr std::size_t most_of_room = 2 * most_found;  // however many are of one millisecond
 constexpr int shortest_prefix = 3;  // of a shorter one FTS5 would collect half of all words
 
 constexpr char32_t ideographic_space = 0x3000;
@@ -73,15 +74,20 @@ int characters_of_last_word(std::string_view text) {
   return count;
 }
 
+struct Expression {
+  std::string text;
+  bool has_prefix = false;
+};
+
 // What FTS5 is asked: each word as a quoted string, so that nothing in it is FTS5's syntax.
-std::string match_expression(std::string_view words) {
+Expression match_expression(std::string_view words) {
   std::string text;
   characters(words.substr(0, most_query), [&](char32_t character, std::string_view bytes) {
     text.append(character == ideographic_space ? " " : bytes);
   });
   std::string_view rest = text;
   constexpr std::string_view blank = " \t\r\n\v\f", blank_or_quote = " \t\r\n\v\f\"";
-  std::string expression;
+  Expression expression;
   for (std::size_t terms = 0; terms < most_terms; ++terms) {
     rest.remove_prefix(std::min(rest.find_first_not_of(blank), rest.size()));
     if (rest.empty()) break;
@@ -99,8 +105,9 @@ std::string match_expression(std::string_view words) {
       prefix = true;
       term.remove_suffix(1);
     }
-    expression.append("\"").append(indexed(term)).append("\"");
-    expression.append(prefix && characters_of_last_word(term) >= shortest_prefix ? "* " : " ");
+    prefix = prefix && characters_of_last_word(term) >= shortest_prefix;
+    expression.has_prefix |= prefix;
+    expression.text.append("\"").append(indexed(term)).append(prefix ? "\"* " : "\" ");
   }
   return expression;
 }
@@ -123,22 +130,20 @@ Stored<std::int64_t> first_at(Connection& from, RoomId room, std::int64_t time_m
   return high;
 }
 
-// The newest `count` entries and those of the last one's millisecond, as rooms are added.
+// The newest `count` entries and those of the last one's millisecond.
 class Newest {
  public:
   explicit Newest(std::size_t count) : count_(count) {}
-  // Whether one of this time belongs to them; `more` will be added, and is newer.
-  bool takes(std::int64_t time_ms, const std::vector<Entry>& more) const {
-    const auto late = [&](const std::vector<Entry>& entries) {
-      return entries.size() >= count_ && time_ms < entries[count_ - 1].time_ms;
-    };
-    return more.size() < most_of_room && !late(entries_) && !late(more);
+
+  bool takes(std::int64_t time_ms) const {
+    if (entries_.size() < count_) return true;
+    const std::int64_t last = entries_[count_ - 1].time_ms;
+    return time_ms > last || (time_ms == last && entries_.size() < 2 * most_found);
   }
-  void add(std::vector<Entry> more) {
-    std::ranges::move(more, std::back_inserter(entries_));
-    std::ranges::sort(entries_, std::ranges::greater(), [](const Entry& entry) {
-      return std::tuple(entry.time_ms, entry.room, entry.sequence);
-    });
+  void add(Entry entry) {
+    const auto age = [](const Entry& of) { return std::tuple(of.time_ms, of.room, of.sequence); };
+    const auto place = std::ranges::upper_bound(entries_, age(entry), std::ranges::greater(), age);
+    entries_.insert(place, std::move(entry));
     while (entries_.size() > count_ && entries_.back().time_ms < entries_[count_ - 1].time_ms)
       entries_.pop_back();
   }
@@ -149,23 +154,29 @@ class Newest {
   std::vector<Entry> entries_;
 };
 
-// From the newest on, as long as `newest` takes them.
-Stored<std::vector<Entry>> search_room(Connection& from, const std::string& expression,
-                                       std::int64_t first, std::int64_t end, const Newest& newest) {
-  std::vector<Entry> found;
+// Rooms in descending order, each with the row where its older entries end.
+using Ends = std::map<RoomId, std::int64_t, std::greater<>>;
+
+// Adds to `newest` what is found in these rooms, whose rows are between the first's and the last's.
+Stored<void> search_rooms(Connection& from, const std::string& expression, Ends ends,
+                          std::int64_t before_ms, Newest& newest) {
   Query row(from,
             "SELECT rowid FROM found WHERE found MATCH ? AND rowid >= ? AND rowid < ?"
             " ORDER BY rowid DESC",
-            expression, first, end);
-  while (row.next()) {
-    auto entry = from.rows("SELECT * FROM entries WHERE id = ?", read_entry, row.integer(0));
-    if (!entry) return entry;
-    if (entry->empty()) continue;
-    if (!newest.takes(entry->front().time_ms, found)) break;
-    found.push_back(std::move(entry->front()));
+            expression, row_id(ends.rbegin()->first, 0), ends.begin()->second);
+  while (!ends.empty() && row.next()) {
+    const std::int64_t id = row.integer(0);
+    const auto end = ends.find(id >> sequence_bits);
+    if (end == ends.end() || id >= end->second) continue;
+    auto entry = from.rows("SELECT * FROM entries WHERE id = ?", read_entry, id);
+    if (!entry) return std::unexpected(std::move(entry.error()));
+    if (entry->empty() || entry->front().time_ms >= before_ms) continue;
+    if (newest.takes(entry->front().time_ms))
+      newest.add(std::move(entry->front()));
+    else
+      ends.erase(end);  // what follows in this room is older
   }
-  if (auto done = row.done(); !done) return std::unexpected(std::move(done.error()));
-  return found;
+  return row.done();
 }
 
 }  // namespace
@@ -186,25 +197,30 @@ Stored<void> TextChanges::write(Connection& connection) const {
 }
 
 Stored<std::vector<Entry>> Store::search(const SearchQuery& query) const {
-  const std::string expression = match_expression(query.words);
-  std::vector<RoomId> rooms = query.rooms;
-  if (rooms.size() > most_rooms) rooms.resize(most_rooms);
-  std::ranges::sort(rooms);
-  rooms.erase(std::ranges::unique(rooms).begin(), rooms.end());
+  const auto [expression, has_prefix] = match_expression(query.words);
   Newest newest(std::clamp<std::size_t>(query.count, 1, most_found));
   if (expression.empty()) return newest.take();
+  const std::int64_t before =
+      query.before_ms != 0 ? query.before_ms : std::numeric_limits<std::int64_t>::max();
   return impl_->read([&](Connection& from) -> Stored<std::vector<Entry>> {
-    for (const RoomId room : rooms) {
-      std::int64_t end = row_id(room + 1, 0);
-      if (query.before_ms != 0) {
-        const auto older = first_at(from, room, query.before_ms);
-        if (!older) return std::unexpected(older.error());
-        end = *older;
+    Ends all;
+    for (const RoomId room : query.rooms) {
+      if (all.size() == most_rooms) break;
+      if (query.before_ms == 0) {
+        all[room] = row_id(room + 1, 0);
+        continue;
       }
-      auto found = search_room(from, expression, row_id(room, 0), end, newest);
-      if (!found) return found;
-      newest.add(std::move(*found));
+      const auto end = first_at(from, room, before);
+      if (!end) return std::unexpected(end.error());
+      all[room] = *end;
     }
+    // To find a word FTS5 goes straight to a room's rows. For a prefix it first collects the rows
+    // of all words that begin so, in all rooms: that is done once.
+    Stored<void> done;
+    if (has_prefix && !all.empty()) done = search_rooms(from, expression, all, before, newest);
+    for (auto room = all.begin(); done && !has_prefix && room != all.end(); ++room)
+      done = search_rooms(from, expression, {*room}, before, newest);
+    if (!done) return std::unexpected(std::move(done.error()));
     return newest.take();
   });
 }

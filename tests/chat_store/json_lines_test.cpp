@@ -47,7 +47,10 @@ class JsonLines : public testing::Test {
  protected:
   void fill() {
     ada = *store->add_account("Ada", "ada", "");
-    const std::string hash = hash_password("pw");
+    // Of "pw", with little memory.
+    const std::string hash =
+        "$argon2id$v=19$m=8,t=1,p=1$YkB6W1VcCV3Hj92uxZG9Rw$1aiKKF3Vkf"
+        "1XHBtb2jo2EPSiAXMsLNCjVRdJMsMqdrQ";
     ASSERT_TRUE(store->change_account({ada, "Ada", hash, true, false}, "ada"));
     bob = *store->add_account("Bob", "bob", "");
     room = *store->add_room({.name = "#Ops",

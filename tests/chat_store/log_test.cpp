@@ -161,7 +161,7 @@ TEST_P(StoreLog, ChangesOnlyTheAuthorsMessagesOrForAnOperator) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, StoreLog, testing::Bool(),
-                         [](const auto& info) { return info.param ? "file" : "memory"; });
+                         [](const auto& of) { return of.param ? "file" : "memory"; });
 
 TEST(StoreFile, GoesOnAfterItWasOpenedAgain) {
   const chat_test::Folder folder;

@@ -40,7 +40,7 @@ void* operator new(std::size_t size) {
   return block;
 }
 void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+void operator delete(void* block, std::size_t) noexcept { ::operator delete(block); }
 #endif
 
 namespace polyio::chat {

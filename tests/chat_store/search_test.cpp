@@ -188,11 +188,13 @@ TEST_F(StoreSearch, PagesWithoutAGapOrARepetition) {
     if (matches) expected.push_back("word " + std::to_string(i));
   }
   std::ranges::sort(expected);
-  for (const std::size_t count : {1, 2, 7, 50}) {
+  for (const std::size_t count : {1, 2, 7, 50, 8}) {
     std::vector<std::string> seen;
     for (std::int64_t before = 0;;) {
-      const auto page = store->search(
-          {.words = "word", .rooms = {lobby_id, other}, .before_ms = before, .count = count});
+      const auto page = store->search({.words = count % 2 == 0 ? "word" : "wor*",
+                                       .rooms = {lobby_id, other},
+                                       .before_ms = before,
+                                       .count = count});
       ASSERT_TRUE(page);
       if (page->empty()) break;
       for (const Entry& entry : *page) seen.push_back(entry.text);
@@ -201,6 +203,21 @@ TEST_F(StoreSearch, PagesWithoutAGapOrARepetition) {
     std::ranges::sort(seen);
     EXPECT_EQ(seen, expected) << count;
   }
+}
+
+TEST_F(StoreSearch, RepeatsNothingAfterAClockWasSetBack) {
+  for (const std::int64_t time : {100, 200, 300, 150, 160, 310}) say("word", time);
+  std::vector<Sequence> seen;
+  for (std::int64_t before = 0;;) {
+    const auto page =
+        store->search({.words = "word", .rooms = {lobby_id}, .before_ms = before, .count = 1});
+    ASSERT_TRUE(page);
+    if (page->empty()) break;
+    for (const Entry& entry : *page) seen.push_back(entry.sequence);
+    before = page->back().time_ms;
+  }
+  std::ranges::sort(seen);
+  EXPECT_TRUE(std::ranges::adjacent_find(seen) == seen.end());
 }
 
 }  // namespace
