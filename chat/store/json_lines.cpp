@@ -7,7 +7,6 @@
 #include <chat/nickname_key.hpp>
 #include <chat/store/password.hpp>
 #include <istream>
-#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -22,40 +21,97 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t longest_line = 1 << 20, batch = 500;
-constexpr std::int64_t format_version = 1;
-constexpr std::array<std::string_view, 5> kinds{"message", "action", "edit", "removal", "topic"};
-constexpr std::array<std::string_view, 5> roles{"none", "invited", "member", "operator", "founder"};
+constexpr std::int64_t format_version = 1, longest_keep_days = 1'000'000;
+using Names = std::array<std::string_view, 5>;
+constexpr Names kinds{"message", "action", "edit", "removal", "topic"};
+constexpr Names roles{"none", "invited", "member", "operator", "founder"};
+
+// The fields of each kind of line, the one that names the kind first. `with` reads or writes them.
+template <class With>
+void fields_of(Account& account, With& with) {
+  with("account", account.id)("name", account.name)("admin", account.admin)(
+      "disabled", account.disabled)("password", account.password);
+}
+template <class With>
+void fields_of(RoomRecord& room, With& with) {
+  with("room", room.id)("name", room.name)("topic", room.topic)("private", room.is_private)(
+      "read_only", room.read_only)("one", room.one)("other", room.other)(
+      "keep_days", room.keep_days)("last", room.last);
+}
+template <class With>
+void fields_of(Membership& member, With& with) {
+  with("member", member.account)("room", member.room)("role", member.role, roles)(
+      "muted", member.muted)("banned", member.banned)("read", member.read);
+}
+template <class With>
+void fields_of(Store::AddressBan& ban, With& with) {
+  with("banned_address", ban.address)("room", ban.room);
+}
+template <class With>
+void fields_of(Entry& entry, With& with) {
+  with("entry", entry.sequence)("room", entry.room)("time", entry.time_ms)("author", entry.author)(
+      "name", entry.name)("kind", entry.kind, kinds)("target", entry.target)("text", entry.text)(
+      "edited", entry.edited)("removed", entry.removed);
+}
 
 StoreError refused(std::string text) { return {StoreError::Kind::refused, std::move(text)}; }
 
-// The fields of one line: an object without objects in it.
-class Fields : public nlohmann::json_sax<json> {
+// Writes a line; what is 0, empty or false is left out.
+class Writer {
  public:
-  // These take a field out; one that is not there is 0, empty or false. The first mistake is kept.
-  std::int64_t number(const std::string& name, std::int64_t most) {
-    const auto found = take<std::int64_t>(name, 0);
-    if (found < 0 || found > most) wrong(name);
-    return found;
+  template <class Value>
+  Writer& operator()(const char* name, const Value& value) {
+    if (value != Value{}) line_[name] = value;
+    return *this;
   }
-  Sequence sequence(const std::string& name) {
-    return static_cast<Sequence>(number(name, (std::int64_t{1} << 40) - 2));
+  template <class Enum>
+  Writer& operator()(const char* name, Enum value, const Names& names) {
+    return (*this)(name, names[static_cast<std::size_t>(value)]);
   }
-  std::string text(const std::string& name) { return take<std::string>(name, {}); }
-  bool flag(const std::string& name) { return take<bool>(name, false); }
-  template <class Enum, std::size_t count>
-  Enum choice(const std::string& name, const std::array<std::string_view, count>& choices) {
-    const auto found = std::ranges::find(choices, take<std::string>(name, {}));
-    if (found == choices.end()) wrong(name);
-    return static_cast<Enum>(found - choices.begin());
+  std::string line() const {
+    return line_.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
   }
-  bool has(const std::string& name) const { return values_.contains(name); }
-  void wrong(const std::string& name) {
-    if (mistake_.empty()) mistake_ = fmt::format("\"{}\" has no value that can be right", name);
+
+ private:
+  nlohmann::ordered_json line_;
+};
+
+// Reads a line: an object without objects in it. Fields that are not there are 0, empty or false.
+class Reader : public nlohmann::json_sax<json> {
+ public:
+  Reader& operator()(const char* name, std::int64_t& value) {
+    return take(name, value).check(value >= 0, name);
   }
-  // What is wrong, when all are taken; empty: nothing.
-  std::string mistake() const {
-    if (!mistake_.empty() || values_.empty()) return mistake_;
-    return "there is a field that is not known here";
+  Reader& operator()(const char* name, Sequence& value) {
+    std::int64_t number = 0;
+    take(name, number).check(number >= 0 && number < (std::int64_t{1} << 40) - 1, name);
+    value = static_cast<Sequence>(number);
+    return *this;
+  }
+  Reader& operator()(const char* name, std::string& value) { return take(name, value); }
+  Reader& operator()(const char* name, bool& value) { return take(name, value); }
+  template <class Enum>
+  Reader& operator()(const char* name, Enum& value, const Names& names) {
+    std::string text;
+    take(name, text);
+    const auto found = std::ranges::find(names, text);
+    value = static_cast<Enum>(found == names.end() ? 0 : found - names.begin());
+    return check(found != names.end(), name);
+  }
+
+  bool has(const char* name) const { return values_.contains(name); }
+  // The first mistake is kept.
+  Reader& check(bool right, const char* name) {
+    if (!right && mistake_.empty())
+      mistake_ = fmt::format("\"{}\" has no value that can be right", name);
+    return *this;
+  }
+  // When all are taken.
+  Stored<void> result() const {
+    if (!mistake_.empty()) return std::unexpected(refused(mistake_));
+    if (!values_.empty())
+      return std::unexpected(refused("there is a field that is not known here"));
+    return {};
   }
 
   bool null() override { return false; }
@@ -90,18 +146,24 @@ class Fields : public nlohmann::json_sax<json> {
     return open_ && values_.size() < 32 && values_.emplace(key_, std::move(value)).second;
   }
   template <class T>
-  T take(const std::string& name, T otherwise) {
-    const auto node = values_.extract(name);
-    if (node.empty()) return otherwise;
-    if (T* value = std::get_if<T>(&node.mapped())) return std::move(*value);
-    wrong(name);
-    return otherwise;
+  Reader& take(const char* name, T& value) {
+    auto node = values_.extract(name);
+    if (node.empty()) return *this;
+    T* const found = std::get_if<T>(&node.mapped());
+    if (found) value = std::move(*found);
+    return check(found, name);
   }
 
   std::map<std::string, Value> values_;
   std::string key_, mistake_;
   bool open_ = false;
 };
+
+// What a room is found by: its name's key, or its two accounts.
+std::string key_of(const RoomRecord& room) {
+  if (!room.name.empty()) return nickname_key(room.name);
+  return fmt::format(" {} {}", std::min(room.one, room.other), std::max(room.one, room.other));
+}
 
 class Import {
  public:
@@ -118,22 +180,22 @@ class Import {
   }
 
   Stored<void> line(std::string_view text) {
-    Fields fields;
-    if (!json::sax_parse(text, &fields))
+    Reader reader;
+    if (!json::sax_parse(text, &reader))
       return std::unexpected(refused("no JSON object of texts, whole numbers and flags"));
     if (!std::exchange(begun_, true)) {
-      const auto version = fields.number("polyio_chat", 1'000'000);
-      if (version == format_version) return settled(fields);
-      return std::unexpected(
-          version == 0
-              ? refused("no export of polyio chat")
-              : StoreError{StoreError::Kind::newer, "an export of a newer polyio: use that one"});
+      std::int64_t version = 0;
+      reader("polyio_chat", version);
+      if (version < 1) return std::unexpected(refused("no export of polyio chat"));
+      if (version == format_version) return reader.result();
+      return std::unexpected(StoreError{StoreError::Kind::newer,
+                                        "an export of a newer polyio: import it with that one"});
     }
-    if (fields.has("entry")) return entry(fields);
-    if (fields.has("account")) return account(fields);
-    if (fields.has("member")) return member(fields);
-    if (fields.has("banned_address")) return ban(fields);
-    if (fields.has("room")) return room(fields);
+    if (reader.has("entry")) return entry(reader);
+    if (reader.has("account")) return account(reader);
+    if (reader.has("member")) return member(reader);
+    if (reader.has("banned_address")) return ban(reader);
+    if (reader.has("room")) return room(reader);
     return std::unexpected(refused("neither account, room, member, banned_address nor entry"));
   }
 
@@ -150,106 +212,84 @@ class Import {
   Imported imported;
 
  private:
-  static std::string key_of(const RoomRecord& room) {
-    if (!room.name.empty()) return nickname_key(room.name);
-    return fmt::format(" {} {}", std::min(room.one, room.other), std::max(room.one, room.other));
+  // The number here of an account there; 0: it has none. A guest keeps its own.
+  PersonId here(PersonId there) const {
+    const auto known = accounts_.find(there);
+    return there >= first_guest ? there : known == accounts_.end() ? 0 : known->second;
   }
-  static Stored<void> settled(const Fields& fields) {
-    if (std::string mistake = fields.mistake(); !mistake.empty())
-      return std::unexpected(refused(std::move(mistake)));
-    return {};
-  }
-  // The number here of an account there; a guest keeps its own.
-  PersonId person(Fields& fields, const std::string& name) const {
-    const PersonId id = fields.number(name, std::numeric_limits<std::int64_t>::max());
-    if (id >= first_guest) return id;
-    const auto known = accounts_.find(id);
-    return known == accounts_.end() ? 0 : known->second;
-  }
-  RoomId room_of(Fields& fields) const {
-    const auto known = rooms_.find(fields.number("room", std::numeric_limits<RoomId>::max()));
-    if (known == rooms_.end()) fields.wrong("room");
-    return known == rooms_.end() ? 0 : known->second;
+  void put_room(Reader& reader, RoomId& room) const {
+    const auto known = rooms_.find(room);
+    reader.check(known != rooms_.end(), "room");
+    if (known != rooms_.end()) room = known->second;
   }
 
-  Stored<void> account(Fields& fields) {
-    const PersonId there = fields.number("account", first_guest - 1);
-    Account account{.name = fields.text("name"),
-                    .password = fields.text("password"),
-                    .admin = fields.flag("admin"),
-                    .disabled = fields.flag("disabled")};
-    if (!proto::check_nickname(account.name)) fields.wrong("name");
-    if (!account.password.empty() && !is_password_hash(account.password)) fields.wrong("password");
-    if (auto right = settled(fields); !right) return right;
+  Stored<void> account(Reader& reader) {
+    Account account;
+    fields_of(account, reader);
+    reader.check(account.id < first_guest, "account")
+        .check(proto::check_nickname(account.name).has_value(), "name")
+        .check(account.password.empty() || is_password_hash(account.password), "password");
+    if (auto right = reader.result(); !right) return right;
+    const PersonId there = account.id;
     const std::string key = nickname_key(account.name);
-    PersonId& here = names_[key];
-    if (here == 0) {
-      const auto added = store_.add_account(account.name, key, account.password);
-      if (!added) return std::unexpected(added.error());
-      account.id = here = *added;
-      if (auto done = store_.change_account(account, key); !done) return done;
-      ++imported.accounts;
+    if (const auto known = names_.find(key); known != names_.end()) {
+      accounts_[there] = known->second;
+      return {};
     }
-    accounts_[there] = here;
-    return {};
+    const auto added = store_.add_account(account.name, key, account.password);
+    if (!added) return std::unexpected(added.error());
+    accounts_[there] = names_[key] = account.id = *added;
+    ++imported.accounts;
+    return store_.change_account(account, key);
   }
 
-  Stored<void> room(Fields& fields) {
-    const RoomId there = fields.number("room", (RoomId{1} << 23) - 1);
-    const RoomRecord room{.name = fields.text("name"),
-                          .topic = fields.text("topic"),
-                          .is_private = fields.flag("private"),
-                          .read_only = fields.flag("read_only"),
-                          .one = person(fields, "one"),
-                          .other = person(fields, "other"),
-                          .keep_days = fields.number("keep_days", 1'000'000),
-                          .last = fields.sequence("last")};
+  Stored<void> room(Reader& reader) {
+    RoomRecord room;
+    fields_of(room, reader);
+    room.one = here(room.one);
+    room.other = here(room.other);
     const bool named = room.name.starts_with('#') && proto::check_nickname(room.name);
-    if (room.name.empty() ? room.one == 0 || room.other == 0 : !named) fields.wrong("name");
-    if (auto right = settled(fields); !right) return right;
-    RoomId& here = named_rooms_[key_of(room)];
-    if (here == 0) {
-      const auto added = store_.add_room(room, room.name.empty() ? "" : key_of(room));
-      if (!added) return std::unexpected(added.error());
-      here = *added;
-      ++imported.rooms;
+    reader.check(room.name.empty() ? room.one != 0 && room.other != 0 : named, "name")
+        .check(room.id != 0, "room")
+        .check(room.keep_days <= longest_keep_days, "keep_days");
+    if (auto right = reader.result(); !right) return right;
+    const std::string key = key_of(room);
+    if (const auto known = named_rooms_.find(key); known != named_rooms_.end()) {
+      rooms_[room.id] = known->second;
+      return {};
     }
-    rooms_[there] = here;
+    const auto added = store_.add_room(room, room.name.empty() ? "" : key);
+    if (!added) return std::unexpected(added.error());
+    rooms_[room.id] = named_rooms_[key] = *added;
+    ++imported.rooms;
     return {};
   }
 
-  Stored<void> member(Fields& fields) {
-    const Membership member{.room = room_of(fields),
-                            .account = person(fields, "member"),
-                            .role = fields.choice<Role>("role", roles),
-                            .muted = fields.flag("muted"),
-                            .banned = fields.flag("banned"),
-                            .read = fields.sequence("read")};
-    if (member.account == 0) fields.wrong("member");
-    if (auto right = settled(fields); !right) return right;
-    return store_.set_membership(member);
+  Stored<void> member(Reader& reader) {
+    Membership member;
+    fields_of(member, reader);
+    put_room(reader, member.room);
+    member.account = here(member.account);
+    auto right = reader.check(member.account != 0, "member").result();
+    return right ? store_.set_membership(member) : right;
   }
 
-  Stored<void> ban(Fields& fields) {
-    const std::string address = fields.text("banned_address");
-    const RoomId room = room_of(fields);
-    if (auto right = settled(fields); !right) return right;
-    return store_.ban_address(room, address, true);
+  Stored<void> ban(Reader& reader) {
+    Store::AddressBan ban;
+    fields_of(ban, reader);
+    put_room(reader, ban.room);
+    auto right = reader.result();
+    return right ? store_.ban_address(ban.room, ban.address, true) : right;
   }
 
-  Stored<void> entry(Fields& fields) {
-    Entry entry{.room = room_of(fields),
-                .sequence = fields.sequence("entry"),
-                .time_ms = fields.number("time", std::numeric_limits<std::int64_t>::max()),
-                .author = person(fields, "author"),
-                .name = fields.text("name"),
-                .kind = fields.choice<Entry::Kind>("kind", kinds),
-                .target = fields.sequence("target"),
-                .text = fields.text("text"),
-                .edited = fields.flag("edited"),
-                .removed = fields.flag("removed")};
-    if (entry.sequence == 0 || entry.room == 0) fields.wrong("entry");
-    if (auto right = settled(fields); !right) return right;
+  Stored<void> entry(Reader& reader) {
+    Entry entry;
+    entry.room = 0;
+    fields_of(entry, reader);
+    put_room(reader, entry.room);
+    entry.author = here(entry.author);
+    reader.check(entry.sequence != 0 && entry.room != 0, "entry");
+    if (auto right = reader.result(); !right) return right;
     waiting_bytes_ += entry.text.size();
     entries_.push_back(std::move(entry));
     const bool more = entries_.size() < batch && waiting_bytes_ < longest_line;
@@ -266,108 +306,56 @@ class Import {
   std::size_t waiting_bytes_ = 0;
 };
 
-using Object = nlohmann::ordered_json;
-
-Object object_of(const Entry& entry) {
-  Object line{{"entry", entry.sequence}, {"room", entry.room},
-              {"time", entry.time_ms},   {"author", entry.author},
-              {"name", entry.name},      {"kind", kinds[static_cast<std::size_t>(entry.kind)]}};
-  if (entry.target != 0) line["target"] = entry.target;
-  // What an edit wrote is in the message that it changed.
-  if (entry.kind != Entry::Kind::edit) line["text"] = entry.text;
-  if (entry.edited) line["edited"] = true;
-  if (entry.removed) line["removed"] = true;
-  return line;
-}
-
-class Export {
- public:
-  Export(const Store& store, std::ostream& to, const ExportOptions& options)
-      : store_(store), to_(to), options_(options) {}
-
-  Stored<std::uint64_t> all() {
-    const auto accounts = store_.accounts();
-    if (!accounts) return std::unexpected(accounts.error());
-    const auto rooms = store_.rooms();
-    if (!rooms) return std::unexpected(rooms.error());
-    const auto memberships = store_.memberships();
-    if (!memberships) return std::unexpected(memberships.error());
-    const auto bans = store_.address_bans();
-    if (!bans) return std::unexpected(bans.error());
-    write({{"polyio_chat", format_version}});
-    for (const Account& account : *accounts)
-      write({{"account", account.id},
-             {"name", account.name},
-             {"admin", account.admin},
-             {"disabled", account.disabled},
-             {"password", options_.passwords ? account.password : ""}});
-    for (const RoomRecord& room : *rooms)
-      if (wanted(room.id))
-        write({{"room", room.id},
-               {"name", room.name},
-               {"topic", room.topic},
-               {"private", room.is_private},
-               {"read_only", room.read_only},
-               {"one", room.one},
-               {"other", room.other},
-               {"keep_days", room.keep_days},
-               {"last", room.last}});
-    for (const Membership& member : *memberships)
-      if (wanted(member.room))
-        write({{"member", member.account},
-               {"room", member.room},
-               {"role", roles[static_cast<std::size_t>(member.role)]},
-               {"muted", member.muted},
-               {"banned", member.banned},
-               {"read", member.read}});
-    for (const Store::AddressBan& ban : *bans)
-      if (wanted(ban.room)) write({{"banned_address", ban.address}, {"room", ban.room}});
-    for (const RoomRecord& room : *rooms) {
-      if (!wanted(room.id)) continue;
-      if (auto done = log(room); !done) return std::unexpected(std::move(done.error()));
-    }
-    to_.flush();
-    if (!to_)
-      return std::unexpected(
-          StoreError{StoreError::Kind::full,
-                     "the export could not be written: see whether there is room "
-                     "where it goes"});
-    return lines_;
-  }
-
- private:
-  bool wanted(RoomId room) const {
-    return options_.rooms.empty() ||
-           std::ranges::find(options_.rooms, room) != options_.rooms.end();
-  }
-  void write(const Object& line) {
-    to_ << line.dump(-1, ' ', false, Object::error_handler_t::replace) << '\n';
-    ++lines_;
-  }
-  // What is written meanwhile is left for another export.
-  Stored<void> log(const RoomRecord& room) {
-    for (Sequence after = 0; after < room.last && to_;) {
-      const auto page = store_.history(room.id, after, 0, batch);
-      if (!page) return std::unexpected(page.error());
-      if (page->empty()) break;
-      after = page->back().sequence;
-      for (const Entry& entry : *page)
-        if (entry.sequence <= room.last) write(object_of(entry));
-    }
-    return {};
-  }
-
-  const Store& store_;
-  std::ostream& to_;
-  const ExportOptions& options_;
-  std::uint64_t lines_ = 0;
-};
-
 }  // namespace
 
 Stored<std::uint64_t> export_lines(const Store& store, std::ostream& to,
                                    const ExportOptions& options) {
-  return Export(store, to, options).all();
+  std::uint64_t lines = 0;
+  const auto write = [&](auto record) {
+    Writer writer;
+    fields_of(record, writer);
+    to << writer.line();
+    ++lines;
+  };
+  const auto wanted = [&](RoomId room) {
+    return options.rooms.empty() || std::ranges::find(options.rooms, room) != options.rooms.end();
+  };
+  auto accounts = store.accounts();
+  if (!accounts) return std::unexpected(accounts.error());
+  const auto rooms = store.rooms();
+  if (!rooms) return std::unexpected(rooms.error());
+  const auto memberships = store.memberships();
+  if (!memberships) return std::unexpected(memberships.error());
+  const auto bans = store.address_bans();
+  if (!bans) return std::unexpected(bans.error());
+  to << fmt::format("{{\"polyio_chat\":{}}}\n", format_version);
+  ++lines;
+  for (Account& account : *accounts) {
+    if (!options.passwords) account.password.clear();
+    write(account);
+  }
+  for (const RoomRecord& room : *rooms)
+    if (wanted(room.id)) write(room);
+  for (const Membership& member : *memberships)
+    if (wanted(member.room)) write(member);
+  for (const Store::AddressBan& ban : *bans)
+    if (wanted(ban.room)) write(ban);
+  for (const RoomRecord& room : *rooms) {
+    // What is written meanwhile is left for another export.
+    for (Sequence after = 0; wanted(room.id) && after < room.last && to;) {
+      auto page = store.history(room.id, after, 0, batch);
+      if (!page) return std::unexpected(page.error());
+      if (page->empty()) break;
+      after = page->back().sequence;
+      for (Entry& entry : *page) {
+        if (entry.kind == Entry::Kind::edit) entry.text.clear();  // it is in what it changed
+        if (entry.sequence <= room.last) write(entry);
+      }
+    }
+  }
+  if (to.flush()) return lines;
+  return std::unexpected(
+      StoreError{StoreError::Kind::full, "the export cannot be written: make room where it goes"});
 }
 
 Stored<Imported> import_lines(Store& store, std::istream& from) {
@@ -380,8 +368,7 @@ Stored<Imported> import_lines(Store& store, std::istream& from) {
     const std::string_view text(line.data());
     if (!text.empty()) done = import.line(text);
   }
-  const bool too_long = done && !from.eof();
-  if (too_long) {
+  if (done && !from.eof()) {
     ++number;
     done = std::unexpected(refused(fmt::format("longer than {} bytes", longest_line - 1)));
   }

@@ -195,7 +195,7 @@ TEST_F(JsonLines, ThatAreWrongAreNamedByTheirNumber) {
       {R"({"room":2})", "\"name\""},
       {R"({"room":2,"one":5,"other":6})", "\"name\""},
       {R"({"room":2,"name":"#a","keep_days":-1})", "\"keep_days\""},
-      {R"({"member":1,"room":2,"role":"king"})", "\"room\""},
+      {R"({"member":1,"room":2,"role":"member"})", "\"room\""},
       {R"({"member":1,"room":1,"role":"king"})", "\"role\""},
       {R"({"member":1,"room":1,"role":"member"})", "\"member\""},
       {R"({"entry":1,"room":7,"kind":"message"})", "\"room\""},
