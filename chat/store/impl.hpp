@@ -32,7 +32,7 @@ Entry read_entry(Query& row);  // of the view `entries`
 class TextChanges {
  public:
   void add(std::int64_t id, std::string was, std::string is) {
-    const auto [change, fresh] = changes_.try_emplace(id, std::move(was), is);
+    const auto [change, fresh] = changes_.try_emplace(id, std::pair(std::move(was), is));
     if (!fresh) change->second.second = std::move(is);
   }
   Stored<void> write(Connection& connection) const;  // to the index
