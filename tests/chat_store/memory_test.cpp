@@ -34,13 +34,15 @@ const bool configured = [] {
 }  // namespace
 
 #if !POLYIO_ASAN && !POLYIO_TSAN
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
   void* const block = fails() ? nullptr : std::malloc(size);
   if (!block) throw std::bad_alloc();
   return block;
 }
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t) noexcept { ::operator delete(block); }
+[[gnu::noinline]] void operator delete(void* block) noexcept { std::free(block); }
+[[gnu::noinline]] void operator delete(void* block, std::size_t) noexcept {
+  ::operator delete(block);
+}
 #endif
 
 namespace polyio::chat {
