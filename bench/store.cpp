@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
+#include <type_traits>
 
 using namespace polyio::chat;
 using Clock = std::chrono::steady_clock;
@@ -17,18 +19,17 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// A value, or the end of the program.
 template <class T>
 T value(Stored<T> stored) {
-  if (stored) return std::move(*stored);
-  fmt::print(stderr, "{}\n", stored.error().text);
-  std::exit(1);
+  if (!stored) throw std::runtime_error(stored.error().text);
+  if constexpr (!std::is_void_v<T>) return std::move(*stored);
 }
 
 // `count` messages of some 60 bytes in `rooms`, which share 1,000 words; messages a second.
 double write(Store& store, const std::vector<RoomId>& rooms, std::size_t count, std::size_t batch) {
   std::vector<Store::Draft> drafts(batch);
   std::vector<Store::Draft*> pointers;
+  pointers.reserve(batch);
   for (auto& draft : drafts) pointers.push_back(&draft);
   const auto start = Clock::now();
   std::uint64_t at = 0;
@@ -42,17 +43,14 @@ double write(Store& store, const std::vector<RoomId>& rooms, std::size_t count, 
                      .text = fmt::format("the message {} has word{} and word{} and the rest of it",
                                          at, at * 7 % 1000, at * 13 % 1000)};
     }
-    if (auto done_now = store.append(pointers); !done_now) {
-      fmt::print(stderr, "{}\n", done_now.error().text);
-      std::exit(1);
-    }
+    value(store.append(pointers));
   }
   return static_cast<double>(count) / seconds_since(start);
 }
 
 }  // namespace
 
-int main(int count, char** words) {
+int main(int count, char** words) try {
   if (count < 2) {
     fmt::print(stderr, "store FOLDER [MESSAGES], as in: store /var/tmp 200000\n");
     return 2;
@@ -80,4 +78,7 @@ int main(int count, char** words) {
     }
   }
   std::filesystem::remove_all(folder);
+} catch (const std::exception& error) {
+  fmt::print(stderr, "{}\n", error.what());
+  return 1;
 }
