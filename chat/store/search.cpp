@@ -1,5 +1,5 @@
 // The index of the words in messages, over FTS5, and searching in it.
-#include <utf8proc.h>
+#include <unicode/uchar.h>
 
 #include <algorithm>
 #include <chat/store/impl.hpp>
@@ -64,11 +64,9 @@ std::string indexed(std::string_view text) {
 int characters_of_last_word(std::string_view text) {
   int count = 0;
   characters(text, [&](char32_t character, std::string_view) {
-    const utf8proc_category_t category =
-        utf8proc_category(static_cast<utf8proc_int32_t>(character));
-    const bool letter = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
-    const bool mark = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
-    const bool digit = category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+    const std::uint32_t category = U_MASK(u_charType(static_cast<UChar32>(character)));
+    const bool letter = category & U_GC_L_MASK, mark = category & U_GC_M_MASK;
+    const bool digit = category & U_GC_N_MASK;
     count = is_unspaced(character) ? 0 : letter || digit ? count + 1 : mark ? count : 0;
   });
   return count;
