@@ -5,6 +5,8 @@
 #include <polyio/base/text.hpp>
 #include <polyio/proto/text.hpp>
 
+#include "nickname_key.hpp"
+
 namespace polyio::chat {
 namespace {
 
@@ -94,6 +96,7 @@ void Member::say(std::string_view text) {
 std::expected<void, std::string> Member::rename(std::string_view nickname) {
   if (!nickname.empty()) {
     if (auto valid = proto::check_nickname(nickname); !valid) return valid;
+    if (auto valid = check_name(nickname); !valid) return valid;
   }
   Name taken = nickname.empty() ? nullptr : std::make_shared<const std::string>(nickname);
   if (!chat_.take_nickname(client_->name(), nickname)) {
