@@ -14,6 +14,10 @@ if(POLYIO_PROTO)
           DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(EXPORT polyioProtoTargets NAMESPACE polyio:: DESTINATION ${POLYIO_CMAKE_DIR})
 endif()
+if(POLYIO_TLS)
+  install(TARGETS polyio_tls EXPORT polyioTlsTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT polyioTlsTargets NAMESPACE polyio:: DESTINATION ${POLYIO_CMAKE_DIR})
+endif()
 if(POLYIO_APPS)
   # OPTIONAL: the library can be built and installed alone.
   install(PROGRAMS ${PROJECT_BINARY_DIR}/apps/polyio/polyio
@@ -36,9 +40,10 @@ install(FILES ${PROJECT_BINARY_DIR}/polyioConfig.cmake
 # The way from the .pc file's folder back to the prefix, so that an installed tree can be moved.
 file(RELATIVE_PATH POLYIO_PC_PREFIX
      ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-foreach(name polyio polyio-proto)
+foreach(name polyio polyio-proto polyio-tls)
   configure_file(${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
-  if(name STREQUAL "polyio" OR POLYIO_PROTO)
+  if(name STREQUAL "polyio" OR (name STREQUAL "polyio-proto" AND POLYIO_PROTO)
+     OR (name STREQUAL "polyio-tls" AND POLYIO_TLS))
     install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
   endif()
 endforeach()

@@ -1,5 +1,6 @@
 # What can be switched, and the flags every target of ours is built with.
 option(POLYIO_PROTO "build the protocols: HTTP, WebSocket, lines" ON)
+option(POLYIO_TLS "build TLS, with OpenSSL" ON)
 option(POLYIO_APPS "build the polyio program" ${PROJECT_IS_TOP_LEVEL})
 option(POLYIO_EXAMPLES "build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(POLYIO_TESTS "build the tests" ${PROJECT_IS_TOP_LEVEL})

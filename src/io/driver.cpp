@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <polyio/io/driver.hpp>
 #include <polyio/os/socket.hpp>
 
@@ -13,5 +14,10 @@ Result<Handle> Driver::adopt_descriptor(int fd) {
 }
 
 bool Driver::quiet(Handle handle) { return os::quiet(descriptor(handle)); }
+
+std::size_t Driver::send_now(Handle handle, std::span<const std::byte> bytes) noexcept {
+  const iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  return static_cast<std::size_t>(std::max(os::send_now(descriptor(handle), {&part, 1}), 0L));
+}
 
 }  // namespace polyio

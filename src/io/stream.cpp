@@ -85,8 +85,14 @@ Task<Result<>> Stream::finish(Nanoseconds patience, std::size_t most) {
   co_return fail(EMSGSIZE);
 }
 
+void Stream::end_layer() noexcept {
+  if (*this) layer_->last_words(bare());
+  layer_.reset();
+}
+
 void Stream::reset() noexcept {
   if (!*this) return;
+  layer_.reset();
   os::reset_on_close(descriptor());
   close();
 }

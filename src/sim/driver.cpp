@@ -114,6 +114,14 @@ Result<> SimDriver::shutdown(Handle handle, int how) {
 Result<os::Address> SimDriver::local_address(Handle handle) {
   return state_->network.local_address(handle);
 }
+std::size_t SimDriver::send_now(Handle handle, std::span<const std::byte> bytes) noexcept {
+  std::size_t sent = 0;
+  for (std::int64_t count = 1; sent < bytes.size() && count > 0;) {
+    count = state_->network.send(handle, bytes.subspan(sent));
+    sent += static_cast<std::size_t>(std::max<std::int64_t>(count, 0));
+  }
+  return sent;
+}
 bool SimDriver::quiet(Handle handle) { return !state_->network.ready(handle, OpKind::receive); }
 
 Result<os::Address> SimDriver::peer_address(Handle handle) {

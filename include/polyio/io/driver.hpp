@@ -52,7 +52,17 @@ struct OpenHandle {
   bool simulated = false;  // of a simulated network
 };
 
-class Driver {
+// Owns the buffers that leases lend.
+class Lender {
+ public:
+  // Takes back the buffer of a lease.
+  virtual void give_back(std::uint32_t buffer) noexcept = 0;
+
+ protected:
+  ~Lender() = default;
+};
+
+class Driver : public Lender {
  public:
   virtual ~Driver() = default;
   Driver() = default;
@@ -108,6 +118,9 @@ class Driver {
   // True when nothing has arrived that no receive has taken: no byte, no end, no error. Looks
   // without waiting. A driver that reads ahead looks into what it has read, too.
   virtual bool quiet(Handle handle);
+  // Sends what the kernel takes without waiting, and gives how many bytes that are. For the last
+  // words of a connection; no send is in flight.
+  virtual std::size_t send_now(Handle handle, std::span<const std::byte> bytes) noexcept;
 
   // --- operations ---
   // Begins `op`, of a kind before OpKind::sleep. True: it has ended, op.result holds.
@@ -123,8 +136,6 @@ class Driver {
   virtual void wake() noexcept = 0;
   // The clock that deadlines count on.
   virtual TimePoint now() noexcept { return monotonic_now(); }
-  // Takes back the buffer of a lease.
-  virtual void give_back(std::uint32_t buffer) noexcept = 0;
   virtual LeaseCounts leases() const noexcept = 0;
 
   // --- the thread that runs the Io ---

@@ -1,6 +1,6 @@
-// Lease: received bytes in a buffer that belongs to the driver. It goes back when the Lease is
-// destroyed or the next one is assigned over it, so an idle connection holds no buffer. The bytes
-// may be changed in place. Not thread-safe; it must not outlive its Io.
+// Lease: received bytes in a buffer that belongs to the driver (or to a StreamLayer). It goes back
+// when the Lease is destroyed or the next one is assigned over it, so an idle connection holds no
+// buffer. The bytes may be changed in place. Not thread-safe; it must not outlive its Io.
 #pragma once
 
 #include <polyio/io/driver.hpp>
@@ -13,7 +13,7 @@ namespace polyio {
 class Lease {
  public:
   Lease() = default;
-  Lease(Driver& owner, std::byte* data, std::uint32_t size, std::uint32_t buffer) noexcept
+  Lease(Lender& owner, std::byte* data, std::uint32_t size, std::uint32_t buffer) noexcept
       : owner_(&owner), data_(data), size_(size), buffer_(buffer) {}
   Lease(Lease&& other) noexcept { swap(other); }
   Lease& operator=(Lease&& other) noexcept {
@@ -37,7 +37,7 @@ class Lease {
   bool empty() const noexcept { return size_ == 0; }
 
  private:
-  Driver* owner_ = nullptr;
+  Lender* owner_ = nullptr;
   std::byte* data_ = nullptr;
   std::uint32_t size_ = 0;
   std::uint32_t buffer_ = 0;

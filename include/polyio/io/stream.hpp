@@ -3,38 +3,55 @@
 // or two tasks. Used by the tasks of their Io only.
 #pragma once
 
+#include <memory>
 #include <polyio/coro/task.hpp>
-#include <polyio/io/lease.hpp>
-#include <polyio/io/socket_base.hpp>
+#include <polyio/io/stream_layer.hpp>
 #include <span>
 
 namespace polyio {
 
 class Stream : public SocketBase {
+  template <class Operation, class... Arguments>
+  auto operation(Arguments... arguments) noexcept {
+    return detail::Layered<Operation>(layer_.get(), io(), handle_, arguments...);
+  }
+
  public:
   using SocketBase::SocketBase;
+  Stream(Stream&& other) noexcept = default;
+  Stream& operator=(Stream&& other) noexcept {
+    SocketBase::operator=(std::move(other));
+    layer_.swap(other.layer_);
+    return *this;
+  }
+  ~Stream() { close(); }
 
   // `auto chunk = co_await stream.receive();` — Result<Lease>: the bytes that are there, at least
   // one; empty when the peer has finished. Errors: ECONNRESET …, those of the scope.
-  auto receive() noexcept { return LeaseAwaiter(io(), handle_); }
+  auto receive() noexcept { return operation<detail::LeaseAwaiter>(); }
   // `auto count = co_await stream.receive_into(room);` — Result<std::size_t>: bytes received, 0 at
   // the end.
-  auto receive_into(std::span<std::byte> room) noexcept { return IntoAwaiter(io(), handle_, room); }
+  auto receive_into(std::span<std::byte> room) noexcept {
+    return operation<detail::IntoAwaiter>(room);
+  }
   // `auto sent = co_await stream.send_all(bytes);` — Result<>: all of it is with the kernel. On an
   // error, a part of it may be. The bytes stay valid until then.
   auto send_all(std::span<const std::byte> bytes) noexcept {
-    return SendAwaiter(io(), handle_, bytes);
+    return operation<detail::SendAwaiter>(bytes);
   }
-  auto send_all(std::string_view text) noexcept {
-    return SendAwaiter(io(), handle_, std::as_bytes(std::span(text)));
-  }
+  auto send_all(std::string_view text) noexcept { return send_all(std::as_bytes(std::span(text))); }
   // Several parts with one system call where the kernel takes them; at most IOV_MAX (1,024).
-  auto send_all(std::span<const Part> parts) noexcept { return PartsAwaiter(io(), handle_, parts); }
+  auto send_all(std::span<const Part> parts) noexcept {
+    return operation<detail::PartsAwaiter>(parts);
+  }
   // True when nothing has arrived that was not received: no byte, no end, no error. Looks without
   // waiting; for a connection that is not in use, where whatever arrives says that it is over.
-  bool quiet() const { return io().quiet(handle_); }
+  bool quiet() const { return (!layer_ || layer_->quiet()) && io().quiet(handle_); }
   // Tells the peer that no more will come; receiving goes on.
-  Result<> shutdown_send() { return io().driver().shutdown(handle_, SHUT_WR); }
+  Result<> shutdown_send() {
+    if (layer_) return layer_->shutdown_send(bare());
+    return io().driver().shutdown(handle_, SHUT_WR);
+  }
   // `auto finished = co_await stream.finish();` — Result<>: ends the connection so that the peer
   // gets everything that was sent. Ends the sending side, then receives and drops what the peer
   // still sends (a close with bytes unread would reset the connection and lose what is on its way)
@@ -42,6 +59,13 @@ class Stream : public SocketBase {
   // EMSGSIZE when more than `most` bytes came, those of receive(). No other operation is in flight.
   Task<Result<>> finish(Nanoseconds patience = std::chrono::seconds(2),
                         std::size_t most = 256 * 1024);
+  // Closes now; no task may be waiting on it. A second call does nothing. A layer says its last
+  // words before, where the socket takes them at once; finish() waits until it does.
+  void close() noexcept {
+    if (layer_) [[unlikely]]
+      end_layer();
+    SocketBase::close();
+  }
   // Closes now, and the peer sees ECONNRESET instead of an end: what it got is not all.
   void reset() noexcept;
   // What a drain of the Io means here, from the next operation on. A connection that was accepted
@@ -51,85 +75,28 @@ class Stream : public SocketBase {
   // as a proxy does, keeps its client's connection too, or would pass on an end that the client
   // never made.
   void keep_in_drain(bool keep = true) noexcept { handle_.kept_in_drain = keep; }
-  // Gives the socket away, for another Io; the stream is empty then. Errors: EBUSY where a receive
-  // has begun and the model (io_uring, posix-aio) may have one under way; the socket is closed
-  // then.
+  // From now on everything goes through `layer`, as tls::accept and tls::connect have it. No
+  // operation is in flight.
+  void carry(std::unique_ptr<StreamLayer> layer) noexcept { layer_ = std::move(layer); }
+  BareSocket bare() const noexcept { return {io(), handle_}; }
+  // What it carries; nullptr: nothing.
+  const StreamLayer* layer() const noexcept { return layer_.get(); }
+  // Gives the socket away, for another Io; the stream is empty then. Errors, after which the socket
+  // is closed: EBUSY where a receive has begun and the model (io_uring, posix-aio) may have one
+  // under way; EOPNOTSUPP where it carries a layer.
   Result<os::UniqueFd> release() {
+    if (layer_) {
+      close();
+      return fail(EOPNOTSUPP);
+    }
     Io& owner = io();
     io_ = nullptr;
     return owner.release(handle_);
   }
 
  private:
-  class LeaseAwaiter : public OpAwaiter {
-   public:
-    LeaseAwaiter(Io& io, Handle handle) noexcept : OpAwaiter(io), handle_(handle) {}
-    bool await_ready() {
-      Op& op = io_->prepare(OpKind::receive, handle_);
-      op.leases = true;
-      op.lender = nullptr;
-      return io_->begin(op);
-    }
-    Result<Lease> await_resume() noexcept {
-      const Op& op = io_->current();
-      if (op.result < 0) return fail(static_cast<int>(-op.result));
-      if (op.result == 0) return Lease();
-      Driver& lender = op.lender ? *op.lender : io_->driver();
-      return Lease(lender, op.data, static_cast<std::uint32_t>(op.result), op.buffer);
-    }
-
-   private:
-    Handle handle_;
-  };
-
-  class IntoAwaiter : public OpAwaiter {
-   public:
-    IntoAwaiter(Io& io, Handle handle, std::span<std::byte> room) noexcept
-        : OpAwaiter(io), handle_(handle), room_(room) {}
-    bool await_ready() {
-      Op& op = io_->prepare(OpKind::receive, handle_);
-      op.data = room_.data();
-      op.size = room_.size();
-      return io_->begin(op);
-    }
-    Result<std::size_t> await_resume() noexcept {
-      const std::int64_t result = io_->current().result;
-      if (result < 0) return fail(static_cast<int>(-result));
-      return static_cast<std::size_t>(result);
-    }
-
-   private:
-    Handle handle_;
-    std::span<std::byte> room_;
-  };
-
-  class PartsAwaiter : public OpAwaiter {
-   public:
-    PartsAwaiter(Io& io, Handle handle, std::span<const Part> parts) noexcept
-        : OpAwaiter(io), handle_(handle), parts_(parts) {}
-    bool await_ready() { return start(parts_); }
-    Result<> await_resume() noexcept { return outcome(); }
-
-   protected:
-    bool start(std::span<const Part> parts) {
-      Op& op = io_->prepare(OpKind::send, handle_);
-      op.parts = parts.data();
-      op.size = parts.size();
-      return io_->begin(op);
-    }
-    Handle handle_;
-    std::span<const Part> parts_;
-  };
-
-  class SendAwaiter : public PartsAwaiter {
-   public:
-    SendAwaiter(Io& io, Handle handle, std::span<const std::byte> bytes) noexcept
-        : PartsAwaiter(io, handle, {}), part_(bytes) {}
-    bool await_ready() { return start({&part_, 1}); }
-
-   private:
-    Part part_;
-  };
+  void end_layer() noexcept;
+  std::unique_ptr<StreamLayer> layer_;
 };
 
 class Listener : public SocketBase {

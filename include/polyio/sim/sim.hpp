@@ -114,6 +114,7 @@ class SimDriver final : public Driver {
   Result<os::Address> local_address(Handle handle) override;
   Result<os::Address> peer_address(Handle handle) override;
   bool quiet(Handle handle) override;
+  std::size_t send_now(Handle handle, std::span<const std::byte> bytes) noexcept override;
   bool start(Op& op) override;
   bool retry(Op& op) override;
   void cancel(Op& op) override;
