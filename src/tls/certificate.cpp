@@ -102,7 +102,6 @@ Key read_key(const std::string& file) {
   const Bio bio = open_file(file, "key");
   bool encrypted = false;
   Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, refuse_password, &encrypted));
-  const bool none = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
   const std::string words = take_words();
   if (key) return key;
   if (encrypted) {
@@ -111,12 +110,10 @@ Key read_key(const std::string& file) {
         "'openssl pkey -in {0} -out NEW', into a file that only its owner can read",
         file));
   }
-  if (none) {
-    throw ContextError(fmt::format(
-        "there is no key in '{}': it must be a PEM file, with a line -----BEGIN PRIVATE KEY-----",
-        file));
-  }
-  throw ContextError(fmt::format("the key in '{}' is damaged: {}", file, words));
+  throw ContextError(
+      fmt::format("there is no key that can be read in '{}': it must be a PEM file, with a line "
+                  "-----BEGIN PRIVATE KEY-----; OpenSSL says '{}'",
+                  file, words));
 }
 
 std::vector<std::string> doubts(const std::vector<Certificate>& chain, const std::string& file,

@@ -54,6 +54,14 @@ class TlsTest : public IoTest {
     // A drain is of the server's Io, and these two share one.
     if (pair.server) pair.server.keep_in_drain();
   }
+  // Runs both, and returns when both have ended.
+  Task<> side_by_side(const std::function<Task<>()>& one, const std::function<Task<>()>& other) {
+    auto both = [&](TaskGroup& group) -> Task<> {
+      (void)group.spawn(std::ref(one));
+      co_await other();
+    };
+    co_await with_task_group(io(), both);
+  }
   // The handshakes of both ends.
   Task<> shake(Pair& pair, tls::ServerContext server, tls::ClientContext client,
                std::string host = "localhost") {
