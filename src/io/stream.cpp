@@ -86,8 +86,11 @@ Task<Result<>> Stream::finish(Nanoseconds patience, std::size_t most) {
 }
 
 void Stream::end_layer() noexcept {
-  if (*this) layer_->last_words(bare());
-  layer_.reset();
+  if (!*this) return layer_.reset();
+  const BareSocket socket = bare();
+  io_ = nullptr;
+  StreamLayer& layer = *layer_;
+  layer.close(std::move(layer_), socket);
 }
 
 void Stream::reset() noexcept {

@@ -38,7 +38,8 @@ BIO_METHOD* make_method() {
 }  // namespace
 
 Layer::Layer(SSL_CTX& context, std::string_view first, std::shared_ptr<const void> kept)
-    : kept_(std::move(kept)),
+    : Timer([](Timer& timer) { static_cast<Layer&>(timer).say_again(); }),
+      kept_(std::move(kept)),
       first_(first),
       unread_(std::as_bytes(std::span(first_))),
       ssl_(SSL_new(&context)) {

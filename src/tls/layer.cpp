@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t record = 16 * 1024;  // of plaintext, at most (RFC 8446, section 5.1)
 constexpr std::size_t batch = 4 * record;  // encrypted before it is sent
 constexpr unsigned longest_run = 64;       // reads without a wait, before the others run
+constexpr auto say_interval = std::chrono::milliseconds(10);
+constexpr auto longest_close = std::chrono::seconds(30);  // of a peer that reads nothing
 
 // Plaintext on loan: the bytes lie behind it.
 class Plaintext final : public Lender {
@@ -116,20 +118,11 @@ Task<Result<>> Layer::turn(Io& io) {
 // More ciphertext. False: a drain ends this connection.
 Task<Result<bool>> Layer::fetch(BareSocket socket) {
   reads_ = 0;
-  if (!out_.empty() && !in_send_) {
+  if (out_.size() > batch && !in_send_) {  // a peer that makes us answer, and does not listen
     auto sent = co_await send_all(socket, {});
     if (!sent) co_return fail(sent.error());
   }
-  Result<Lease> chunk;
-  {
-    CancelScope scope(socket.io());
-    waiting_ = &scope;
-    auto got = co_await socket.receive();
-    chunk = std::move(got);
-    waiting_ = nullptr;
-  }
-  // Only shutdown_send() cancels that scope: there is something to send first.
-  if (!chunk && ending_ && socket.io().check_cancelled()) co_return true;
+  auto chunk = co_await socket.receive();
   if (!chunk) co_return fail(chunk.error());
   if (chunk->empty()) {
     if (socket.io().draining() && !socket.handle().kept_in_drain) co_return false;
@@ -146,7 +139,7 @@ Task<Result<Lease>> Layer::receive(BareSocket socket) {
   if (!own) co_return fail(own.error());
   for (;;) {
     auto lease = read_lease();
-    if (failure_) say_now(socket);  // an alert
+    say(socket);  // alerts, answers to key updates
     if (lease || lease.error() != std::errc::resource_unavailable_try_again) {
       co_return std::move(lease);
     }
@@ -162,7 +155,7 @@ Task<Result<std::size_t>> Layer::receive_into(BareSocket socket, std::span<std::
   if (room.empty()) co_return std::size_t{0};
   for (;;) {
     auto count = read(room);
-    if (failure_) say_now(socket);
+    say(socket);
     if (count || count.error() != std::errc::resource_unavailable_try_again) co_return count;
     auto more = co_await fetch(socket);
     if (!more) co_return fail(more.error());
@@ -210,34 +203,61 @@ Task<Result<>> Layer::send_all(BareSocket socket, std::span<const Part> parts) {
   co_return Result<>();
 }
 
-// Sends what the socket takes without waiting. True: that was all.
-bool Layer::say_now(BareSocket socket) noexcept {
-  if (cut_ || in_send_) return false;
+// --- what is said without waiting ---
+
+// True: nothing is left to be said by the timer.
+bool Layer::say_now() noexcept {
+  if (cut_ || in_send_) return true;
   if (!out_.empty()) {
-    const std::size_t sent = socket.io().driver().send_now(socket.handle(), out_);
+    const std::size_t sent = io_->driver().send_now(socket_, out_);
     out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(sent));
   }
   if (!out_.empty()) return false;
   out_ = {};
+  if (ending_) (void)io_->driver().shutdown(socket_, SHUT_WR);
   return true;
+}
+
+void Layer::say(BareSocket socket) noexcept {
+  if (out_.empty()) return;
+  io_ = &socket.io();
+  socket_ = socket.handle();
+  began_ = io_->now();
+  say_again();
+}
+
+// Until the socket has taken it, which it does when the peer reads.
+void Layer::say_again() noexcept try {
+  const bool late = closing_ && io_->now() - began_ > longest_close;
+  if (!say_now() && !late) return io_->arm(*this, deadline_after(io_->now(), say_interval));
+  if (closing_) forget_closing(*io_, *this);  // which destroys this
+} catch (const std::bad_alloc&) {
+  if (closing_) forget_closing(*io_, *this);
 }
 
 Result<> Layer::shutdown_send(BareSocket socket) {
   if (cut_) return fail(EPIPE);
-  if (!std::exchange(ending_, true)) {
-    SSL_shutdown(ssl());
-    ERR_clear_error();
-  }
-  if (say_now(socket)) return socket.io().driver().shutdown(socket.handle(), SHUT_WR);
-  // Whoever sends at the moment sends that too, or else the receive does.
-  if (!in_send_ && waiting_) waiting_->cancel();
+  if (std::exchange(ending_, true)) return {};
+  SSL_shutdown(ssl());
+  ERR_clear_error();
+  say(socket);
   return {};
 }
 
-void Layer::last_words(BareSocket socket) noexcept {
-  if (!ending_) SSL_shutdown(ssl());
+void Layer::close(std::unique_ptr<StreamLayer> self, BareSocket socket) noexcept {
+  io_ = &socket.io();
+  socket_ = socket.handle();
+  closing_ = true;
+  if (!std::exchange(ending_, true)) SSL_shutdown(ssl());
   ERR_clear_error();
-  say_now(socket);
+  if (say_now()) return;
+  if (keep_closing(*io_, std::move(self))) say(socket);
+}
+
+Layer::~Layer() {
+  if (!io_) return;
+  io_->disarm(*this);
+  if (closing_) io_->close(socket_);
 }
 
 }  // namespace polyio::tls

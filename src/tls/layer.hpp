@@ -1,8 +1,10 @@
 // Layer: the TLS of one Stream. OpenSSL reads ciphertext from the lease that the socket's receive
 // gave and appends what is to be sent to a vector; it never touches the socket. The rules: one send
-// on the socket at a time, whoever has something to send (a receive may have: an alert, an answer
-// to a key update); plaintext is lent in a buffer as large as what has come, which keeps the
-// socket's lease, so what holds for leases holds for it; an idle connection has neither.
+// on the socket at a time, by whichever task has something to send. What a receive, a shutdown or a
+// close has to say (alerts, close_notify) waits for nothing: what the socket does not take at once
+// is tried again by a timer, after the stream's end too. Plaintext is lent in a buffer as large as
+// what has come, which keeps the socket's lease, so what holds for leases holds for it; an idle
+// connection has neither.
 #pragma once
 
 #include <polyio/io/stream.hpp>
@@ -15,10 +17,11 @@
 
 namespace polyio::tls {
 
-class Layer final : public StreamLayer {
+class Layer final : public StreamLayer, private Timer {
  public:
   // Throws std::bad_alloc. `first`: bytes received before; `kept` lives as long as the layer.
   Layer(SSL_CTX& context, std::string_view first, std::shared_ptr<const void> kept = {});
+  ~Layer() override;
 
   SSL* ssl() const noexcept { return ssl_.get(); }
   // Errors: those of accept() and connect().
@@ -29,7 +32,7 @@ class Layer final : public StreamLayer {
   Task<Result<>> send_all(BareSocket socket, std::span<const Part> parts) override;
   Result<> shutdown_send(BareSocket socket) override;
   bool quiet() const noexcept override { return unread_.empty() && SSL_has_pending(ssl()) == 0; }
-  void last_words(BareSocket socket) noexcept override;
+  void close(std::unique_ptr<StreamLayer> self, BareSocket socket) noexcept override;
 
   // --- for OpenSSL's BIO ---
   std::size_t take_input(std::span<std::byte> room) noexcept;
@@ -43,7 +46,9 @@ class Layer final : public StreamLayer {
   Task<Result<bool>> fetch(BareSocket socket);
   Task<Result<>> turn(Io& io);
   Task<Result<bool>> step(Io& io);
-  bool say_now(BareSocket socket) noexcept;
+  bool say_now() noexcept;
+  void say(BareSocket socket) noexcept;
+  void say_again() noexcept;
 
   const std::shared_ptr<const void> kept_;
   std::string first_;
@@ -52,13 +57,22 @@ class Layer final : public StreamLayer {
   std::size_t partial_ = 0;            // taken, of a record that is not whole yet
   std::vector<std::byte> out_;         // ciphertext to be sent
   Mutex sending_;                      // whose holder empties out_
-  bool in_send_ = false;               // it is held
+  bool in_send_ = false;               // and waits for the socket
   bool ending_ = false;                // shutdown_send() was called
   bool cut_ = false;                   // a send failed: a record may be half sent
   unsigned reads_ = 0;                 // of what was there already, since the last wait
   std::error_code failure_;            // of receiving, for good
-  CancelScope* waiting_ = nullptr;     // of the receive that waits for the socket
+  // Where the timer sends what is left, and since when it tries.
+  Io* io_ = nullptr;
+  Handle socket_;
+  TimePoint began_{};
+  bool closing_ = false;  // the stream has ended: the socket is closed with this
   Ssl ssl_;
 };
+
+// Layers whose stream has ended, and which have something to say to their peer. False: there is no
+// memory for it, and it is gone.
+bool keep_closing(Io& io, std::unique_ptr<StreamLayer> layer) noexcept;
+void forget_closing(Io& io, const StreamLayer& layer) noexcept;
 
 }  // namespace polyio::tls

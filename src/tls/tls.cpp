@@ -1,10 +1,10 @@
-#include <polyio/tls/tls.hpp>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#include <polyio/base/text.hpp>
+#include <algorithm>
 #include <polyio/io/per_io.hpp>
+#include <polyio/tls/tls.hpp>
 
 #include "contexts.hpp"
 #include "layer.hpp"
@@ -16,6 +16,15 @@ namespace {
 Mutex& gate_of(Io& io) {
   static PerIo<Mutex> gates([](Io&) { return std::make_unique<Mutex>(); });
   return gates.of(io);
+}
+
+struct Closing {
+  static constexpr std::size_t most = 1024;
+  std::vector<std::unique_ptr<StreamLayer>> layers;
+};
+Closing& closing_of(Io& io) {
+  static PerIo<Closing> all([](Io&) { return std::make_unique<Closing>(); });
+  return all.of(io);
 }
 
 std::error_code failure_of(SSL* ssl) noexcept {
@@ -42,6 +51,29 @@ Task<Result<>> secure_with(Stream& stream, MakeLayer make, Nanoseconds patience)
 }
 
 }  // namespace
+
+bool keep_closing(Io& io, std::unique_ptr<StreamLayer> layer) noexcept try {
+  auto& layers = closing_of(io).layers;
+  if (layers.size() == Closing::most) layers.erase(layers.begin());
+  layers.push_back(std::move(layer));
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;
+}
+void forget_closing(Io& io, const StreamLayer& layer) noexcept {
+  std::erase_if(closing_of(io).layers, [&](const auto& one) { return one.get() == &layer; });
+}
+
+Task<> detail::closed(Io& io, const StreamLayer* layer) {
+  const auto still = [&] {
+    const auto& layers = closing_of(io).layers;
+    return std::ranges::any_of(layers, [=](const auto& one) { return one.get() == layer; });
+  };
+  while (still()) {
+    auto slept = co_await io.sleep(std::chrono::milliseconds(10));
+    if (!slept) co_return;
+  }
+}
 
 // True: that was the last one.
 Task<Result<bool>> Layer::step(Io& io) {

@@ -153,6 +153,36 @@ TEST_P(StreamTest, FinishEndsBothSides) {
   run(body);
 }
 
+// Its last bytes and the end of TLS find the socket full, and nothing of the stream is left that
+// could wait: they are sent all the same, also where a receive waits meanwhile.
+TEST_P(StreamTest, WhatWasSentArrivesThoughTheStreamIsGone) {
+  auto body = [&](TaskGroup&) -> Task<> {
+    for (const bool keeps_stream : {false, true}) {
+      Pair pair;
+      co_await meet(pair);
+      const auto much = pattern(5'000'000);
+      const auto send = [&]() -> Task<> {
+        Stream mine = std::move(pair.client);
+        auto sent = co_await mine.send_all(much);
+        EXPECT_TRUE(sent);
+        if (!keeps_stream) co_return;
+        EXPECT_TRUE(mine.shutdown_send());
+        auto end = co_await mine.receive();
+        EXPECT_TRUE(end && end->empty());
+      };
+      const auto receive = [&]() -> Task<> {
+        std::error_code error;
+        const auto got = co_await read(pair.server, SIZE_MAX, &error);
+        EXPECT_TRUE(got == much);
+        EXPECT_FALSE(error) << error.message();
+        pair.server.close();
+      };
+      co_await side_by_side(send, receive);
+    }
+  };
+  run(body);
+}
+
 // A send that is cancelled has cut a record: nothing more can be said, and the peer sees that.
 TEST_P(StreamTest, ACancelledSendEndsTheSending) {
   auto body = [&](TaskGroup&) -> Task<> {

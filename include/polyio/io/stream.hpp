@@ -59,8 +59,8 @@ class Stream : public SocketBase {
   // EMSGSIZE when more than `most` bytes came, those of receive(). No other operation is in flight.
   Task<Result<>> finish(Nanoseconds patience = std::chrono::seconds(2),
                         std::size_t most = 256 * 1024);
-  // Closes now; no task may be waiting on it. A second call does nothing. A layer says its last
-  // words before, where the socket takes them at once; finish() waits until it does.
+  // Closes now; no task may be waiting on it. A second call does nothing. What it carries may keep
+  // the socket for a while, until the peer has got what was sent.
   void close() noexcept {
     if (layer_) [[unlikely]]
       end_layer();

@@ -3,6 +3,7 @@
 // time, from the same or two tasks of the stream's Io.
 #pragma once
 
+#include <memory>
 #include <polyio/coro/task.hpp>
 #include <polyio/io/lease.hpp>
 #include <polyio/io/socket_base.hpp>
@@ -40,8 +41,9 @@ class StreamLayer {
   virtual Result<> shutdown_send(BareSocket socket) = 0;
   // False: bytes have come off the socket that no receive has given.
   virtual bool quiet() const noexcept = 0;
-  // The stream is about to be closed: says so to the peer, if that can be had without waiting.
-  virtual void last_words(BareSocket socket) noexcept = 0;
+  // The end of the stream, whose socket is the layer's to close now: once the peer has been given
+  // what it must have, which may be later. `self` is this layer.
+  virtual void close(std::unique_ptr<StreamLayer> self, BareSocket socket) noexcept = 0;
 };
 
 namespace detail {
@@ -124,23 +126,23 @@ class SendAwaiter : public PartsAwaiter {
   Part part_;
 };
 
-// The same of a Stream: on its socket, or through the layer that it carries.
+// The same of a Stream: on its socket, or through the layer that it carries, in a task of its own.
 template <class Plain>
 class [[nodiscard]] Layered : public Plain {
  public:
   template <class... Arguments>
   explicit Layered(StreamLayer* layer, Arguments&&... arguments) noexcept
       : Plain(std::forward<Arguments>(arguments)...), layer_(layer) {}
+  ~Layered() {}  // leave() has taken the task
   bool await_ready() {
     if (layer_) [[unlikely]]
-      return false;
+      return enter();
     return Plain::await_ready();
   }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<> caller) noexcept {
+  void await_suspend(std::coroutine_handle<> caller) noexcept {
     if (layer_) [[unlikely]]
-      return enter(caller);
+      return work_.handle().promise().set_continuation(caller);
     Plain::await_suspend(caller);
-    return std::noop_coroutine();
   }
   auto await_resume() {
     if (layer_) [[unlikely]]
@@ -151,21 +153,29 @@ class [[nodiscard]] Layered : public Plain {
  private:
   using Work = decltype(std::declval<Plain&>().through(std::declval<StreamLayer&>()));
 
-  [[gnu::noinline]] std::coroutine_handle<> enter(std::coroutine_handle<> caller) noexcept try {
-    work_ = this->through(*layer_);
-    return work_.operator co_await().await_suspend(caller);
-  } catch (const std::bad_alloc&) {
-    return caller;
+  // Runs the task until it waits; true: it has ended.
+  [[gnu::noinline]] bool enter() {
+    std::construct_at(&work_);
+    try {
+      work_ = this->through(*layer_);
+    } catch (const std::bad_alloc&) {
+      return true;
+    }
+    work_.handle().resume();
+    return work_.done();
   }
-  [[gnu::noinline]] decltype(std::declval<Work&>().take()) leave() try {
-    if (work_) return work_.take();
+  [[gnu::noinline]] auto leave() -> decltype(std::declval<Work&>().take()) try {
+    Work work = std::move(work_);  // which is empty then
+    if (work) return work.take();
     return fail(ENOMEM);
   } catch (const std::bad_alloc&) {
     return fail(ENOMEM);
   }
 
   StreamLayer* layer_;
-  Work work_;
+  union {
+    Work work_;  // from enter() to leave()
+  };
 };
 
 }  // namespace detail

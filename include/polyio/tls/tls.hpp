@@ -45,6 +45,11 @@ struct Info {
 // nullopt: the stream carries no TLS.
 std::optional<Info> info(const Stream& stream);
 
+namespace detail {
+// Until that layer's stream has ended for the peer, too: what the socket would not take is sent.
+Task<> closed(Io& io, const StreamLayer* layer);
+}  // namespace detail
+
 // A handler that does `handler`'s work over TLS: `serve({...}, tls::over(context, upper))`. Clients
 // whose handshake fails are hung up on.
 template <class Handler>
@@ -52,7 +57,10 @@ auto over(ServerContext context, Handler handler) {
   return [context = std::move(context), handler = std::move(handler)](Io& io,
                                                                       Stream stream) -> Task<> {
     auto secured = co_await accept(stream, context);
-    if (secured) co_await handler(io, std::move(stream));
+    if (!secured) co_return;
+    const StreamLayer* const layer = stream.layer();
+    co_await handler(io, std::move(stream));
+    co_await detail::closed(io, layer);  // the Io may end with this
   };
 }
 
