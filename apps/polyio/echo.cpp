@@ -36,7 +36,7 @@ int run_streams(const Settings& settings) try {
   if (settings.certificate.chain.empty()) {
     return lab::serve_with_console("echo", settings.server, lab::upper);
   }
-  const tls::ServerContext context({{settings.certificate}});
+  const tls::ServerContext context(settings.certificate);
   for (const std::string& line : context.warnings()) {
     fmt::print(stderr, "polyio echo: warning: {}\n", line);
   }

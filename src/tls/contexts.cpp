@@ -132,6 +132,9 @@ struct ServerContext::State {
 ServerContext::ServerContext(ServerContextOptions options)
     : state_(std::make_shared<State>(std::move(options))) {}
 
+ServerContext::ServerContext(CertificateFiles files)
+    : ServerContext(ServerContextOptions{.certificates = {std::move(files)}}) {}
+
 std::shared_ptr<const Loaded> ServerContext::loaded() const {
   const std::lock_guard lock(state_->mutex);
   return state_->loaded;

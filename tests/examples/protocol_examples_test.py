@@ -1,6 +1,7 @@
 """Talks to the examples that speak a protocol or pass one on. EXAMPLES: where they were built."""
 import os
 import socket
+import subprocess
 import tempfile
 import unittest
 
@@ -55,6 +56,21 @@ class ProtocolExamples(unittest.TestCase):
                 asking.settimeout(20)
                 asking.connect(admin)
                 self.assertEqual(read(asking, 100), b"accepted 2, active 2\n")
+
+    def test_upper_tls(self):
+        with tempfile.TemporaryDirectory() as folder:
+            cert, key = os.path.join(folder, "cert"), os.path.join(folder, "key")
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                            "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+                            "-addext", "subjectAltName=DNS:localhost", "-days", "2",
+                            "-keyout", key, "-out", cert],
+                           check=True, capture_output=True, timeout=20)
+            program = os.path.join(EXAMPLES, "upper_tls")
+            with Server(program, cert, key, "127.0.0.1:0") as server:
+                target = "localhost:%d" % server.address[1]
+                said = subprocess.run([program, "ask", cert, target], capture_output=True,
+                                      text=True, timeout=20, check=True).stdout
+        self.assertEqual(said, "TLSv1.3: HELLO\n")
 
     def test_websocket_echo(self):
         head = (b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"

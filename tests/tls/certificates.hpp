@@ -15,8 +15,12 @@
 
 namespace polyio::tls_test {
 
-using Certificate = std::unique_ptr<X509, decltype([](X509* x) { X509_free(x); })>;
-using Key = std::unique_ptr<EVP_PKEY, decltype([](EVP_PKEY* k) { EVP_PKEY_free(k); })>;
+struct Free {
+  void operator()(X509* one) const { X509_free(one); }
+  void operator()(EVP_PKEY* one) const { EVP_PKEY_free(one); }
+};
+using Certificate = std::unique_ptr<X509, Free>;
+using Key = std::unique_ptr<EVP_PKEY, Free>;
 
 struct Made {
   Certificate certificate;

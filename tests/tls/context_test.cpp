@@ -12,7 +12,7 @@ using testing::IsEmpty;
 
 std::string refusal(const std::string& chain, const std::string& key) {
   try {
-    tls::ServerContext context({{{chain, key}}});
+    tls::ServerContext context(tls::CertificateFiles{chain, key});
     return "";
   } catch (const tls::ContextError& error) {
     return error.what();
@@ -50,7 +50,7 @@ TEST(ContextTest, MistakesInFiles) {
               HasSubstr("there is no key that can be read in"));
   const auto swapped = ca.write("swapped", Authority::pem_of(two) + Authority::pem_of(one));
   EXPECT_THAT(refusal(swapped, key), HasSubstr("the server's own, number 2, must be first"));
-  EXPECT_THROW(tls::ServerContext({}), tls::ContextError);
+  EXPECT_THROW(tls::ServerContext(tls::ServerContextOptions{}), tls::ContextError);
   EXPECT_THROW(tls::ServerContext({{one.files}, {""}}), tls::ContextError);
   EXPECT_THROW(tls::ClientContext({.authorities = none}), tls::ContextError);
   EXPECT_THROW(tls::ClientContext({.authorities = text}), tls::ContextError);
@@ -61,7 +61,7 @@ TEST(ContextTest, WhatIsHardlyMeantIsAWarning) {
   const auto good = ca.sign("good", "DNS:good"), old = ca.sign("old", "DNS:old", -9999, -99),
              young = ca.sign("young", "DNS:young", 9999, 99999);
   const auto warned = [](const tls::CertificateFiles& files) {
-    return tls::ServerContext({{files}}).warnings();
+    return tls::ServerContext(files).warnings();
   };
   EXPECT_THAT(warned(good.files), IsEmpty());
   EXPECT_THAT(warned(old.files),

@@ -36,7 +36,7 @@ inline std::string pattern(std::size_t count, std::uint64_t seed = 1) {
 
 class TlsTest : public IoTest {
  protected:
-  static tls::ServerContext server_context() { return tls::ServerContext({{localhost().files}}); }
+  static tls::ServerContext server_context() { return tls::ServerContext(localhost().files); }
   static tls::ClientContext client_context() { return tls::ClientContext({authority().file()}); }
 
   // A plain connection.

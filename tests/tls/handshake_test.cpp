@@ -11,7 +11,7 @@ class HandshakeTest : public TlsTest {
   // A client that trusts the authority meets a server with that certificate.
   Task<> try_with(Pair& pair, const Made& made, std::string host = "localhost") {
     co_await join(pair);
-    const tls::ServerContext server({{made.files}});
+    const tls::ServerContext server(made.files);
     co_await shake(pair, server, client_context(), std::move(host));
   }
 };
@@ -188,7 +188,7 @@ TEST_P(OneModelTest, DatesAndAuthorities) {
       EXPECT_TRUE(pair.why.starts_with("the certificate of localhost " + one.why)) << pair.why;
       Pair trusting;
       co_await join(trusting);
-      const tls::ServerContext server({{one.made.files}});
+      const tls::ServerContext server(one.made.files);
       const tls::ClientContext anybody({.trust_anybody = true});
       co_await shake(trusting, server, anybody);
       EXPECT_TRUE(trusting.connected && trusting.accepted) << trusting.why;
@@ -250,7 +250,7 @@ TEST_P(OneModelTest, ReloadIsForNewHandshakes) {
   Authority ca;
   auto made = ca.sign("before", "DNS:localhost");
   const auto next = ca.sign("after", "DNS:localhost");
-  tls::ServerContext server({{made.files}});
+  tls::ServerContext server(made.files);
   const auto copy = server;
   const tls::ClientContext client({ca.file()});
   auto body = [&](TaskGroup&) -> Task<> {

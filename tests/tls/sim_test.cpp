@@ -17,7 +17,7 @@ Authority& authority() {
   return one;
 }
 const tls::ServerContext& server_context() {
-  static const tls::ServerContext context({{authority().sign("x", "DNS:localhost").files}});
+  static const tls::ServerContext context(authority().sign("x", "DNS:localhost").files);
   return context;
 }
 const tls::ClientContext& client_context() {

@@ -35,6 +35,7 @@ class ServerContext {
  public:
   // Reads the files. Throws ContextError.
   explicit ServerContext(ServerContextOptions options);
+  explicit ServerContext(CertificateFiles files);
   // Reads the files again: handshakes that begin from now on get what is in them. The error says
   // what is wrong; nothing has changed then. Blocks for the files.
   std::expected<void, std::string> reload();
