@@ -1,4 +1,4 @@
-"""TLS from outside: `polyio echo --cert --key`, `polyio connect --tls`, openssl s_client, Python."""
+"""TLS: `polyio echo --cert --key`, `polyio connect --tls`, `openssl s_client`, Python."""
 import os
 import shutil
 import socket
