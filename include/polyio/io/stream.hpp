@@ -20,8 +20,8 @@ class Stream : public SocketBase {
   using SocketBase::SocketBase;
   Stream(Stream&& other) noexcept = default;
   Stream& operator=(Stream&& other) noexcept {
-    SocketBase::operator=(std::move(other));
     layer_.swap(other.layer_);
+    SocketBase::operator=(std::move(other));
     return *this;
   }
   ~Stream() { close(); }
