@@ -112,6 +112,9 @@ Task<Result<>> accept(Stream& stream, const ServerContext& context, std::string_
 
 Task<Result<>> connect(Stream& stream, const ClientContext& context, std::string host,
                        Nanoseconds patience, std::string* why) {
+  // Nothing answers the handshake's last message, and a short one behind it would wait for the
+  // delayed acknowledgement: 40 ms. Where the stream is no TCP socket, it needs none.
+  (void)stream.set_option(os::SocketOption::no_delay, 1);
   auto make = [&context, &host, why] { return client_layer(context.state(), host, why); };
   co_return co_await secure_with(stream, make, patience);
 }

@@ -30,7 +30,7 @@ Task<Result<>> accept(Stream& stream, const ServerContext& context, std::string_
 // `auto secured = co_await tls::connect(stream, context, "example.org");` - Result<>: the client's
 // side, with a server that must prove to be `host`, a name or a numeric address. `why`, unless it
 // is nullptr, gets what is wrong with the certificate in words: whose it is, when it expired. Names
-// in it are fit for a terminal.
+// in it are fit for a terminal. Sets TCP_NODELAY.
 Task<Result<>> connect(Stream& stream, const ClientContext& context, std::string host,
                        Nanoseconds patience = handshake_patience, std::string* why = nullptr);
 
