@@ -29,7 +29,8 @@ class Examples(unittest.TestCase):
                                  "tickets", "toilets", "traffic_light", "two_keys", "row_locks",
                                  "lock_order", "producer_consumer", "process_pool",
                                  # programs_test.py
-                                 "redis_server", "socks_proxy", "websocket_server", "job_farm"})
+                                 "redis_server", "socks_proxy", "websocket_server", "job_farm",
+                                 "upper_tls"})
 
     def test_upper_on_every_model(self):
         listed = subprocess.run([POLYIO, "models", "--json"], capture_output=True, check=True)
