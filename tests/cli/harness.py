@@ -217,8 +217,11 @@ class Server:
         """The names of its threads."""
         names = []
         for task in os.listdir(f"/proc/{self.pid}/task"):
-            with open(f"/proc/{self.pid}/task/{task}/comm", encoding="ascii") as file:
-                names.append(file.read().strip())
+            try:
+                with open(f"/proc/{self.pid}/task/{task}/comm", encoding="ascii") as file:
+                    names.append(file.read().strip())
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # it has ended since it was listed
         return names
 
     def signal(self, number=signal.SIGTERM):
