@@ -147,7 +147,7 @@ TEST_P(HandshakeTest, AFlood) {
 TEST_P(OneModelTest, TheHostNameMustBeTheCertificates) {
   auto body = [&](TaskGroup&) -> Task<> {
     const auto other = authority().sign("other", "DNS:other.example,DNS:www.other.example");
-    for (const std::string& host : {"localhost", "127.0.0.1"}) {
+    for (const std::string host : {"localhost", "127.0.0.1"}) {
       Pair pair;
       co_await try_with(pair, localhost(), host);
       EXPECT_TRUE(pair.connected && pair.accepted);
