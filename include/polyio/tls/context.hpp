@@ -63,7 +63,9 @@ struct ClientContextOptions {
 class ClientContext {
  public:
   // Throws ContextError.
-  explicit ClientContext(ClientContextOptions options = {});
+  explicit ClientContext(ClientContextOptions options);
+  // The system's authorities. Not a default argument: g++ 12 would destroy it twice in a co_await.
+  ClientContext() : ClientContext(ClientContextOptions{}) {}
 
   // --- for connect() ---
   struct State;
