@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
 namespace polyio::proto {
@@ -47,6 +49,20 @@ constexpr std::string_view trimmed(std::string_view text) noexcept {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
+// `text` without the quotes around it, if it has them.
+constexpr std::string_view unquoted(std::string_view text) noexcept {
+  const bool quoted = text.size() >= 2 && text.starts_with('"') && text.ends_with('"');
+  return quoted ? text.substr(1, text.size() - 2) : text;
+}
+// All of `text` as a number up to `most`, as it is written without need: no sign, no leading zero.
+inline std::optional<unsigned> number(std::string_view text, unsigned most,
+                                      int base = 10) noexcept {
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  const bool plain = base == 16 ? text.size() <= 4 : text == "0" || !text.starts_with('0');
+  return whole && plain && value <= most ? std::optional(value) : std::nullopt;
+}
 // Takes the part before the next `separator` off `rest`, trimmed; with `quotes`, separators inside
 // a quoted string (RFC 9110 section 5.6.4) are none.
 constexpr std::string_view take_part(std::string_view& rest, char separator, bool quotes = false) {

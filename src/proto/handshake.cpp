@@ -32,9 +32,7 @@ bool is_key(std::string_view key) noexcept {
 
 // A window's size, RFC 7692 section 7.1.2: 8 to 15, perhaps quoted.
 int window_bits(std::string_view value) noexcept {
-  if (value.size() >= 2 && value.starts_with('"') && value.ends_with('"')) {
-    value = value.substr(1, value.size() - 2);
-  }
+  value = unquoted(value);
   if (value == "8" || value == "9") return value.front() - '0';
   const bool two = value.size() == 2 && value[0] == '1' && value[1] >= '0' && value[1] <= '5';
   return two ? 10 + value[1] - '0' : 0;

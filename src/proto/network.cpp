@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <utility>
 
 #include "ascii.hpp"
@@ -11,15 +10,6 @@ namespace polyio::proto {
 namespace {
 
 constexpr std::array<std::uint8_t, 12> v4_prefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-// All of `text` as a number up to `most`, as it is written without need: no sign, no leading zero.
-std::optional<unsigned> number(std::string_view text, unsigned most, int base = 10) noexcept {
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  const bool plain = base == 16 ? text.size() <= 4 : text == "0" || !text.starts_with('0');
-  return whole && plain && value <= most ? std::optional(value) : std::nullopt;
-}
 
 bool parse_v4(std::string_view text, std::span<std::uint8_t> into) noexcept {
   if (std::ranges::count(text, '.') != 3) return false;

@@ -1,8 +1,6 @@
 #include <polyio/base/assert.hpp>
 #include <polyio/proto/proxy.hpp>
 
-#include <charconv>
-
 #include "ascii.hpp"
 
 namespace polyio::proto {
@@ -12,18 +10,9 @@ constexpr std::string_view v1_start = "PROXY ";
 constexpr std::string_view v2_start{"\r\n\r\n\0\r\nQUIT\n", 12};
 constexpr std::size_t v2_fixed = 16;  // bytes before the addresses
 
-std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  return whole && (text == "0" || !text.starts_with('0')) ? std::optional(port) : std::nullopt;
-}
-
 // "1.2.3.4", "1.2.3.4:5", "::1", "[::1]", "[::1]:5", perhaps quoted.
 std::optional<IpAddress> parse_node(std::string_view node) noexcept {
-  if (node.size() >= 2 && node.starts_with('"') && node.ends_with('"')) {
-    node = node.substr(1, node.size() - 2);
-  }
+  node = unquoted(node);
   if (node.starts_with('[') && node.contains(']')) {
     return IpAddress::parse(node.substr(1, node.find(']') - 1));
   }
@@ -85,13 +74,13 @@ ProxyHeaderReader::Progress ProxyHeaderReader::finish_v1() {
   const auto is_address = [v4](std::string_view text) {
     return IpAddress::parse(text).has_value() && text.contains(':') != v4;
   };
-  const auto port = parse_port(words[3]);
+  const auto port = number(words[3], 0xffff);
   if (!rest.empty() || held_.ends_with(" \r\n") || !is_address(words[1]) || !is_address(words[2]) ||
-      !port || !parse_port(words[4])) {
+      !port || !number(words[4], 0xffff)) {
     return refuse("a PROXY line with malformed addresses");
   }
   source_ = {v4 ? ProxySource::Family::ipv4 : ProxySource::Family::ipv6,
-             IpAddress::parse(words[1])->text(), *port};
+             IpAddress::parse(words[1])->text(), static_cast<std::uint16_t>(*port)};
   return Progress::complete;
 }
 
