@@ -39,7 +39,7 @@ double write(Store& store, const std::vector<RoomId>& rooms, std::size_t count, 
       draft.entry = {.room = rooms[at % rooms.size()],
                      .time_ms = static_cast<std::int64_t>(at),
                      .author = 1,
-                     .name = "somebody",
+                     .name = "ann",
                      .text = fmt::format("the message {} has word{} and word{} and the rest of it",
                                          at, at * 7 % 1000, at * 13 % 1000)};
     }

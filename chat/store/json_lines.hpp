@@ -12,7 +12,7 @@ namespace polyio::chat {
 
 struct ExportOptions {
   std::vector<RoomId> rooms;  // empty: all. The accounts are always there
-  bool passwords = false;     // their hashes; without them nobody can log in after an import
+  bool passwords = false;     // their hashes; without them no login works after an import
 };
 
 // One object a line: {"polyio_chat":1}, then accounts, rooms, memberships and addresses that are

@@ -179,7 +179,7 @@ Stored<void> search_rooms(Connection& from, const std::string& expression, Ends 
 
 }  // namespace
 
-// In the order of the rows: FTS5 writes what it has gathered whenever one comes before the last.
+// In the order of the rows: FTS5 writes what it has gathered when a row is before the last one.
 Stored<void> TextChanges::write(Connection& connection) const {
   for (const auto& [id, texts] : changes_) {
     const auto& [was, is] = texts;

@@ -93,7 +93,7 @@ struct WebSocketReader::State {
   bool binary = false;               // which is this
   std::string message;               // what has come of it
   std::optional<Inflater> inflater;  // where it came deflated, in
-  std::uint64_t deflated_left = 0;   // at most so many bytes more
+  std::uint64_t deflated_left = 0;   // bytes of it that may still come
   std::string control;               // what has come of the current control frame
 
   std::optional<Event> begin_frame(const wslay_frame_iocb& frame, const WebSocketReader& reader);

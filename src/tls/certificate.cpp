@@ -24,7 +24,7 @@ Bio open_file(const std::string& file, const char* what) {
   return bio;
 }
 
-// Called when a key has a password: asks nobody, and notes that it would have to.
+// Called when a key has a password: notes that, and does not ask for it.
 int refuse_password(char*, int, int, void* asked) noexcept {
   *static_cast<bool*>(asked) = true;
   return -1;

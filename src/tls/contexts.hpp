@@ -15,7 +15,7 @@ struct ServerContext::Loaded {
     SslContext context;
     Certificate certificate;
   };
-  std::vector<Row> rows;  // the first is for who names no host
+  std::vector<Row> rows;  // the first is for clients that name no host
   std::string protocols;  // as on the wire
   std::vector<std::string> warnings;
 };

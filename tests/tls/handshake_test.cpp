@@ -1,4 +1,4 @@
-// Handshakes: who is let in, what is agreed on, and how each of them fails.
+// Handshakes: which peers are let in, what is agreed on, and how each of them fails.
 #include <polyio/sync/event.hpp>
 
 #include "fixture.hpp"

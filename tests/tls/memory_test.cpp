@@ -8,7 +8,7 @@
 
 namespace {
 
-// The allocation after so many more fails, once; negative: none.
+// How many allocations succeed before one fails; negative: none fails.
 thread_local long until_failure = -1;
 
 bool fails_now() noexcept {
