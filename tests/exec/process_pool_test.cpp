@@ -143,6 +143,25 @@ TEST(ProcessPoolTest, AStoppedWorkerHoldsUpNoOther) {
   EXPECT_EQ(wait(both).size(), 2u);
 }
 
+// What was taken back from behind a long task waits for the worker that was stopped, however late
+// that goes on.
+TEST(ProcessPoolTest, AWorkerThatGoesOnTakesWhatWaits) {
+  ProcessPoolExecutor pool(spawned(2));
+  const pid_t stopped = pool.pids()[0];
+  ::kill(stopped, SIGSTOP);
+  ASSERT_TRUE(test::eventually([&] { return letter_of(stopped) == 'T'; }));
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(pool.submit(add, i, 1).result(), i + 1);
+  Door door;
+  const std::vector both{pool.submit(pass, door), pool.submit(pass, door)};
+  EXPECT_TRUE(begun(door, 1));
+  EXPECT_TRUE(test::eventually([&] { return pool.waiting() == 1; }));
+  ::kill(stopped, SIGCONT);
+  EXPECT_TRUE(begun(door, 2));
+  EXPECT_EQ(door->passed, 0) << "it waited for the long one";
+  door->open = 1;
+  EXPECT_EQ(wait(both).size(), 2u);
+}
+
 // Tasks that were handed ahead, because they used to be short, do not wait behind a long one.
 TEST(ProcessPoolTest, ALongTaskHoldsUpNoShortOne) {
   ProcessPoolExecutor pool(spawned(2));
