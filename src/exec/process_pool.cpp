@@ -39,7 +39,7 @@ Result<> ProcessPool::queue(Call& call, bool may_wait) {
 void ProcessPool::dispatch() noexcept {
   while (Call* const call = line_.front()) {
     Slot* const slot = free_slot(call->how.timeout != Nanoseconds::max());
-    if (!slot) return;
+    if (!slot) return tick_if_one_is_stopped();
     (void)line_.pop();
     if (call->state().ended() || (!call->begun && !call->state().begin())) {
       call->state().release();
@@ -84,18 +84,31 @@ bool ProcessPool::hand(Slot& slot, Call& call) noexcept {
     slot.desk.words->offer(number).store(0);
   }
   handed_ = true;
-  const bool alone = handed && call.how.timeout != Nanoseconds::max();
-  if (alone || tick_at_ == never) {
-    const TimePoint now = monotonic_now();
-    if (tick_at_ == never) tick_at_ = deadline_after(now, tick_every);
-    slot.alone = alone;
-    if (alone) slot.kill_at = deadline_after(now, call.how.timeout);
-    if (std::min(tick_at_, slot.kill_at) < wakes_at_) {
-      wakes_at_ = TimePoint::min();
-      bell_.wakeup->signal();
-    }
+  go_on_ticking();
+  if (handed && call.how.timeout != Nanoseconds::max()) {
+    slot.alone = true;
+    slot.kill_at = deadline_after(monotonic_now(), call.how.timeout);
+    wake_by(slot.kill_at);
   }
   return handed;
+}
+
+// A worker that was stopped may go on at any time, and the line waits for it alone.
+void ProcessPool::tick_if_one_is_stopped() noexcept {
+  const auto waited_for = [](const Slot& slot) { return slot.stuck && slot.flights.empty(); };
+  if (std::ranges::any_of(slots_, waited_for)) go_on_ticking();
+}
+
+void ProcessPool::go_on_ticking() noexcept {
+  if (tick_at_ != never) return;
+  tick_at_ = deadline_after(monotonic_now(), tick_every);
+  wake_by(tick_at_);
+}
+
+void ProcessPool::wake_by(Deadline at) noexcept {
+  if (at >= wakes_at_) return;
+  wakes_at_ = TimePoint::min();
+  bell_.wakeup->signal();
 }
 
 bool ProcessPool::has_begun(Slot& slot, std::uint64_t number) noexcept {

@@ -59,6 +59,9 @@ class ProcessPool {
   Slot* free_slot(bool needs_alone) noexcept;
   bool may_have_more(Slot& slot) const noexcept;
   bool hand(Slot& slot, Call& call) noexcept;
+  void tick_if_one_is_stopped() noexcept;
+  void go_on_ticking() noexcept;
+  void wake_by(Deadline at) noexcept;  // the pool's thread
   static bool has_begun(Slot& slot, std::uint64_t number) noexcept;
   void take_back(Slot& slot) noexcept;
   static void set_alone(Slot& slot) noexcept;

@@ -258,10 +258,6 @@ void ProcessPool::tick(TimePoint now) noexcept {
     slot.seen = front;
     again = again || slot.flights.size() > 1 || (front != 0 && !has_begun(slot, front));
   }
-  // The line, with what was taken back just now, may wait for a worker alone that was stopped.
-  again = again || (line_.front() && std::ranges::any_of(slots_, [](const Slot& slot) {
-                      return slot.stuck && slot.flights.empty();
-                    }));
   tick_at_ = again ? deadline_after(now, tick_every) : never;
 }
 
