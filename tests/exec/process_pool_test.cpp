@@ -125,13 +125,19 @@ TEST(ProcessPoolTest, KillEndsATaskWhereverItIs) {
   EXPECT_FALSE(held.pool.kill(promise.future())) << "it is not the pool's";
 }
 
-// A worker that is stopped while it is idle, or in a task, holds up that task at most.
-TEST(ProcessPoolTest, AStoppedWorkerHoldsUpNoOther) {
-  ProcessPoolExecutor pool(spawned(2));
-  const pid_t stopped = pool.pids()[0];
+// Stops a worker, and has tasks done until the pool knows it.
+void stop_one(ProcessPoolExecutor& pool, pid_t& stopped) {
+  stopped = pool.pids()[0];
   ::kill(stopped, SIGSTOP);
   ASSERT_TRUE(test::eventually([&] { return letter_of(stopped) == 'T'; }));
   for (int i = 0; i < 200; ++i) EXPECT_EQ(pool.submit(add, i, 1).result(), i + 1);
+}
+
+// A worker that is stopped while it is idle, or in a task, holds up that task at most.
+TEST(ProcessPoolTest, AStoppedWorkerHoldsUpNoOther) {
+  ProcessPoolExecutor pool(spawned(2));
+  pid_t stopped = 0;
+  ASSERT_NO_FATAL_FAILURE(stop_one(pool, stopped));
   std::vector<Future<int>> many;
   for (int i = 0; i < 500; ++i) many.push_back(pool.submit(add, i, 1));
   EXPECT_EQ(wait(many, test::far_away()).size(), 500u);
@@ -147,10 +153,8 @@ TEST(ProcessPoolTest, AStoppedWorkerHoldsUpNoOther) {
 // that goes on.
 TEST(ProcessPoolTest, AWorkerThatGoesOnTakesWhatWaits) {
   ProcessPoolExecutor pool(spawned(2));
-  const pid_t stopped = pool.pids()[0];
-  ::kill(stopped, SIGSTOP);
-  ASSERT_TRUE(test::eventually([&] { return letter_of(stopped) == 'T'; }));
-  for (int i = 0; i < 200; ++i) EXPECT_EQ(pool.submit(add, i, 1).result(), i + 1);
+  pid_t stopped = 0;
+  ASSERT_NO_FATAL_FAILURE(stop_one(pool, stopped));
   Door door;
   const std::vector both{pool.submit(pass, door), pool.submit(pass, door)};
   EXPECT_TRUE(begun(door, 1));
