@@ -135,10 +135,11 @@ Progress write_entries(const Target& target, Entries& from, std::size_t& begun) 
 }  // namespace
 
 struct LineLog::State {
-  State(int descriptor, Layout how, Writer who) : target(descriptor), layout(how), writer(who) {
+  State(int descriptor, Layout how, Writer who)
+      : target(descriptor), layout(std::move(how)), writer(who) {
     if (writer == Writer::thread) give_up.emplace();
   }
-  void put(std::string_view line);
+  void put(LogLine line);
   void add(std::string text, std::uint64_t lines);
   void add_note();
   void forget(Entries& gone) noexcept;
@@ -169,7 +170,7 @@ struct LineLog::State {
 
 // Once lines are missing the next ones come when half of the room is free, so that a log that is
 // always full does not count every other line.
-void LineLog::State::put(std::string_view line) {
+void LineLog::State::put(LogLine line) {
   std::string text = layout(line);
   if (missing > 0 ? bytes > limit / 2 : bytes + text.size() > limit) {
     ++missing;
@@ -187,9 +188,9 @@ void LineLog::State::add(std::string text, std::uint64_t lines) {
 
 void LineLog::State::add_note() {
   if (missing == 0) return;
-  add(layout(missing == 1 ? "1 line is missing here"
-                          : std::to_string(missing) + " lines are missing here"),
-      missing);
+  const std::string note =
+      missing == 1 ? "1 line is missing here" : std::to_string(missing) + " lines are missing here";
+  add(layout({note, LogLevel::warning}), missing);
   missing = 0;
 }
 
@@ -292,7 +293,7 @@ void LineLog::State::end_thread() {
 }
 
 LineLog::LineLog(int fd, Layout layout, Writer writer)
-    : state_(std::make_shared<State>(fd, layout, writer)) {
+    : state_(std::make_shared<State>(fd, std::move(layout), writer)) {
   if (writer == Writer::thread) state_->thread = Thread([state = state_] { state->run(); });
 }
 
@@ -300,7 +301,7 @@ LineLog::~LineLog() {
   state_->writer == Writer::thread ? state_->end_thread() : state_->drain_to_the_end();
 }
 
-void LineLog::write(std::string_view line) noexcept {
+void LineLog::write(LogLine line) noexcept {
   const std::lock_guard lock(state_->mutex);
   if (state_->writer == Writer::caller) state_->forget_parent();
   const bool idle = state_->entries.empty();

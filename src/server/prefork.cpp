@@ -61,12 +61,13 @@ class Prefork final : public Supervisor {
 
   const bool hands_over_;
   States states_;
-  process::WorkerSlots slots_{workers(),
-                              shared_.dials.workers,
-                              retire_signal,
-                              retire_within(),
-                              [this](std::size_t slot) { return start(slot); },
-                              [this](std::string_view line) { shared_.log(line); }};
+  process::WorkerSlots slots_{
+      workers(),
+      shared_.dials.workers,
+      retire_signal,
+      retire_within(),
+      [this](std::size_t slot) { return start(slot); },
+      [this](std::string_view line) { shared_.log({line, LogLevel::warning}); }};
 };
 
 // A worker counts in a place of its own, so that what it counted can be taken back when it crashes.
@@ -103,7 +104,7 @@ int Prefork::run_worker(std::size_t counts, os::UniqueFd channel) {
   try {
     return hands_over_ ? run_single(std::move(channel)) : run_loop(counts, std::move(channel));
   } catch (const std::exception& error) {
-    shared_.log(fmt::format("a worker process failed: {}", error.what()));
+    shared_.log({fmt::format("a worker process failed: {}", error.what()), LogLevel::error});
     return 70;
   }
 }

@@ -132,6 +132,7 @@ class Server::Impl {
 
 void Server::Impl::stop() {
   const bool again = shared_.counters().stops.fetch_add(1) > 0;
+  if (!again && !host_->handles_signals()) shared_.stop_begins();  // else its supervisor says so
   host_->stop(again ? Ending::Step::cut : Ending::Step::drain);
 }
 
@@ -154,6 +155,7 @@ ModelChange Server::Impl::set_model(std::string_view wanted) {
 
 void Server::Impl::take_signal(int number) {
   if (number != SIGHUP || shared_.terminal_is_gone()) return stop();
+  if (shared_.options.on_reload) return shared_.options.on_reload();
   shared_.log(fmt::format("SIGHUP: architecture {} has no processes that could be replaced",
                           architecture_));
 }
@@ -168,7 +170,8 @@ void Server::Impl::run(const Server& server) {
     if (shared_.options.on_ready) shared_.options.on_ready(server);
   });
   if (const auto cut = shared_.counters().cut.load()) {
-    shared_.log(fmt::format("{} connections were cut when the drain time was over", cut));
+    shared_.log({fmt::format("{} connections were cut when the drain time was over", cut),
+                 LogLevel::warning});
   }
 }
 
@@ -192,6 +195,16 @@ Server::Server(ServerOptions options, Handler handler) {
 }
 
 Server::~Server() = default;
+
+void Server::check(const ServerOptions& options) {
+  ServerOptions silent = options;
+  silent.log = [](LogLine) {};
+  (void)settle_dials(silent);
+  if (!options.listen.starts_with(inherited)) (void)parse_listen(options.listen);
+  for (const AlsoListen& also : options.also) {
+    if (!also.listen.starts_with(inherited)) (void)parse_listen(also.listen);
+  }
+}
 
 void Server::run() { impl_->run(*this); }
 void Server::stop() { impl_->stop(); }

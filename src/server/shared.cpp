@@ -71,11 +71,19 @@ std::uint64_t ServerShared::waiting() const noexcept {
   return sum;
 }
 
-void ServerShared::log(std::string_view line) const noexcept {
+void ServerShared::log(LogLine line) const noexcept {
   try {
     options.log(line);
   } catch (...) {  // out of memory, say: the server goes on without the line
     return;
+  }
+}
+
+void ServerShared::stop_begins() noexcept {
+  try {
+    if (options.on_stop) options.on_stop();
+  } catch (...) {
+    count_failure("on_stop", std::current_exception());
   }
 }
 
@@ -106,12 +114,12 @@ void ServerShared::lease_shortage(Io& io) const noexcept {
   if (!counters().shortage_logged.compare_exchange_strong(last, now)) return;
   const LeaseCounts held = io.driver().leases();
   try {
-    log(
-        fmt::format("all receive buffers of a loop are in use, {} large, {} small: clients "
-                    "do not read what is sent to them, or handlers hold leases while they wait",
-                    held.large, held.own));
+    log({fmt::format("all receive buffers of a loop are in use, {} large, {} small: clients "
+                     "do not read what is sent to them, or handlers hold leases while they wait",
+                     held.large, held.own),
+         LogLevel::warning});
   } catch (const std::bad_alloc&) {
-    log("all receive buffers of a loop are in use");
+    log({"all receive buffers of a loop are in use", LogLevel::warning});
   }
 }
 
@@ -143,9 +151,9 @@ void ServerShared::count_failure(std::string_view what,
     } catch (...) {
       fmt::format_to(at_end, "{} threw what is not a std::exception", what);
     }
-    log({line.data(), line.size()});
+    log({std::string_view(line.data(), line.size()), LogLevel::error});
   } catch (...) {
-    log("something threw, and there is no memory to say what");
+    log({"something threw, and there is no memory to say what", LogLevel::error});
   }
 }
 
@@ -154,9 +162,9 @@ void ServerShared::refuse(os::UniqueFd socket, std::string_view why) noexcept {
   turn_away(std::move(socket), options.refusal);
   if (counters().refusal_logged.exchange(true, std::memory_order_relaxed)) return;
   try {
-    log(fmt::format("a connection was refused: {}", why));
+    log({fmt::format("a connection was refused: {}", why), LogLevel::warning});
   } catch (...) {
-    log("a connection was refused");
+    log({"a connection was refused", LogLevel::warning});
   }
 }
 

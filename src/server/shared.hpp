@@ -76,7 +76,9 @@ struct ServerShared {
     count_failure("a handler", exception);
   }
   // One line; what goes wrong in logging goes no further.
-  void log(std::string_view line) const noexcept;
+  void log(LogLine line) const noexcept;
+  // Calls on_stop; what it throws is logged.
+  void stop_begins() noexcept;
   // Counts a receive that found no large buffer, and logs it once a minute.
   void lease_shortage(Io& io) const noexcept;
   // A connection that was accepted and can't be served is sent the refusal text, or reset, and

@@ -105,7 +105,8 @@ void Supervisor::wait_once() {
   for (std::size_t i = 0; i < *count; ++i) on_event(events[i]);
   if (const std::size_t killed = workers_.kill_overdue()) {
     shared_.log(
-        fmt::format("{} processes did not end when they were asked to; they are killed", killed));
+        {fmt::format("{} processes did not end when they were asked to; they are killed", killed),
+         LogLevel::warning});
   }
   if (!stopping_) time_passed();
 }
@@ -136,6 +137,7 @@ void Supervisor::apply_stops() {
   const unsigned stops = shared_.counters().stops.load();
   if (stops > 0 && !stopping_) {
     stopping_ = true;
+    shared_.stop_begins();
     watch_listeners();
     listeners_.clear();
     room_.close();
@@ -211,7 +213,8 @@ Result<Supervisor::Worker*> Supervisor::fork(const process::WorkerSet::Body& bod
 void Supervisor::on_end(Worker& worker, const os::ExitStatus& status, bool crashed) {
   if (crashed) {
     shared_.counters().workers_crashed.fetch_add(1, std::memory_order_relaxed);
-    shared_.log(fmt::format("process {} {}", worker.process.pid(), status.text()));
+    shared_.log(
+        {fmt::format("process {} {}", worker.process.pid(), status.text()), LogLevel::error});
   }
   ended(worker);
 }

@@ -66,7 +66,8 @@ Nanoseconds Worker::set_driver(std::unique_ptr<Driver> next) {
 void Worker::run(const Dispatch& dispatch) {
   std::optional<Watchdog> watchdog;
   if (const auto limit = shared_.options.watchdog; limit > Nanoseconds::zero()) {
-    watchdog.emplace(io_, limit, shared_.options.log);
+    watchdog.emplace(io_, limit,
+                     [this](std::string_view line) { shared_.log({line, LogLevel::warning}); });
   }
   io_.run(main(dispatch));
   watchdog.reset();

@@ -8,11 +8,23 @@ POLYIO_ON_DIALS(Stubborn, false);
 
 // --- what can't start ---
 
+std::string refusal_by_check(const ServerOptions& options) {
+  try {
+    Server::check(options);
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "none";
+}
+
 std::string refusal_of(ServerOptions options) {
   options.log = [](std::string_view) {};
+  const std::string by_check = refusal_by_check(options);
   try {
     const Server server(std::move(options), echo);
+    EXPECT_EQ(by_check, "none");
   } catch (const std::invalid_argument& error) {
+    EXPECT_EQ(by_check, error.what());
     return error.what();
   } catch (const std::system_error& error) {
     return std::string("system: ") + error.what();

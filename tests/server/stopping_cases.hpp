@@ -69,6 +69,23 @@ TEST_P(Stopping, WhatHasArrivedIsStillDelivered) {
   }
 }
 
+TEST_P(Stopping, OnStopIsCalledOnceAndMayThrow) {
+  const Shared<std::atomic<int>> begun;
+  ServerOptions with = options();
+  with.on_stop = [&begun] {
+    ++*begun;
+    throw std::runtime_error("on purpose");
+  };
+  Running running(with, polite);
+  running.start();
+  running.connect().expect_echo("x");
+  EXPECT_EQ(*begun, 0);
+  running.server->stop();
+  running.finish();
+  EXPECT_EQ(*begun, 1);
+  EXPECT_THAT(running.log.text(), testing::HasSubstr("on_stop threw: on purpose"));
+}
+
 // A handler that ends only when it is cancelled: it waits, or it sends to who does not read.
 inline Task<> stubborn(Io& io, Stream stream) {
   auto chunk = co_await stream.receive();

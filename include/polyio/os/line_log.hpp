@@ -9,7 +9,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <polyio/base/log_line.hpp>
 #include <string>
 #include <string_view>
 
@@ -22,7 +24,7 @@ class LineLog {
   // and slow disks; not in a process that forks afterwards.
   enum class Writer : bool { caller, thread };
   // Makes a line what is written of it, with its newline; thread-safe.
-  using Layout = std::string (*)(std::string_view line);
+  using Layout = std::function<std::string(LogLine)>;
 
   static constexpr std::size_t limit = std::size_t{1} << 20;  // bytes kept
   static constexpr auto patience = std::chrono::seconds(1);
@@ -36,7 +38,7 @@ class LineLog {
   LineLog& operator=(const LineLog&) = delete;
 
   // Thread-safe. A line for which there is no memory counts as missing.
-  void write(std::string_view line) noexcept;
+  void write(LogLine line) noexcept;
   // Lines that are missing and of which the log does not say so yet. Thread-safe.
   std::uint64_t missing() const noexcept;
 

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <polyio/base/log_line.hpp>
 #include <polyio/io/stream.hpp>
 #include <polyio/server/background.hpp>
 #include <string>
@@ -77,13 +78,18 @@ struct ServerOptions {
   // blocking.
   std::vector<BackgroundTask> background{};
   // SIGINT and SIGTERM stop the server, a second one cuts the drain short; SIGHUP replaces the
-  // workers of prefork.
+  // workers of prefork, or calls `on_reload`.
   bool signals = true;
+  // Reads again what may have changed, such as certificates. Called on SIGHUP under architectures
+  // that have no processes to replace, on a thread of its own.
+  std::function<void()> on_reload = {};
   // Called once the server listens, on the thread that runs it.
   std::function<void(const class Server&)> on_ready = {};
+  // Called once, when the server begins to stop, on the thread that notices. Must not wait.
+  std::function<void()> on_stop = {};
   // Takes one line that says what happened, never with control characters from the network. Must
   // be thread-safe, and not wait: the server does meanwhile. Default: an os::LineLog on stderr.
-  std::function<void(std::string_view)> log = {};
+  std::function<void(LogLine)> log = {};
 };
 
 struct ServerStatistics {
@@ -116,6 +122,9 @@ class Server {
   // text says what to do) and std::system_error when it can't listen on the address.
   Server(ServerOptions options, Handler handler);
   ~Server();
+  // Throws std::invalid_argument as the constructor does, but opens nothing. Not checked: that the
+  // address is free, and what inherited sockets are.
+  static void check(const ServerOptions& options);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
