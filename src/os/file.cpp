@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -27,6 +28,12 @@ void fill_standard_descriptors() noexcept {
   int fd = ::open("/dev/null", O_RDWR);  // the lowest that is free; these are meant to be inherited
   while (fd >= 0 && fd <= STDERR_FILENO) fd = ::dup(fd);
   if (fd >= 0) ::close(fd);
+}
+
+Result<UniqueFd> lock_file(const char* path) {
+  UniqueFd file(::open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return fail(errno);
+  return file;
 }
 
 bool is_terminal(int fd) noexcept { return ::isatty(fd) == 1; }

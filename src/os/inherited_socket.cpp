@@ -41,22 +41,43 @@ std::expected<int, std::string> find_by_name(std::string_view name) {
   return std::unexpected(fmt::format("none of the sockets has that name; there are '{}'", names));
 }
 
+std::expected<int, std::string> check(int fd) {
+  int listens = 0, type = 0;
+  socklen_t size = sizeof listens;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0) {
+    return std::unexpected(fmt::format("descriptor {} is no open socket", fd));
+  }
+  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM || !listens) {
+    return std::unexpected(fmt::format("descriptor {} is no stream socket that listens", fd));
+  }
+  return fd;
+}
+
 }  // namespace
 
 std::expected<int, std::string> find_inherited_listener(std::string_view number_or_name) {
   const auto given = number(number_or_name);
   const auto fd = given ? std::expected<int, std::string>(*given) : find_by_name(number_or_name);
-  if (!fd) return fd;
-  int listens = 0, type = 0;
-  socklen_t size = sizeof listens;
-  if (::getsockopt(*fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0) {
-    return std::unexpected(fmt::format("descriptor {} is no open socket", *fd));
+  return fd ? check(*fd) : fd;
+}
+
+std::expected<std::vector<int>, std::string> find_inherited_listeners() {
+  std::vector<int> all;
+  if (number(variable("LISTEN_PID")) != ::getpid()) return all;
+  const auto count = number(variable("LISTEN_FDS"));
+  if (!count) return std::unexpected("LISTEN_FDS is no number of sockets");
+  for (int i = 0; i < *count; ++i) {
+    const auto fd = check(first_fd + i);
+    if (!fd) return std::unexpected("socket activation: " + fd.error());
+    all.push_back(*fd);
   }
-  if (::getsockopt(*fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM ||
-      !listens) {
-    return std::unexpected(fmt::format("descriptor {} is no stream socket that listens", *fd));
+  return all;
+}
+
+void forget_inherited_listeners() noexcept {
+  for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
+    ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe): the caller sees to that
   }
-  return fd;
 }
 
 }  // namespace polyio::os

@@ -157,6 +157,8 @@ SignalsBlocked::SignalsBlocked() noexcept {
 
 SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
+void ignore_sigxfsz() noexcept { (void)std::signal(SIGXFSZ, SIG_IGN); }
+
 void ignore_sigpipe() noexcept { std::signal(SIGPIPE, SIG_IGN); }
 
 void ignore_sigpipe_by_default() noexcept {

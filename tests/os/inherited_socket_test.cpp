@@ -1,5 +1,6 @@
 // Inherited sockets by name: the environment is what a service manager would set.
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -54,6 +55,24 @@ TEST_F(InheritedSocket, IsNotFoundWhereTheEnvironmentIsWrong) {
   EXPECT_EQ(problem("web"), "the process was given no sockets (LISTEN_FDS)");
   set("-1", "web", ::getpid());
   EXPECT_EQ(problem("web"), "the process was given no sockets (LISTEN_FDS)");
+}
+
+TEST_F(InheritedSocket, AllOfThem) {
+  const auto count = [] { return find_inherited_listeners().value().size(); };
+  set("0", "", ::getpid());
+  EXPECT_EQ(count(), 0u);
+  set("1", "web", ::getpid() + 1);  // another process's
+  EXPECT_EQ(count(), 0u);
+  set("many", "web", ::getpid());
+  EXPECT_EQ(find_inherited_listeners().error(), "LISTEN_FDS is no number of sockets");
+  set("1000", "web", ::getpid());
+  EXPECT_THAT(find_inherited_listeners().error(),
+              testing::MatchesRegex("socket activation: descriptor [0-9]+ is no .*"));
+  forget_inherited_listeners();
+  EXPECT_EQ(count(), 0u);
+  for (const char* name : {"LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"}) {
+    EXPECT_EQ(std::getenv(name), nullptr);
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <polyio/base/result.hpp>
+#include <polyio/os/unique_fd.hpp>
 #include <span>
 
 namespace polyio::os {
@@ -19,6 +20,9 @@ bool is_terminal(int fd) noexcept;
 // Opens /dev/null as whichever of the descriptors 0, 1 and 2 are closed, so that no socket becomes
 // standard input or output. Call it first in main().
 void fill_standard_descriptors() noexcept;
+// Opens a file, made if it is not there for its owner only, and locks it (flock(2)) until it is
+// closed or the process ends. Errors: EWOULDBLOCK, another process has the lock; those of open(2).
+Result<UniqueFd> lock_file(const char* path);
 // Whether this process may read `fd`: false for a terminal that belongs to another job, where
 // read(2) would stop the process (tcgetpgrp(3)).
 bool may_read(int fd) noexcept;

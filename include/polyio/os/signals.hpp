@@ -47,6 +47,8 @@ bool has_terminal() noexcept;
 void ignore_sigpipe() noexcept;
 // The same unless the program handles it.
 void ignore_sigpipe_by_default() noexcept;
+// Makes a write past the largest size that a file may have (ulimit -f) an error, EFBIG.
+void ignore_sigxfsz() noexcept;
 // Names the calling thread, as ps(1) and the chat's console show it; at most 15 bytes.
 void name_thread(const char* name) noexcept;
 
