@@ -64,7 +64,7 @@ void forget_closing(Io& io, const StreamLayer& layer) noexcept {
   std::erase_if(closing_of(io).layers, [&](const auto& one) { return one.get() == &layer; });
 }
 
-Task<> detail::closed(Io& io, const StreamLayer* layer) {
+Task<> closed(Io& io, const StreamLayer* layer) {
   const auto still = [&] {
     const auto& layers = closing_of(io).layers;
     return std::ranges::any_of(layers, [=](const auto& one) { return one.get() == layer; });

@@ -45,10 +45,10 @@ struct Info {
 // nullopt: the stream carries no TLS.
 std::optional<Info> info(const Stream& stream);
 
-namespace detail {
-// Until that layer's stream has ended for the peer, too: what the socket would not take is sent.
+// `co_await tls::closed(io, layer);`, after a stream was closed that had that layer
+// (Stream::layer()): until it has ended for the peer, too, as what the socket would not take is
+// sent.
 Task<> closed(Io& io, const StreamLayer* layer);
-}  // namespace detail
 
 // A handler that does `handler`'s work over TLS: `serve({...}, tls::over(context, upper))`. Clients
 // whose handshake fails are hung up on.
@@ -60,7 +60,7 @@ auto over(ServerContext context, Handler handler) {
     if (!secured) co_return;
     const StreamLayer* const layer = stream.layer();
     co_await handler(io, std::move(stream));
-    co_await detail::closed(io, layer);  // the Io may end with this
+    co_await closed(io, layer);  // the Io may end with this
   };
 }
 
