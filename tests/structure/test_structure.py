@@ -36,13 +36,15 @@ DOC = """# Structure
 | 6 | proto | base | none | bytes |
 | 8 | doors | below | none | doors |
 | 9 | chat | below | none | the chat |
+| 8 | chat/store | below | none | what it keeps |
+| 9 | chat/model | below | none | its people |
 | 9 | apps | below | none | the program |
 
 <!-- structure: budgets -->
 | layer | lines | rooms | is |
 |---|---|---|---|
 | toolkit | 1,000 | the others | the library |
-| chat | 10 | chat, proto | the chat |
+| chat | 10 | chat, chat/store, chat/model, proto | the chat |
 | lab | 10 | lab | not there yet |
 
 <!-- structure: long files -->
@@ -177,6 +179,13 @@ class Rules(unittest.TestCase):
                     "chat/b.cpp:1", "public headers")
         self.is_red({**tree, "chat/b.cpp": '#include "io/d.hpp"\n'},
                     "chat/b.cpp:1", "public headers")
+
+    def test_rooms_within_a_layer(self):
+        lower = {"chat/store/a.hpp": HEADER}
+        self.is_green({**lower, "chat/model/b.cpp": "#include <chat/store/a.hpp>\n"})
+        self.is_red({"chat/model/b.hpp": HEADER,
+                     "chat/store/a.cpp": "#include <chat/model/b.hpp>\n"},
+                    "chat/store/a.cpp:1", "floors")
 
     def test_headers(self):
         self.is_red({"src/base/a.hpp": "#pragma once\n"}, "src/base/a.hpp:1", "headers")
