@@ -28,4 +28,8 @@ void add_span(CLI::App& command, const std::string& name, Nanoseconds& span,
 // The options that every server command takes, with their help texts.
 void add_server_options(CLI::App& command, ServerOptions& options);
 
+// `--config FILE` of a command, which reads the options added after it, and its subcommand
+// `check-config FILE`, which calls `check` then: it throws what is wrong with the options together.
+void add_config(CLI::App& command, Run& run, std::function<void()> check);
+
 }  // namespace polyio::app

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chat/nickname_key.hpp>
 #include <chat/store/password.hpp>
 #include <istream>
 #include <map>
@@ -13,6 +12,7 @@
 #include <polyio/proto/text.hpp>
 #include <utility>
 #include <variant>
+#include "nickname_key.hpp"
 
 namespace polyio::chat {
 
@@ -21,7 +21,7 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t longest_line = 1 << 20, batch = 500;
-constexpr std::int64_t format_version = 1, longest_keep_days = 1'000'000;
+constexpr std::int64_t format_version = 1;
 using Names = std::array<std::string_view, 5>;
 constexpr Names kinds{"message", "action", "edit", "removal", "topic"};
 constexpr Names roles{"none", "invited", "member", "operator", "founder"};
@@ -227,7 +227,7 @@ class Import {
     Account account;
     fields_of(account, reader);
     reader.check(account.id < first_guest, "account")
-        .check(proto::check_nickname(account.name).has_value(), "name")
+        .check(check_nickname(account.name).has_value(), "name")
         .check(account.password.empty() || is_password_hash(account.password), "password");
     if (auto right = reader.result(); !right) return right;
     const PersonId there = account.id;
@@ -248,7 +248,7 @@ class Import {
     fields_of(room, reader);
     room.one = here(room.one);
     room.other = here(room.other);
-    const bool named = room.name.starts_with('#') && proto::check_nickname(room.name);
+    const bool named = room.name.starts_with('#') && check_nickname(room.name);
     reader.check(room.name.empty() ? room.one != 0 && room.other != 0 : named, "name")
         .check(room.id != 0, "room")
         .check(room.keep_days <= longest_keep_days, "keep_days");
@@ -258,7 +258,9 @@ class Import {
       rooms_[room.id] = known->second;
       return {};
     }
-    const auto added = store_.add_room(room, room.name.empty() ? "" : key);
+    RoomRecord made = room;
+    made.id = 0;  // a number that is free here
+    const auto added = store_.add_room(made, room.name.empty() ? "" : key);
     if (!added) return std::unexpected(added.error());
     rooms_[room.id] = named_rooms_[key] = *added;
     ++imported.rooms;

@@ -53,11 +53,8 @@ class Batch {
       Query same(to_, "SELECT * FROM entries WHERE key = ? AND id >> 40 = ?", entry.key,
                  entry.room);
       if (same.next()) {
-        Entry there = read_entry(same);
-        if (there.author == entry.author) {
-          entry = std::move(there);
-          draft.repeated = true;
-        }
+        entry = read_entry(same);
+        draft.repeated = true;
         return {};
       }
       if (auto done = same.done(); !done) return done;

@@ -131,14 +131,23 @@ Stored<void> Store::remove_account(PersonId id) {
 Stored<RoomId> Store::add_room(const RoomRecord& room, const std::string& name_key) {
   return impl_->write([&](Connection& to) -> Stored<RoomId> {
     auto done = to.run(
-        "INSERT INTO rooms(name, name_key, topic, private, read_only, one, other, keep_days, last)"
-        " VALUES(?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?)",
-        room.name, name_key, room.topic, room.is_private, room.read_only,
+        "INSERT INTO rooms(id, name, name_key, topic, private, read_only, one, other, keep_days,"
+        " last) VALUES(nullif(?, 0), ?, nullif(?, ''), ?, ?, ?, ?, ?, ?, ?)",
+        room.id, room.name, name_key, room.topic, room.is_private, room.read_only,
         std::min(room.one, room.other), std::max(room.one, room.other), room.keep_days,
         static_cast<std::int64_t>(room.last));
     if (!done) return std::unexpected(std::move(done.error()));
     return to.last_id();
   });
+}
+
+Stored<RoomId> Store::next_room() const {
+  const auto found = impl_->read([](Connection& from) {
+    return from.rows("SELECT 1 + seq FROM sqlite_sequence WHERE name = 'rooms'",
+                     [](Query& row) { return RoomId{row.integer(0)}; });
+  });
+  if (!found) return std::unexpected(found.error());
+  return found->empty() ? lobby_id + 1 : found->front();
 }
 
 Stored<void> Store::change_room(const RoomRecord& room) {

@@ -74,6 +74,8 @@ struct Membership {
   Sequence read = 0;  // the last entry that it has seen
 };
 
+inline constexpr std::int64_t longest_keep_days = 1'000'000;
+
 struct RoomRecord {
   RoomId id = 0;
   std::string name;  // with its '#'; a conversation of two accounts has none
@@ -113,8 +115,8 @@ class Store {
   ~Store();
 
   // --- the writer's: one thread at a time ---
-  // Writes them in one transaction, and numbers them. One whose key is in the room's log already,
-  // by the same author, gets that entry's number instead, and time and text; `repeated` says which.
+  // Writes them in one transaction, and numbers them. One whose key is in the room's log already
+  // gets that entry's number instead, and time and text; `repeated` says which.
   // These fail alone, and their sequence stays 0: an edit or removal of what the author may not
   // change (another's, unless `by_operator`; removed, or no message or action), a key that another
   // author used, a room that is not there. After an error all have sequence 0.
@@ -130,6 +132,7 @@ class Store {
   Stored<void> change_account(const Account& account, const std::string& name_key);
   Stored<void> remove_account(PersonId id);
   // Its entries are numbered from `room.last` + 1. The id is given; ids are not used again.
+  // With the number that it has, or without one the next.
   Stored<RoomId> add_room(const RoomRecord& room, const std::string& name_key);
   Stored<void> change_room(const RoomRecord& room);  // all but its name, accounts and `last`
   Stored<void> remove_room(RoomId id);               // its log goes piece by piece, by tidy()
@@ -163,6 +166,7 @@ class Store {
   // For the start: everything but the logs.
   Stored<std::vector<Account>> accounts() const;
   Stored<std::vector<RoomRecord>> rooms() const;
+  Stored<RoomId> next_room() const;  // greater than that of any room there has been
   Stored<std::vector<Membership>> memberships() const;
   struct AddressBan {
     RoomId room = 0;

@@ -155,7 +155,7 @@ class ChatPage : public WebSocket {
     return WebSocket::request(fmt::format(R"({{"type":"say","text":"{}"}})", text));
   }
   std::string delivery(const std::string& sender, std::string_view text) const override {
-    return fmt::format(R"("name":"{}","text":"{}",)", sender, text);
+    return fmt::format(R"("name":"{}","text":"{}"}})", sender, text);
   }
   bool same(std::string_view frame, std::string_view expected) const override {
     return frame.find(expected) != std::string_view::npos;
@@ -167,8 +167,8 @@ class ChatPage : public WebSocket {
     const auto kind = frame.text.rfind(type);
     if (kind == std::string_view::npos) unexpected(frame.text);
     const std::string_view name = frame.text.substr(kind + type.size());
-    if (name.starts_with("skipped") || name.starts_with("error")) unexpected(frame.text);
-    if (!name.starts_with("message")) return {Kind::other, frame.size, {}};
+    if (name.starts_with("gap") || name.starts_with("error")) unexpected(frame.text);
+    if (!name.starts_with("entries")) return {Kind::other, frame.size, {}};
     const auto text = frame.text.find(key) + key.size();
     frame.text = frame.text.substr(text, frame.text.find('"', text) - text);
     return frame;

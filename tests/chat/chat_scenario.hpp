@@ -3,6 +3,8 @@
 // by themselves, and the room must be empty.
 #pragma once
 
+#include <chat/sessions/sessions.hpp>
+
 #include "page_client.hpp"
 
 namespace polyio::chat_test {
@@ -44,7 +46,7 @@ class ChatRun {
     };
     co_await with_task_group(io_, everything);
     // The room may still give out what was said last.
-    for (int i = 0; i < 1'000 && chat_.room(io_).undistributed(); ++i) {
+    for (int i = 0; i < 1'000 && chat_.lobby(io_).undistributed(); ++i) {
       (void)co_await io_.sleep(1ms);
     }
     judge();
@@ -59,7 +61,9 @@ class ChatRun {
     if (world_.pings_often) options.ping_interval = 1ms + upto(200ms);
     // The network may take a minute for a byte: slow_test.cpp is about slow clients.
     options.line_timeout = options.answer_timeout = options.farewell = 10'000s;
-    options.log = [this](const std::string& line) { record_.write(line); };
+    options.log = [this](std::string_view line) { record_.write(std::string(line)); };
+    options.first_guest = chat::first_guest;
+    options.write_inline = true;
     return options;
   }
   Nanoseconds upto(Nanoseconds most) {
@@ -74,7 +78,7 @@ class ChatRun {
       while (!accepting.cancelled()) {
         auto stream = co_await listener.accept();
         if (stream) {
-          (void)group.spawn([&] { return chat_.serve(io_, std::move(*stream)); });
+          (void)group.spawn([&] { return serve_connection(chat_, std::move(*stream)); });
         } else {
           (void)co_await io_.sleep(1ms);
         }
@@ -109,8 +113,8 @@ class ChatRun {
 
   void judge() {
     require(ended_ - everybody_left_ < 20s, "a session goes on without its client");
-    require(chat_.room(io_).listening() == 0, "a client still listens");
-    require(chat_.room(io_).present() == 0, "a client is still present");
+    require(chat_.lobby(io_).listening() == 0, "a client still listens");
+    require(chat_.people() == 0, "a client is still present");
     judge_senders();
     for (const auto& client : clients_) {
       tally_.heard += client->hearing().heard();

@@ -4,7 +4,7 @@
 // missing. All its valid messages begin with its number and a sequence number, "3.17 ".
 #pragma once
 
-#include <chat/chat.hpp>
+#include <chat/model/chat.hpp>
 #include <polyio/base/text.hpp>
 #include <polyio/io/stream.hpp>
 #include <polyio/io/task_group.hpp>
@@ -321,12 +321,16 @@ class LineClient final : public Client {
 
   void notice(std::string_view text) {
     if (text.starts_with("-- error: ") || text.starts_with("-- you are ")) ++answers_;
-    if (!text.ends_with(" skipped") || text.starts_with("-- error: ")) return;
-    std::uint64_t count = 0;
-    const char* const digits = text.data() + 3;
-    const auto parsed = std::from_chars(digits, text.data() + text.size(), count);
-    const std::string_view rest(parsed.ptr, text.data() + text.size());
-    require(rest == (count == 1 ? " message skipped" : " messages skipped"), "a malformed gap");
+    if (!text.contains(" skipped (") || text.starts_with("-- error: ")) return;
+    std::uint64_t count = 0, from = 0;
+    const auto number = [&text](std::size_t at, std::uint64_t& value) {
+      (void)std::from_chars(text.data() + at, text.data() + text.size(), value);
+    };
+    number(3, count);
+    number(text.find('(') + 1, from);
+    require(text == fmt::format("-- {} message{} skipped ({} to {})", count, count == 1 ? "" : "s",
+                                from, from + count - 1),
+            "a malformed gap");
     if (!asked_history_) hearing_.skip(count);
   }
 
@@ -340,7 +344,9 @@ class LineClient final : public Client {
     require(buffer_.empty(), "half a line at the end");
     require(answers_ == answers_owed_, "an answer is missing, or too many");
     if (!hearing_.begun()) hearing_.begin(said_at_start_, stay->said_before);
-    require(asked_history_ || hearing_.complete(stay->said_until), "messages are missing");
+    require(
+        asked_history_ || hearing_.complete(stay->said_until),
+        fmt::format("{} lines heard, and of {} were to be", hearing_.heard(), stay->said_until));
     return true;
   }
 

@@ -1,7 +1,7 @@
 // A session's end leaves the rooms in order, whatever ended it.
 #include <gtest/gtest.h>
 
-#include <chat/member.hpp>
+#include <chat/model/member.hpp>
 #include <polyio/base/sanitizers.hpp>
 #include <polyio/io/task_group.hpp>
 #include <polyio/sim/sim.hpp>
@@ -13,7 +13,8 @@ namespace {
 
 class Members : public testing::Test {
  protected:
-  Members() : io_(std::make_unique<SimDriver>(SimOptions{})), chat_(ChatOptions{}) {
+  Members()
+      : io_(std::make_unique<SimDriver>(SimOptions{})), chat_(ChatOptions{.write_inline = true}) {
     chat_.open({&io_});
   }
   void run(const std::function<Task<>(Stream&)>& scenario) {
@@ -24,7 +25,8 @@ class Members : public testing::Test {
     };
     io_.run(body());
   }
-  const Room& room() { return chat_.room(io_); }
+  std::size_t present() const { return chat_.people(); }
+  std::size_t listening() const { return chat_.lobby(io_).listening(); }
 
   Io io_;
   Chat chat_;
@@ -33,16 +35,17 @@ class Members : public testing::Test {
 TEST_F(Members, LeaveWhereTheirSessionThrows) {
   run([this](Stream& stream) -> Task<> {
     try {
-      Member member(chat_, stream, Wire::line);
+      Member member(chat_, stream, Wire::line, address_of(stream));
       member.join();
       EXPECT_TRUE(member.rename("alice"));
-      EXPECT_EQ(room().present(), 1u);
+      EXPECT_EQ(present(), 1u);
       throw std::bad_alloc();
     } catch (const std::bad_alloc&) {
     }
-    EXPECT_EQ(room().present(), 0u);
-    EXPECT_EQ(room().listening(), 0u);
-    Member other(chat_, stream, Wire::line);
+    EXPECT_EQ(present(), 0u);
+    EXPECT_EQ(listening(), 0u);
+    Member other(chat_, stream, Wire::line, address_of(stream));
+    other.join();
     EXPECT_TRUE(other.rename("Alice")) << "its nickname is free";
     co_return;
   });
@@ -55,21 +58,21 @@ TEST_F(Members, LeaveLaterWhereThereIsNoMemoryForIt) {
 #endif
   run([this](Stream& stream) -> Task<> {
     {
-      Member member(chat_, stream, Wire::line);
+      Member member(chat_, stream, Wire::line, address_of(stream));
       member.join();
       EXPECT_TRUE(member.rename("alice"));
       chat_test::no_memory = true;
     }
     chat_test::no_memory = false;
-    EXPECT_EQ(room().present(), 1u);
-    Member next(chat_, stream, Wire::line);
+    EXPECT_EQ(present(), 1u);
+    EXPECT_EQ(listening(), 1u);
+    Member next(chat_, stream, Wire::line, address_of(stream));
     next.join();
     (void)co_await io_.sleep(std::chrono::milliseconds(1));
-    EXPECT_EQ(room().present(), 1u) << "itself";
-    EXPECT_EQ(room().listening(), 1u);
+    EXPECT_EQ(listening(), 1u) << "itself";
     EXPECT_TRUE(next.rename("ALICE"));
     next.leave();
-    EXPECT_EQ(room().present(), 0u);
+    EXPECT_EQ(present(), 0u);
   });
 }
 

@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <chat/frames.hpp>
+#include <chat/model/frames.hpp>
 #include <polyio/base/random.hpp>
 #include <polyio/proto/text.hpp>
 #include <polyio/proto/websocket.hpp>
 
-#include <deque>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -13,7 +12,6 @@ namespace polyio::chat {
 namespace {
 
 using nlohmann::json;
-using Kind = Command::Kind;
 
 json event_in(const std::string& frame) {
   proto::WebSocketReader reader(proto::WebSocketReader::Role::client, 1 << 24);
@@ -29,67 +27,121 @@ json event_in(const std::string& frame) {
 // --- what the page gets ---
 
 TEST(Frames, SayWhatTheProtocolSays) {
-  EXPECT_EQ(event_in(hello_frame(12, "('127.0.0.1', 5000)", 8192)),
+  const std::string address = "('127.0.0.1', 5000)";
+  EXPECT_EQ(event_in(hello_frame({.id = 12, .name = address, .limit = 8192})),
             json::parse(R"j({"type":"hello","id":12,"name":"('127.0.0.1', 5000)","limit":8192})j"));
-  EXPECT_EQ(event_in(presence_frame("join", 13, "bob")),
-            json::parse(R"({"type":"join","id":13,"name":"bob"})"));
-  EXPECT_EQ(event_in(presence_frame("leave", 13, "")), json::parse(R"({"type":"leave","id":13})"));
-  EXPECT_EQ(event_in(presence_frame("rename", 13, "al")),
-            json::parse(R"({"type":"rename","id":13,"name":"al"})"));
-  EXPECT_EQ(event_in(skipped_frame(37)), json::parse(R"({"type":"skipped","count":37})"));
+  EXPECT_EQ(event_in(hello_frame({12, address, 64, true, true, false, false})),
+            json::parse(R"j({"type":"hello","id":12,"name":"('127.0.0.1', 5000)","limit":64,
+                             "account":true,"admin":true,"register":false,"guests":false})j"));
+  EXPECT_EQ(event_in(room_frame({.id = 5, .name = "#dev", .topic = "t", .last = 9, .read = 7})),
+            json::parse(R"({"type":"room","room":5,"name":"#dev","topic":"t","last":9,"read":7,
+                            "role":"member"})"));
+  EXPECT_EQ(event_in(room_frame({5, "bob", "", 9, 7, Role::founder, true, true, true, 3})),
+            json::parse(R"({"type":"room","room":5,"name":"bob","topic":"","last":9,"read":7,
+                            "role":"founder","private":true,"readonly":true,"muted":true,
+                            "direct":3})"));
+  EXPECT_EQ(event_in(parted_frame(5, "")), json::parse(R"({"type":"parted","room":5})"));
+  EXPECT_EQ(event_in(parted_frame(5, "why")),
+            json::parse(R"({"type":"parted","room":5,"text":"why"})"));
+  const RoomListing listing[] = {{5, "#dev", "t", 4}, {6, "#x", "", 0}};
+  EXPECT_EQ(event_in(rooms_frame(listing)), json::parse(R"({"type":"rooms","rooms":[
+                {"name":"#dev","topic":"t","people":4,"room":5},
+                {"name":"#x","topic":"","people":0,"room":6}]})"));
+  EXPECT_EQ(event_in(invited_frame("#dev", "alice")),
+            json::parse(R"({"type":"invited","name":"#dev","by":"alice"})"));
+  EXPECT_EQ(event_in(notice_frame("n")), json::parse(R"({"type":"notice","text":"n"})"));
+  EXPECT_EQ(event_in(gap_frame({5, 120, 156})),
+            json::parse(R"({"type":"gap","room":5,"from":120,"to":156})"));
+  EXPECT_EQ(event_in(stored_frame("k", 5, 7)),
+            json::parse(R"({"type":"stored","key":"k","room":5,"seq":7})"));
+  EXPECT_EQ(event_in(renamed_frame("al")), json::parse(R"({"type":"renamed","name":"al"})"));
   EXPECT_EQ(event_in(error_frame("no")), json::parse(R"({"type":"error","text":"no"})"));
-  std::size_t from = 0;
-  EXPECT_EQ(event_in(history_frame({}, from, true)),
-            json::parse(R"({"type":"history","messages":[]})"));
-  EXPECT_EQ(event_in(history_frame({}, from, false)),
-            json::parse(R"({"type":"history","continued":true,"messages":[]})"));
-  EXPECT_EQ(event_in(who_frame({}, 7)), json::parse(R"({"type":"who","people":[],"total":7})"));
-  EXPECT_EQ(event_in(total_frame(9)), json::parse(R"({"type":"total","total":9})"));
+  EXPECT_EQ(event_in(error_frame("no", "say", "k")),
+            json::parse(R"({"type":"error","text":"no","about":"say","key":"k"})"));
+  EXPECT_EQ(event_in(presence_frame("join", 1, 13, "bob")),
+            json::parse(R"({"type":"join","room":1,"id":13,"name":"bob"})"));
+  EXPECT_EQ(event_in(presence_frame("leave", 1, 13, "")),
+            json::parse(R"({"type":"leave","room":1,"id":13})"));
+  EXPECT_EQ(event_in(who_frame(1, {{3, std::make_shared<const std::string>("al")}}, 7)),
+            json::parse(R"({"type":"who","room":1,"people":[{"id":3,"name":"al"}],"total":7})"));
+  EXPECT_EQ(event_in(total_frame(1, 9)), json::parse(R"({"type":"total","room":1,"total":9})"));
+  EXPECT_EQ(json::parse(history_event(1, "", true)),
+            json::parse(R"({"type":"history","room":1,"entries":[],"start":true})"));
+}
+
+Entry an_entry(Entry::Kind kind, std::string text) {
+  return {.room = 5,
+          .sequence = 9,
+          .time_ms = 1'700'000'000'123,
+          .author = 3,
+          .name = "alice",
+          .kind = kind,
+          .text = std::move(text)};
 }
 
 TEST(Message, HasALineAndAFrame) {
-  const Message message(3, "alice", "h\"i\\ \t<b>\u00e9\U0001F600", 1'700'000'000'123);
-  EXPECT_EQ(message.line, "[alice] h\"i\\ \t<b>\u00e9\U0001F600\n");
-  EXPECT_EQ(event_in(message.frame()), (json{{"type", "message"},
-                                             {"id", 3},
-                                             {"name", "alice"},
-                                             {"text", "h\"i\\ \t<b>\u00e9\U0001F600"},
-                                             {"time", 1'700'000'000'123}}));
-  EXPECT_EQ(json::parse(message.object()), event_in(message.frame()));
+  const std::string text = "h\"i\\ \t<b>\u00e9\U0001F600";
+  const Message message(an_entry(Entry::Kind::message, text));
+  EXPECT_EQ(message.line, "[alice] " + text + "\n");
+  const json entry{
+      {"seq", 9}, {"id", 3}, {"name", "alice"}, {"text", text}, {"time", 1'700'000'000'123}};
+  EXPECT_EQ(event_in(message.frame()),
+            (json{{"type", "entries"}, {"room", 5}, {"entries", json::array({entry})}}));
+  EXPECT_EQ(json::parse(message.object()), entry);
 }
 
-TEST(History, ComesInChunks) {
-  std::deque<MessagePtr> history;
-  for (int i = 0; i < 40; ++i) {
-    history.push_back(std::make_shared<const Message>(1, "n", std::string(2'000, 'x'), i));
-  }
-  std::size_t from = 0;
-  std::vector<std::size_t> sizes;
-  int next = 0;
-  while (from < history.size()) {
-    const std::string frame = history_frame(history, from, from == 0);
-    EXPECT_LT(frame.size(), history_chunk + 3'000);
-    const json event = event_in(frame);
-    EXPECT_EQ(event.value("continued", false), !sizes.empty());
-    sizes.push_back(event["messages"].size());
-    for (const json& message : event["messages"]) EXPECT_EQ(message["time"], next++);
-  }
-  EXPECT_EQ(next, 40);
-  EXPECT_EQ(sizes.size(), 3u);
+TEST(Message, OfEachKindHasItsLineAndItsObject) {
+  using Kind = Entry::Kind;
+  const auto line = [](const Entry& entry, std::string_view where) {
+    return Message(entry, where).line;
+  };
+  EXPECT_EQ(line(an_entry(Kind::message, "hi"), "#dev "), "#dev [alice] hi\n");
+  Entry entry = an_entry(Kind::action, "waves");
+  EXPECT_EQ(line(entry, ""), "* alice waves\n");
+  EXPECT_EQ(json::parse(entry_object(entry))["action"], true);
+  entry = an_entry(Kind::topic, "tea");
+  EXPECT_EQ(line(entry, ""), "") << "the lobby's line clients see messages only";
+  EXPECT_EQ(line(entry, "#dev "), "-- #dev alice sets the topic: tea\n");
+  EXPECT_EQ(json::parse(entry_object(entry))["topic"], "tea");
+  entry = an_entry(Kind::edit, "hello");
+  entry.target = 7;
+  EXPECT_EQ(line(entry, ""), "[alice] hello (edited)\n");
+  EXPECT_EQ(json::parse(entry_object(entry, true)),
+            json::parse(R"({"room":5,"seq":9,"id":3,"name":"alice","time":1700000000123,
+                            "target":7,"text":"hello"})"));
+  entry = an_entry(Kind::removal, "");
+  entry.target = 7;
+  EXPECT_EQ(line(entry, ""), "");
+  EXPECT_EQ(json::parse(entry_object(entry)),
+            json::parse(R"({"seq":9,"id":3,"name":"alice","time":1700000000123,
+                            "target":7,"removed":true})"));
 }
 
 TEST(Message, IsFramedOnceByManyThreads) {
-  const Message message(1, "n", std::string(1'000, 'x'), 1);
+  const Message message(an_entry(Entry::Kind::message, std::string(1'000, 'x')));
   std::vector<const std::string*> frames(8);
   {
     std::vector<std::jthread> threads;
     for (auto& frame : frames) threads.emplace_back([&] { frame = &message.frame(); });
   }
   for (const std::string* frame : frames) EXPECT_EQ(frame, frames[0]);
-  EXPECT_EQ(event_in(*frames[0])["text"], std::string(1'000, 'x'));
+  EXPECT_EQ(event_in(*frames[0])["entries"][0]["text"], std::string(1'000, 'x'));
 }
 
 // --- what the page sends ---
+
+// What a page may say or be called, as its session sees it.
+enum class Kind : std::uint8_t { none, say, nick };
+struct Command {
+  Kind kind = Kind::none;
+  std::string text;
+};
+Command parse_command(std::string_view text) {
+  const auto request = parse_request(text);
+  if (request && request->type == "say" && request->text) return {Kind::say, *request->text};
+  if (request && request->type == "nick" && request->nick) return {Kind::nick, *request->nick};
+  return {};
+}
 
 void expect_command(std::string_view text, Kind kind, std::string_view argument = "") {
   const Command command = parse_command(text);
@@ -105,6 +157,35 @@ TEST(Commands, AreUnderstood) {
   expect_command(R"({"type":"nick","nick":""})", Kind::nick, "");
   expect_command(R"({"type":"say","text":"\u00e9\ud83d\ude00\t\"\\\/"})", Kind::say,
                  "\u00e9\U0001F600\t\"\\/");
+}
+
+TEST(Commands, HaveTheFieldsOfAllRequests) {
+  const auto request = parse_request(
+      R"({"type":"x","room":5,"before":7,"after":0,"target":8,"seq":9,"count":50,"key":"k",
+          "name":"#dev","action":true,"private":true,"readonly":false,"x":{"room":6}})");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->room, 5);
+  EXPECT_EQ(request->before, 7u);
+  EXPECT_TRUE(request->has_after);
+  EXPECT_EQ(request->target, 8u);
+  EXPECT_EQ(request->seq, 9u);
+  EXPECT_EQ(request->count, 50u);
+  EXPECT_EQ(request->key, "k");
+  EXPECT_EQ(request->name, "#dev");
+  EXPECT_TRUE(request->action);
+  EXPECT_EQ(request->is_private, true);
+  EXPECT_EQ(request->read_only, false);
+}
+
+TEST(Commands, ResumeInPairs) {
+  const auto request = parse_request(
+      R"({"type":"resume","rooms":[[1,12],[5,0],[6],[7,1,2],"x",[8,"9"],[[9,1]],{"a":[3,4]}]})");
+  ASSERT_TRUE(request);
+  using Pairs = std::vector<std::pair<RoomId, Sequence>>;
+  EXPECT_EQ(request->rooms, (Pairs{{1, 12}, {5, 0}}));
+  std::string many = R"({"type":"resume","rooms":[[1,1])";
+  for (int i = 0; i < 5'000; ++i) many += ",[1,1]";
+  EXPECT_LE(parse_request(many + "]}")->rooms.size(), 1'000u);
 }
 
 // A control character passes here: check_text refuses it before anyone sees it.
@@ -231,7 +312,8 @@ TEST(Commands, OfAnyBytesNeverThrow) {
     }
     const Command command = parse_command(text);
     if (command.kind == Kind::none || !proto::check_text(command.text)) continue;
-    EXPECT_EQ(event_in(Message(1, "n", command.text, 1).frame())["text"], command.text);
+    const Message message(an_entry(Entry::Kind::message, command.text));
+    EXPECT_EQ(event_in(message.frame())["entries"][0]["text"], command.text);
   }
 }
 

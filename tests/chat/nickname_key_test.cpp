@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
-#include <chat/nickname_key.hpp>
+#include <chat/store/nickname_key.hpp>
 #include <polyio/proto/text.hpp>
 
 #include <thread>

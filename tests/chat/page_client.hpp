@@ -72,7 +72,19 @@ class PageClient final : public Client {
       return command({{"type", "nick"}, {"nick", name}});
     }
     if (kind < 26) return proto::encode_ping("hello?", mask());
-    const std::string text = json{{"type", "say"}, {"text", message()}}.dump();
+    if (kind < 30) {
+      const auto room = random_.below(3);
+      answers_owed_ += room == 2;  // where it is not
+      return command({{"type", "show"}, {"room", room}});
+    }
+    if (kind < 34 && next_ > 0) {
+      const auto from = random_.below(next_);
+      resumes_ = true;
+      return command({{"type", "resume"}, {"rooms", {{1, from}}}});
+    }
+    json say{{"type", "say"}, {"text", message()}};
+    if (random_.chance(1, 2)) say["key"] = fmt::format("key-{}-{}", number_, said_.size());
+    const std::string text = say.dump();
     if (kind < 85) return proto::encode_text(text, mask());
     const auto cut = random_.below(text.size());
     return proto::encode_frame(proto::Opcode::text, text.substr(0, cut), {false, mask()}) +
@@ -117,53 +129,71 @@ class PageClient final : public Client {
       id_ = event.at("id");
       require(hello_name_ == address_, "hello has another's name");
       require(event.at("limit") == world_.options.max_line, "hello has another limit");
-    } else if (type == "history") {
-      history(event);
+    } else if (type == "room") {
+      require(event.at("room") == 1 && next_ == 0, "not its room, or twice");
+      next_ = event.at("last").get<std::uint64_t>() + 1;
+      hearing_.begin(next_ - 1, next_ - 1);
     } else if (type == "who") {
+      listing_ = true;
       people_.clear();
       for (const json& one : event.at("people")) people_[one.at("id")] = one.at("name");
       require(event.at("total") == people_.size(), "the list of people has another number");
     } else if (type == "error") {
       ++answers_;
-    } else if (type == "skipped") {
-      hearing_.skip(event.at("count"));
+    } else if (type == "gap") {
+      const std::uint64_t from = event.at("from"), to = event.at("to");
+      require(from <= next_ && from <= to, "a gap at the wrong place");
+      require(from == next_ || resumes_, "a gap of what it has");
+      if (to >= next_) hearing_.skip(to + 1 - next_);
+      next_ = std::max(next_, to + 1);
       gap_ = true;
+    } else if (type == "entries") {
+      for (const json& entry : event.at("entries")) heard_entry(entry);
+    } else if (type == "history") {
+      for (const json& entry : event.at("entries")) old_entry(entry);
+    } else if (type == "renamed") {
+      ++renamed_;
+    } else if (type == "stored") {
+      const std::string key = event.at("key");
+      require(key.starts_with(fmt::format("key-{}-", number_)), "another's key: " + key);
     } else {
-      heard(type, event);
+      news(type, event);
     }
   }
 
-  // All that was said until it came, and on from there.
-  void history(const json& event) {
-    const Stay* stay = world_.record.stay(address_);
-    require(stay, "a history at the wrong time");
-    if (!event.value("continued", false)) {
-      require(!hearing_.begun(), "a second history");
-      const std::size_t until = stay->said_before;
-      hearing_.begin(until - std::min(until, chat::Room::history_limit), until);
-    }
-    require(hearing_.begun(), "a history without a beginning");
-    for (const json& message : event.at("messages")) {
-      const std::string text = message.at("text"), name = message.at("name");
-      hearing_.hear(name, text);
-      count_own(text);
-    }
+  // In the lobby's log and in the record of what was said the numbers are the same.
+  void old_entry(const json& entry) {
+    const std::uint64_t number = entry.at("seq");
+    const auto& said = world_.record.said();
+    require(number >= 1 && number <= said.size(), "an entry of the future");
+    const Happening& happening = world_.record.all()[said[number - 1]];
+    const std::string text = entry.at("text"), name = entry.at("name");
+    require(happening.name == name && happening.text == escape_for_log(text, 1024),
+            "an entry that is not what was said");
+  }
+  void heard_entry(const json& entry) {
+    require(next_ > 0, "an entry before its room");
+    old_entry(entry);
+    const std::uint64_t number = entry.at("seq");
+    if (number < next_) return require(resumes_, "an entry twice");
+    require(number == next_++, "an entry is missing");
+    const std::string text = entry.at("text"), name = entry.at("name");
+    hearing_.hear(name, text);
+    count_own(text);
   }
 
-  void heard(const std::string& type, const json& event) {
+  void news(const std::string& type, const json& event) {
+    if (type == "total") return;
     const std::uint64_t id = event.at("id");
     const std::string name = event.value("name", "");
-    if (type == "message") {
-      const std::string text = event.at("text");
-      hearing_.hear(name, text);
-      count_own(text);
-    } else if (type == "join") {
+    require(listing_, "news that was not asked for: " + type);
+    if (type == "join") {
       require(people_.emplace(id, name).second || gap_, "it joined twice");
     } else if (type == "leave") {
       require(people_.erase(id) == 1 || gap_, "a stranger left");
     } else {
       require(type == "rename", "an unknown event: " + type);
-      require(gap_ || people_.contains(id) || id == id_, "a stranger was renamed");
+      require(gap_ || people_.contains(id), "a stranger was renamed");
       if (people_.contains(id)) people_[id] = name;
     }
   }
@@ -177,15 +207,20 @@ class PageClient final : public Client {
     require(ended_ && !broken_, "there was no end of file");
     require(!reader_.mid_message(), "half a frame at the end");
     require(closed_ == (goodbye_ == Goodbye::quit), "a close frame is missing, or too many");
-    require(answers_ + stay->renames == answers_owed_, "an answer is missing, or too many");
-    require(hearing_.complete(stay->said_until), "messages are missing");
+    require(answers_ + renamed_ == answers_owed_, "an answer is missing, or too many");
+    require(renamed_ == stay->renames, "a name is missing");
+    require(hearing_.complete(stay->said_until),
+            fmt::format("entries are missing: {} comes next, and {} were said", next_,
+                        stay->said_until));
     return true;
   }
 
   proto::WebSocketReader reader_;
   std::uint64_t items_;
   std::size_t answers_owed_ = 0, answers_ = 0;
-  bool upgraded_ = false, closed_ = false, gap_ = false;
+  std::size_t renamed_ = 0;
+  std::uint64_t next_ = 0;  // the number of the entry that comes next; 0: before its room
+  bool upgraded_ = false, closed_ = false, gap_ = false, resumes_ = false, listing_ = false;
   std::string rest_, head_, hello_name_;
   std::uint64_t id_ = 0;
   std::map<std::uint64_t, std::string> people_;
@@ -223,7 +258,7 @@ class Stranger {
 
   std::string something() {
     static const std::array<std::string, 14> known{
-        "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nquit\r\nhello\n",
         "GET /ws HTTP/1.1\r\nHost: 10.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

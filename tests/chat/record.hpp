@@ -114,8 +114,11 @@ class Hearing {
     require(!places_.empty(), "a gap of more than was said");
     ++gaps_;
   }
-  // Everything up to `end` was heard or announced as skipped.
-  bool complete(std::size_t end) const { return std::ranges::find(places_, end) != places_.end(); }
+  // Everything up to `end` was heard or announced as skipped. What came later may be, too: one that
+  // leaves waits for its own last words.
+  bool complete(std::size_t end) const {
+    return std::ranges::any_of(places_, [end](std::size_t place) { return place >= end; });
+  }
   std::size_t heard() const { return heard_; }
   std::size_t gaps() const { return gaps_; }
 

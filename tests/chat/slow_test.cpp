@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <chat/chat.hpp>
+#include <chat/model/chat.hpp>
+#include <chat/sessions/sessions.hpp>
 #include <polyio/io/task_group.hpp>
 #include <polyio/sim/sim.hpp>
 
@@ -45,7 +46,8 @@ class SlowClients {
                .request_timeout = 5s,
                .answer_timeout = 5s,
                .line_timeout = 20s,
-               .ping_interval = 7s}) {
+               .ping_interval = 7s,
+               .write_inline = true}) {
     chat_.open({&io});
   }
 
@@ -67,8 +69,8 @@ class SlowClients {
     };
     co_await with_task_group(io_, all);
     EXPECT_EQ(let_go_, 200);
-    EXPECT_EQ(chat_.room(io_).present(), 0u);
-    EXPECT_EQ(chat_.room(io_).listening(), 0u);
+    EXPECT_EQ(chat_.people(), 0u);
+    EXPECT_EQ(chat_.lobby(io_).listening(), 0u);
   }
 
  private:
@@ -76,7 +78,7 @@ class SlowClients {
     for (;;) {
       auto stream = co_await listener.accept();
       if (!stream) co_return;
-      (void)group.spawn([&] { return chat_.serve(io_, std::move(*stream)); });
+      (void)group.spawn([&] { return serve_connection(chat_, std::move(*stream)); });
     }
   }
 
@@ -161,7 +163,7 @@ TEST(SlowClients, OneThatDoesNotTakeTheAnswerIsDropped) {
   SimOptions options;
   options.window_min = options.window_max = 1024;
   Io io(std::make_unique<SimDriver>(options));
-  Chat chat({.answer_timeout = 5s, .farewell = 1s});
+  Chat chat({.answer_timeout = 5s, .farewell = 1s, .write_inline = true});
   chat.open({&io});
   const auto scenario = [&]() -> Task<> {
     auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
@@ -170,7 +172,7 @@ TEST(SlowClients, OneThatDoesNotTakeTheAnswerIsDropped) {
     auto sent = co_await client->send_all("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     EXPECT_TRUE(sent);
     const TimePoint begin = io.now();
-    co_await chat.serve(io, std::move(*stream));
+    co_await serve_connection(chat, std::move(*stream));
     EXPECT_GE(io.now() - begin, 5s);
     EXPECT_LE(io.now() - begin, 7s);
   };
@@ -187,11 +189,11 @@ TEST(SlowClients, OneThatAsksNothingMoreIsDropped) {
       auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
       auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
       auto stream = co_await listener->accept();
-      const std::string request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+      const std::string request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
       auto sent = co_await client->send_all(request + request + (begins ? "GET" : ""));
       EXPECT_TRUE(sent);
       const TimePoint begin = io.now();
-      co_await chat.serve(io, std::move(*stream));
+      co_await serve_connection(chat, std::move(*stream));
       EXPECT_GE(io.now() - begin, begins ? 1s : 5s);
       EXPECT_LE(io.now() - begin, begins ? 2s : 6s);
       std::string heard;
@@ -200,7 +202,7 @@ TEST(SlowClients, OneThatAsksNothingMoreIsDropped) {
         if (!chunk || chunk->empty()) break;
         heard += chunk->text();
       }
-      const std::size_t second = heard.find("\r\n\r\nok\n") + 7;
+      const std::size_t second = heard.find("\r\n\r\nready\n") + 10;
       EXPECT_TRUE(heard.substr(second).starts_with("HTTP/1.1 200 OK\r\nDate: ")) << heard;
       EXPECT_EQ(heard.find("close"), heard.npos);
     };
@@ -214,7 +216,7 @@ TEST(SlowClients, OneThatLeavesWithoutReadingIsGoneInTime) {
   options.window_min = options.window_max = 1024;
   for (const bool page : {false, true}) {
     Io io(std::make_unique<SimDriver>(options));
-    Chat chat({.farewell = 2s});
+    Chat chat({.farewell = 2s, .write_inline = true});
     chat.open({&io});
     std::string said;
     if (page) {
@@ -230,7 +232,7 @@ TEST(SlowClients, OneThatLeavesWithoutReadingIsGoneInTime) {
       auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
       auto stream = co_await listener->accept();
       auto both = [&](TaskGroup& group) -> Task<> {
-        (void)group.spawn([&] { return chat.serve(io, std::move(*stream)); });
+        (void)group.spawn([&] { return serve_connection(chat, std::move(*stream)); });
         auto sent = co_await client->send_all(said);
         EXPECT_TRUE(sent);
       };
@@ -238,7 +240,7 @@ TEST(SlowClients, OneThatLeavesWithoutReadingIsGoneInTime) {
       co_await with_task_group(io, both);
       EXPECT_GE(io.now() - begin, 2s) << page;
       EXPECT_LE(io.now() - begin, 3s) << page;
-      EXPECT_EQ(chat.room(io).present(), 0u);
+      EXPECT_EQ(chat.people(), 0u);
     };
     io.run(scenario());
   }
@@ -247,7 +249,7 @@ TEST(SlowClients, OneThatLeavesWithoutReadingIsGoneInTime) {
 // Times that mean "never".
 TEST(SlowClients, HaveAllTheTimeWhereThereIsNoLimit) {
   Io io(std::make_unique<SimDriver>(SimOptions{}));
-  Chat chat({.line_timeout = Nanoseconds::max(), .ping_interval = 0s});
+  Chat chat({.line_timeout = Nanoseconds::max(), .ping_interval = 0s, .write_inline = true});
   chat.open({&io});
   const auto scenario = [&]() -> Task<> {
     auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
@@ -256,8 +258,8 @@ TEST(SlowClients, HaveAllTheTimeWhereThereIsNoLimit) {
     auto line = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
     auto line_served = co_await listener->accept();
     auto both = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn([&] { return chat.serve(io, std::move(*page_served)); });
-      (void)group.spawn([&] { return chat.serve(io, std::move(*line_served)); });
+      (void)group.spawn([&] { return serve_connection(chat, std::move(*page_served)); });
+      (void)group.spawn([&] { return serve_connection(chat, std::move(*line_served)); });
       auto upgraded = co_await page->send_all(upgrade);
       auto begun = co_await line->send_all("half");
       EXPECT_TRUE(upgraded && begun);

@@ -4,7 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chat/chat.hpp>
+#include <chat/model/chat.hpp>
+#include <chat/sessions/sessions.hpp>
 #include <regex>
 
 #include "server/fixture.hpp"
@@ -86,9 +87,11 @@ std::string same_always(const std::string& text, bool frames) {
 class Room {
  public:
   explicit Room(const server_test::Position& dials)
-      : chat_({.silence = 1min}),  // the first bytes decide, however late they come
-        running_(options(dials),
-                 [this](Io& io, Stream stream) { return chat_.serve(io, std::move(stream)); }) {
+      : chat_({.silence = 1min,  // the first bytes decide, however late they come
+               .first_guest = chat::first_guest}),
+        running_(options(dials), [this](Io&, Stream stream) {
+          return chat::serve_connection(chat_, std::move(stream));
+        }) {
     chat_.open(running_.server->homes());
     running_.start();
     witness_.emplace(running_.connect());

@@ -22,6 +22,7 @@ import time
 import unittest
 
 sys.dont_write_bytecode = True
+os.environ |= {"POLYIO_MEMORY": "true", "POLYIO_MESSAGE_RATE": "0"}  # unless a test wants it
 DEADLINE = 20.0
 POLYIO = os.environ.get("POLYIO", "")
 # LeakSanitizer can't do its work in a traced process.
@@ -54,9 +55,8 @@ def reserved_port(test):
 
 def run(*arguments, **options):
     """Runs `polyio ARGUMENTS` to its end; bytes out and err unless text=True."""
-    options.setdefault("stdin", None if "input" in options else subprocess.DEVNULL)
-    if options["stdin"] is None:
-        del options["stdin"]
+    if "input" not in options:
+        options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run([POLYIO, *arguments], capture_output=True, timeout=DEADLINE, check=False,
                           **options)
 

@@ -96,12 +96,12 @@ class BehindNginx(TestCase):
                     page = WebSocket(port, Host=host, Origin=f"https://{host}")
                     self.addCleanup(page.sock.close)
                     self.assertEqual(page.status, 101)
-                    page.next_of("who")
+                    page.next_of("room")
                     page.send(type="say", text="from behind")
                     self.assertTrue(nc.read_line().endswith(b"] from behind\n"))
                     nc.send(b"from before\n")
                     nc.read_line()
-                    while page.next_of("message")["text"] != "from before":
+                    while page.entry()["text"] != "from before":
                         pass
                     page.sock.close()
 

@@ -31,6 +31,7 @@ class Web(TestCase):
     def joined(self):
         page = self.page()
         self.assertEqual(page.status, 101)
+        page.send(type="show", room=1)
         page.next_of("who")
         return page
 
@@ -111,7 +112,7 @@ class Http(Web):
                 ("200", ("GET / HTTP/1.1", "User-Agent: Mozilla/5.0\r\n\r\n"), more),
                 ("200 501", more, (health, "Transfer-Encoding: gzip, chunked\r\n\r\n"), more),
                 ("417", (health, "Expect: more\r\n\r\n"), more),
-                ("413", ("POST / HTTP/1.1", "Content-Length: 1\r\n\r\nx"), more)):
+                ("413", ("POST / HTTP/1.1", "Content-Length: 16385\r\n\r\nx"), more)):
             with self.subTest(answers=answers):
                 self.assertEqual(" ".join(self.exchange(*requests)), answers)
 
@@ -123,7 +124,7 @@ class Http(Web):
                 answer += sock.recv(4096)
             page = WebSocket(self.server, sock=sock)
             self.assertEqual(page.status, 101)
-            page.next_of("who")
+            page.next_of("room")
 
     def test_the_end_does_not_wait_for_a_kept_connection(self):
         with self.server.connect() as sock:
@@ -186,30 +187,38 @@ class Conversation(Web):
         hello = page.event()
         self.assertEqual(hello, {"type": "hello", "id": hello["id"], "name": page.name,
                                  "limit": 8192})
+        self.assertEqual(page.event(), {"type": "room", "room": 1, "name": "#lobby", "topic": "",
+                                        "last": 1, "read": 0, "role": "member"})
+        page.send(type="show", room=1)
         history = page.next_of("history")
-        self.assertEqual([(m["name"], m["text"]) for m in history["messages"]],
-                         [(a.name, "before")])
+        self.assertEqual([(m["seq"], m["name"], m["text"]) for m in history["entries"]],
+                         [(1, a.name, "before")])
+        self.assertTrue(history["start"])
         who = page.next_of("who")
         self.assertEqual(who["total"], 2)
         self.assertIn({"id": hello["id"], "name": page.name}, who["people"])
-        page.send(type="say", text="Grüße <b>\\u00e9</b> 世界")
+        page.send(type="say", text="Grüße <b>\\u00e9</b> 世界", key="some-key-of-mine")
         self.assertEqual(a.read_line(), a.said("Grüße <b>\\u00e9</b> 世界".encode(), page.name))
-        message = page.next_of("message")
-        self.assertEqual((message["id"], message["name"], message["text"]),
-                         (hello["id"], page.name, "Grüße <b>\\u00e9</b> 世界"))
+        self.assertEqual(page.next_of("stored"),
+                         {"type": "stored", "key": "some-key-of-mine", "room": 1, "seq": 2})
+        message = page.entry()
+        self.assertEqual((message["seq"], message["id"], message["name"], message["text"]),
+                         (2, hello["id"], page.name, "Grüße <b>\\u00e9</b> 世界"))
         page.send(type="nick", nick="päge")
-        self.assertEqual(page.event(), {"type": "rename", "id": hello["id"], "name": "päge"})
+        self.assertEqual(page.next_of("renamed")["name"], "päge")
         a.send(b"/nick bob\n")
         a.read_line()
-        self.assertEqual(page.next_of("rename")["name"], "bob")
+        while (renamed := page.next_of("rename"))["id"] == hello["id"]:
+            pass
+        self.assertEqual(renamed["name"], "bob")
         page.send(type="nick", nick="bob")
         self.assertIn("is taken", page.next_of("error")["text"])
         page.send(type="nick", nick="")
-        self.assertEqual(page.next_of("rename")["name"], page.name)
+        self.assertEqual(page.next_of("renamed")["name"], page.name)
         other = self.joined()
         self.assertEqual(page.next_of("join")["name"], other.name)
         other.sock.close()
-        self.assertEqual(set(page.next_of("leave")), {"type", "id"})
+        self.assertEqual(set(page.next_of("leave")), {"type", "room", "id"})
 
     def test_refusals(self):
         a = self.line_client()
@@ -241,7 +250,7 @@ class Conversation(Web):
         page.send_frame(PING)
         page.send_frame(0, payload[5:])
         self.assertEqual(page.frame(), (PONG, b""))
-        self.assertEqual(page.next_of("message")["text"], "in pieces")
+        self.assertEqual(page.entry()["text"], "in pieces")
 
     def closes(self, wanted, opcode, payload):
         page = self.joined()
@@ -265,12 +274,12 @@ class EveryPosition(TestCase):
     def stops(self, options):
         with Server("chat", *options) as server, LineClient(server) as a, \
                 WebSocket(server) as page:
-            page.next_of("who")
+            page.next_of("room")
             page.send(type="say", text="hi")
             self.assertEqual(a.read_line(), a.said(b"hi", page.name))
             a.send(b"hello\n")
             self.assertEqual(a.read_line(), a.said(b"hello"))
-            self.assertEqual([page.next_of("message")["text"] for _ in range(2)], ["hi", "hello"])
+            self.assertEqual([page.entry()["text"] for _ in range(2)], ["hi", "hello"])
             server.signal()
             self.assertEqual(page.closed(), 1001)
             self.assertEqual(a.read_line(), b"")
