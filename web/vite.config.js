@@ -16,5 +16,5 @@ export default defineConfig({
     },
   },
   // `npm run dev` talks to a running server.
-  server: { proxy: { '/ws': { target: server, ws: true } } },
+  server: { proxy: { '/ws': { target: server, ws: true }, '/api': { target: server } } },
 });

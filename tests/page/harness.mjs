@@ -55,19 +55,26 @@ export async function until(what, check) {
   }
 }
 
-/** Starts a server; `stop()` types quit and waits for its end. */
-export async function serve(t, port = 0) {
-  const [command, ...rest] = process.env.POLYIO_CHAT
-    ? [process.env.POLYIO_CHAT]
-    : [process.execPath, fileURLToPath(new URL('mock.mjs', import.meta.url))];
+/** Starts a server, which keeps nothing; `stop()` types quit and waits for its end. */
+export async function serve(t, port = 0, standsIn = !process.env.POLYIO_CHAT) {
+  const [command, ...rest] = standsIn
+    ? [process.execPath, fileURLToPath(new URL('mock.mjs', import.meta.url))]
+    : [process.env.POLYIO_CHAT];
   const more = (process.env.POLYIO_CHAT_ARGS ?? '').split(' ').filter(Boolean);
   const child = spawn(command, [...rest, 'chat', '--listen', `127.0.0.1:${port}`, ...more], {
     stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, POLYIO_MEMORY: 'true', POLYIO_MESSAGE_RATE: '0' },
   });
   const ended = once(child, 'exit');
   const seen = [];
   createInterface({ input: child.stdout }).on('line', (line) => seen.push(line));
   const server = {
+    async command(text) {
+      const done = () => seen.filter((one) => one === `done ${text}`).length;
+      const before = done();
+      child.stdin.write(`${text}\n`);
+      await until(`the command ${text}`, () => done() > before);
+    },
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const kill = setTimeout(() => child.kill('SIGKILL'), WITHIN_MS);
@@ -87,6 +94,9 @@ export async function serve(t, port = 0) {
   return server;
 }
 
+/** Starts the stand-in, which has commands for what a real server does only rarely. */
+export const serveStandIn = (t) => serve(t, 0, true);
+
 /** An empty page in a context of its own, which records what goes wrong in it. */
 export async function blank(t, { size = 'desktop', scheme = 'light' } = {}) {
   const context = await browser.newContext({ ...SIZES[size], colorScheme: scheme });
@@ -104,20 +114,28 @@ export async function blank(t, { size = 'desktop', scheme = 'light' } = {}) {
   return page;
 }
 
-/** The chat page, connected. */
+/** The chat page, connected and in the lobby. */
 export async function visit(t, server, view) {
   const page = await blank(t, view);
-  page.on('websocket', (socket) =>
+  page.frames = [];
+  page.on('websocket', (socket) => {
+    socket.on('framesent', ({ payload }) => page.frames.push(JSON.parse(payload)));
     socket.on('framereceived', ({ payload }) => {
       const event = JSON.parse(payload);
       if (event.type === 'hello') page.hello = event;
-    }),
-  );
+    });
+  });
   page.response = await page.goto(server.url);
-  await connected(page);
+  await ready(page);
   page.address = page.hello.name;
-  page.tcpPort = Number(/, (\d+)\)$/.exec(page.address)[1]);
+  page.tcpPort = Number(/, (\d+)\)$/.exec(page.address)?.[1]);
   return page;
+}
+
+/** Connected, and a room is shown. */
+export async function ready(page) {
+  await connected(page);
+  await until('a room', async () => (await text(page, '#room-name')) !== '');
 }
 
 /** axe-core finds nothing serious; its source must be in the page. */
@@ -137,7 +155,7 @@ export const connected = (page) =>
 export const text = (page, selector) => page.textContent(selector);
 
 export function messages(page) {
-  return page.$$eval('#messages li:not(.gap)', (items) =>
+  return page.$$eval('#messages .said', (items) =>
     items.map((item) => ({
       name: item.querySelector('.name').textContent,
       text: item.querySelector('.text').textContent,
@@ -145,10 +163,29 @@ export function messages(page) {
   );
 }
 
+export const texts = async (page) => (await messages(page)).map((one) => one.text);
+
 export function shows(page, name, said) {
   return until(`${name} saying ${said}`, async () =>
     (await messages(page)).some((m) => m.name === name && m.text === said),
   );
+}
+
+/** Scrolls up and down until `count` different messages were there; gives them. */
+export async function readAll(page, count) {
+  const seen = new Set();
+  let step = -600;
+  await until(`${count} messages`, async () => {
+    const stuck = await page.$eval('#log', (log, by) => {
+      const was = log.scrollTop;
+      log.scrollTop += by;
+      return log.scrollTop === was;
+    }, step);
+    if (stuck) step = -step;
+    for (const said of await texts(page)) seen.add(said);
+    return seen.size >= count;
+  });
+  return seen;
 }
 
 export function people(page) {
@@ -171,11 +208,91 @@ export async function say(page, said) {
   await page.press('#text', 'Enter');
 }
 
+export const is = (page, name) =>
+  until(`being ${name}`, async () => (await text(page, '#me')) === name);
+
+/** Presses a button, also where it is in a drawer. */
+export const press = (page, selector) => page.$eval(selector, (button) => button.click());
+
 export async function setNick(page, nick) {
+  await press(page, '#settings-open');
   await page.fill('#nick', nick);
   await page.press('#nick', 'Enter');
-  await until(`being ${nick}`, async () => (await text(page, '#me')) === `You are ${nick}`);
+  await is(page, nick);
 }
+
+/** Makes an account and is it. */
+export async function register(page, name, password = 'a long password') {
+  await press(page, '#login-open');
+  await page.click('#login-other');
+  await logIn(page, name, password);
+  await is(page, name);
+  await ready(page);
+}
+
+/** Fills the dialog that is open. */
+export async function logIn(page, name, password) {
+  await page.fill('#login-name', name);
+  await page.fill('#login-password', password);
+  await page.click('#login-go');
+}
+
+export const inRoom = (page, name) =>
+  until(`${name} to be shown`, async () => (await text(page, '#room-name')) === name);
+
+export async function join(page, name) {
+  await press(page, '#browse-open');
+  await page.fill('#join-name', name);
+  await page.press('#join-name', 'Enter');
+  await inRoom(page, name);
+}
+
+/** The rooms and conversations at the side: name, and what is unread in words. */
+export function rooms(page) {
+  return page.$$eval('nav [data-room]', (buttons) =>
+    buttons.map((button) => ({
+      name: button.querySelector('.room-name').textContent,
+      unread: button.querySelector('.sr')?.textContent ?? '',
+    })),
+  );
+}
+
+export function unread(page, name, words) {
+  return until(`${name}: ${words || 'nothing unread'}`, async () =>
+    (await rooms(page)).some((room) => room.name === name && room.unread === words),
+  );
+}
+
+export function showRoom(page, name) {
+  return until(`${name} in the list`, () =>
+    page.evaluate((wanted) => {
+      const buttons = [...document.querySelectorAll('nav [data-room]')];
+      const named = (button) => button.querySelector('.room-name').textContent === wanted;
+      const found = buttons.find(named);
+      found?.click();
+      return found !== undefined;
+    }, name),
+  );
+}
+
+/** The message that says this. */
+export const message = (page, said) =>
+  page.locator('#messages .said', { has: page.locator('.text', { hasText: said }) });
+
+/** Chooses from the menu that is open. */
+export const choose = (page, label) =>
+  page.locator('#menu-list button', { hasText: label }).click();
+
+/** What can be done with a message, by the keyboard. */
+export async function openMessage(page, said) {
+  await message(page, said).focus();
+  await page.keyboard.press('Enter');
+}
+
+export const toast = (page, words) =>
+  until(`the words ${words}`, async () =>
+    (await page.locator('#toasts p').allTextContents()).some((shown) => words.test(shown)),
+  );
 
 /** A plain TCP client, as nc. */
 export async function lineClient(t, server) {

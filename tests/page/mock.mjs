@@ -1,7 +1,17 @@
-// A stand-in for `polyio chat`, for working on the page without the server: the page, /ws and the
-// line protocol on one port, and the same command line.
+// A stand-in for `polyio chat`, for working on the page without the server: the page, /ws, /api and
+// the line protocol on one port, and the same command line.
 //
 //   node tests/page/mock.mjs chat --listen 127.0.0.1:8080      (`quit` or the end of stdin ends it)
+//
+// On its standard input, for tests:
+//   drop              breaks all pages' connections
+//   gap on, gap off   pages get no entries; then they hear what was left out
+//   flood ROOM N      N messages in that room, "flood 1" to "flood N"
+//   crowd N           N more guests in the lobby
+//   refuse TEXT       the next message of a page is refused with that text
+//   lose              the next message is kept, but its author's connection breaks before it hears
+//   guests off        without an account nothing is possible;  register off: no new accounts
+// An account "admin" with the password "admin admin" is there.
 
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -9,12 +19,14 @@ import { createRequire } from 'node:module';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 
+import { answerApi, personOf } from './mock_api.mjs';
+import { Chat, Refused } from './mock_chat.mjs';
+import { servePage } from './mock_page.mjs';
+
 const require = createRequire(new URL('../../web/package.json', import.meta.url));
 const { WebSocketServer } = require('ws');
 
-const HISTORY = 100;
 const SILENT_MS = 300; // a client silent for this long is a line client
-const LIMIT = 8192;
 
 const dist = new URL('../../web/dist/', import.meta.url);
 const pages = {
@@ -34,61 +46,24 @@ const headers = {
   'x-content-type-options': 'nosniff',
 };
 
-const people = new Map(); // id -> { id, name, address, deliver(event) }
-const history = [];
-let nextId = 1;
-
-function broadcast(event, except) {
-  for (const person of people.values()) if (person !== except) person.deliver(event);
-}
-
-function enter(socket, deliver) {
-  const address = `('${socket.remoteAddress}', ${socket.remotePort})`;
-  const person = { id: nextId++, name: address, address, deliver };
-  people.set(person.id, person);
-  broadcast({ type: 'join', id: person.id, name: person.name }, person);
-  return person;
-}
-
-function leave(person) {
-  if (people.delete(person.id)) broadcast({ type: 'leave', id: person.id });
-}
-
-function say(person, text) {
-  const message = { id: person.id, name: person.name, text, time: Date.now() };
-  history.push(message);
-  if (history.length > HISTORY) history.shift();
-  broadcast({ type: 'message', ...message });
-}
-
-function rename(person, nick) {
-  if (nick.length > 32) {
-    return person.deliver({ type: 'error', text: 'That nickname is too long.' });
-  }
-  person.name = nick || person.address;
-  broadcast({ type: 'rename', id: person.id, name: person.name });
-}
+const chat = new Chat();
+const options = {};
 
 const web = http.createServer((request, response) => {
+  if (request.url.startsWith('/api/')) return answerApi(chat, options, request, response, headers);
   const page = pages[request.url];
   if (!page) return response.writeHead(404, headers).end('not found\n');
   response.writeHead(200, { ...headers, 'content-type': page[1] });
   response.end(readFileSync(new URL(page[0], dist)));
 });
 
+const addressOf = (socket) => `('${socket.remoteAddress}', ${socket.remotePort})`;
+
 const sockets = new WebSocketServer({ server: web, path: '/ws' });
 sockets.on('connection', (ws, request) => {
-  const person = enter(request.socket, (event) => ws.send(JSON.stringify(event)));
-  person.deliver({ type: 'hello', id: person.id, name: person.name, limit: LIMIT });
-  person.deliver({ type: 'history', messages: history });
-  const listed = [...people.values()].slice(-500).map(({ id, name }) => ({ id, name }));
-  person.deliver({ type: 'who', people: listed, total: people.size });
-  ws.on('message', (data) => {
-    const event = JSON.parse(String(data));
-    if (event.type === 'say') say(person, event.text);
-    if (event.type === 'nick') rename(person, event.nick);
-  });
-  ws.on('close', () => leave(person));
+  ws.on('error', () => {});
+  const person = personOf(chat, request) ?? chat.guest(addressOf(request.socket));
+  servePage(chat, person, ws, options);
 });
 
 function serveHttp(socket, bytes) {
@@ -99,23 +74,43 @@ function serveHttp(socket, bytes) {
 }
 
 function serveLines(socket, person) {
-  createInterface({ input: socket, crlfDelay: Infinity }).on('line', (line) => say(person, line));
+  createInterface({ input: socket, crlfDelay: Infinity }).on('line', (line) => {
+    const [, nick] = /^\/nick ?(.*)$/.exec(line) ?? [];
+    try {
+      if (nick !== undefined) chat.rename(person, nick);
+      else chat.say(chat.lobby, person, line);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      socket.write(`-- error: ${error.message}\n`);
+    }
+  });
 }
+
+const lineConnection = (socket) => ({
+  line: true,
+  shown: null,
+  deliver({ type, room, entries }) {
+    if (type !== 'entries' || room !== chat.lobby.number) return;
+    for (const { name, text, target } of entries) {
+      if (text !== undefined && target === undefined) socket.write(`[${name}] ${text}\n`);
+    }
+  },
+});
 
 // The first bytes show a browser or a line client, also when they come late: a browser may
 // open a connection and write to it only after SILENT_MS, having been a line client until then.
 const listener = net.createServer((socket) => {
   socket.on('error', () => {});
   let person = null;
+  const connection = lineConnection(socket);
   const arrive = () => {
-    person ??= enter(socket, (event) => {
-      if (event.type !== 'message' || event.id === person.id) return;
-      socket.write(`[${event.name}] ${event.text}\n`);
-    });
+    if (person) return;
+    person = chat.guest(addressOf(socket));
+    chat.connect(person, connection);
   };
   const depart = () => {
     clearTimeout(silent);
-    if (person) leave(person);
+    if (person) chat.disconnect(person, connection);
   };
   const silent = setTimeout(arrive, SILENT_MS);
   socket.on('close', depart);
@@ -147,6 +142,35 @@ function quit() {
   for (const ws of sockets.clients) ws.close(1001);
   setTimeout(() => process.exit(0), 100);
 }
+
+function flood(room, count) {
+  for (let i = 1; i <= count; i++) chat.say(chat.rooms.get(room), chat.flooder, `flood ${i}`);
+}
+
+function crowd(count) {
+  for (let i = 1; i <= count; i++) {
+    const person = chat.guest(`guest ${i}`);
+    person.connections.add({ line: true, shown: null, deliver() {} });
+    chat.lobby.members.add(person);
+  }
+  chat.tellPeople(chat.lobby, { type: 'total', total: chat.who(chat.lobby).total });
+}
+
+const commands = {
+  quit,
+  drop: () => [...sockets.clients].forEach((ws) => ws.terminate()),
+  gap: (on) => (on === 'on' ? (chat.withhold = new Map()) : chat.endGap()),
+  flood: (room, count) => flood(Number(room), Number(count)),
+  crowd: (count) => crowd(Number(count)),
+  refuse: (...words) => (options.refuse = words.join(' ')),
+  lose: () => (options.lose = true),
+  guests: () => (options.guests = false),
+  register: () => (options.register = false),
+};
 createInterface({ input: process.stdin })
-  .on('line', (line) => line.trim() === 'quit' && quit())
+  .on('line', (line) => {
+    const [name, ...words] = line.trim().split(' ');
+    commands[name]?.(...words);
+    if (name !== 'quit') console.log(`done ${line.trim()}`);
+  })
   .on('close', quit);

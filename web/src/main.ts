@@ -1,106 +1,137 @@
-// polyio chat's page: one room, everyone in it.
+// polyio chat's page: puts its parts together.
 
+import { Account } from './account';
+import { Admin } from './admin';
+import { arrowKeys } from './arrows';
+import { Browse } from './browse';
 import { Composer } from './composer';
-import { Connection, webSocketUrl, type State } from './connection';
+import type { State } from './connection';
+import { confirmThen, openDialog, openMenu, prepareDialogs, type Choice } from './dialogs';
 import { byId, setText } from './dom';
+import { closeDrawer, prepareDrawers } from './drawers';
+import { excerpt } from './entry';
+import type { Said } from './held';
+import { shortcuts } from './keys';
 import { Log } from './log';
+import { notify } from './notify';
+import { MOST } from './outbox';
 import { People } from './people';
-import { parse, type FromServer, type ToServer } from './protocol';
-import { clean } from './text';
+import type { Entry } from './protocol';
+import { mentions, type Room } from './room';
+import { Search } from './search';
+import { Session } from './session';
+import { Sidebar } from './sidebar';
+import { Spoken } from './spoken';
+import { addToast } from './toasts';
 
-const TITLE = document.title;
-const NICK_KEY = 'polyio-chat.nick';
+const TICK_MS = 10_000;
 
-const RECLAIM_MS = 3000;
-
-let me = { id: -1, name: '' };
-let nick = recall(); // the one wanted; '' for none
-let reclaiming = 0; // a timer: the nickname was ours before the connection was lost
-let unread = 0;
-
-const log = new Log();
-const people = new People();
-const composer = new Composer((text) => connection.send({ type: 'say', text }));
-const connection = new Connection<FromServer, ToServer>(webSocketUrl(), {
+const session = new Session({
   state: showState,
-  message: received,
-  parse,
-  answered: ({ type }) => type === 'say', // everything said comes back
+  me: () => {
+    account.shown();
+    composer.limit = session.me.limit;
+    composer.show(session.shown, session.name);
+    log.changed();
+  },
+  rooms: () => {
+    sidebar.changed();
+    showHead();
+  },
+  shown: () => {
+    people.clear();
+    closeDrawer(false);
+    log.show(session.shown);
+    composer.show(session.shown, session.name);
+    sidebar.changed();
+    showHead();
+  },
+  log: () => log.changed(),
+  found: (_, seq) => log.goTo(seq),
+  live: said,
+  people: (news) => people.news(news),
+  listed: (rooms) => browse.listed(rooms),
+  invited: (name, by) =>
+    addToast({
+      text: `${by} invites you to ${name}.`,
+      kind: 'notice',
+      action: { label: 'Join', act: () => session.open('join', name) },
+    }),
+  notice: (text) => addToast({ text, kind: 'notice' }),
+  refused: (about, text) => {
+    addToast({ text, topic: about || text });
+    if (about === 'edit') composer.editRefused();
+  },
 });
 
-// Storage may be forbidden: then the nickname lasts as long as the page.
-function recall(): string {
-  try {
-    return localStorage.getItem(NICK_KEY) ?? '';
-  } catch {
-    return '';
+const log = new Log(
+  { reader: session, find: (seq) => session.shown?.held.find(seq) },
+  {
+    unsent: (room) => session.outbox.of(room),
+    ask: (room, where) => session.ask(room, where),
+    atEnd: (room) => {
+      if (!document.hidden) session.markRead(room);
+    },
+  },
+);
+const composer = new Composer({
+  say: (room, text, action) => {
+    session.say(room, text, action);
+    log.follow();
+  },
+  edit: (room, target, text) =>
+    session.send({ type: 'edit', room: room.info.room, target, text }),
+  lastOwn: (room) =>
+    room.held.stretches.at(-1)?.list.findLast((one) => mayEdit(one)),
+  full: (room) => (session.outbox.full(room) ? `${MOST} messages wait to be sent.` : ''),
+});
+const people = new People(() => session.me, (person) => admin.openPerson(person));
+const sidebar = new Sidebar(session, show);
+const account = new Account(session);
+const admin = new Admin(session, (name) => composer.add(`${name}: `));
+const browse = new Browse(session);
+const search = new Search(session, (room, seq) => goTo(room, seq));
+const spoken = new Spoken();
+
+function show(room: Room): void {
+  const same = room === session.shown;
+  if (same) closeDrawer(false);
+  session.show(room);
+  if (matchMedia('(pointer: fine)').matches) composer.focus();
+  else byId('room-name').focus(); // no keyboard comes up
+}
+
+function goTo(number: number, seq: number): void {
+  const room = session.rooms.get(number);
+  if (room) session.goTo(room, seq);
+}
+
+let head = ''; // what is shown of it
+
+// With every entry that comes; most of them change nothing here.
+function showHead(): void {
+  const info = session.shown?.info;
+  const { connected, name, rooms } = session;
+  const now = JSON.stringify([info && { ...info, last: 0, read: 0 }, connected, name, rooms.size]);
+  if (now === head) return;
+  head = now;
+  setText(byId('room-name'), info?.name ?? '');
+  setText(byId('topic'), info?.topic ?? '');
+  byId('room-open').hidden = !info;
+  byId('none').hidden = session.rooms.size > 0 || !session.connected;
+  byId('people-part').hidden = !info;
+  if (byId<HTMLDialogElement>('room').open) admin.shown();
+  composer.show(session.shown, session.name);
+}
+
+function said(room: Room, entries: Entry[]): void {
+  const news = entries.filter(({ target, topic }) => target === undefined && topic === undefined);
+  if (room === session.shown) spoken.say(news);
+  for (const entry of news) {
+    if (!room.direct && !mentions(entry, session)) continue;
+    const title = room.direct ? entry.name : `${entry.name} in ${room.info.name}`;
+    notify(title, excerpt({ ...entry, asOf: 0 }), `room ${room.info.room}`, () => show(room));
   }
-}
-
-function remember(): void {
-  try {
-    if (nick) localStorage.setItem(NICK_KEY, nick);
-    else localStorage.removeItem(NICK_KEY);
-  } catch {
-    // See recall().
-  }
-}
-
-function received(message: FromServer): void {
-  switch (message.type) {
-    case 'hello':
-      me = { id: message.id, name: message.name };
-      composer.limit = message.limit;
-      showMe(message.name);
-      reclaim();
-      return;
-    case 'history':
-      for (const { id } of message.messages) if (id === me.id) composer.confirm();
-      return message.continued ? log.more(message.messages, me.id) : log.replace(message.messages);
-    case 'who':
-      return people.replace(message.people, message.total, me);
-    case 'total':
-      return people.count(message.total);
-    case 'join':
-      return people.join(message.id, message.name);
-    case 'leave':
-      return people.leave(message.id);
-    case 'rename':
-      if (message.id === me.id) showMe(message.name);
-      return people.rename(message.id, message.name);
-    case 'message':
-      if (message.id === me.id) composer.confirm();
-      else countUnread();
-      return log.add(message, message.id === me.id);
-    case 'skipped':
-      composer.forget();
-      return log.skipped(message.count);
-    case 'error':
-      if (message.about !== 'nick') composer.refused();
-      return showError(message.text);
-  }
-}
-
-// After a lost connection the server may count the old one for a while, and with it our nickname:
-// asks for it until it is free again, or another one is wanted.
-function reclaim(): void {
-  clearTimeout(reclaiming);
-  reclaiming = 0;
-  if (!nick || nick === me.name) return;
-  connection.send({ type: 'nick', nick });
-  reclaiming = window.setTimeout(reclaim, RECLAIM_MS);
-}
-
-function showMe(name: string): void {
-  if (reclaiming && name === nick) showError('');
-  me.name = name;
-  setText(byId('me'), `You are ${name}`);
-  composer.setName(name);
-}
-
-function showError(text: string): void {
-  byId('alert-box').hidden = text === '';
-  byId('alert').textContent = text;
 }
 
 // The banner counts down in silence; #announce speaks once per change of state.
@@ -129,60 +160,113 @@ function showBanner(shown: boolean): void {
   if (!shown && hadFocus) composer.focus();
 }
 
-function countUnread(): void {
-  if (!document.hidden) return;
-  unread++;
-  document.title = `(${unread}) ${TITLE}`;
+function mayEdit(one: Said): boolean {
+  return one.id === session.me.id && !one.removed && one.topic === undefined;
 }
 
-function showPeople(shown: boolean): void {
-  byId('toggle').ariaExpanded = String(shown);
-  byId('side').classList.toggle('open', shown);
+function mayRemove(one: Said): boolean {
+  if (one.removed || one.topic !== undefined) return false;
+  return one.id === session.me.id || admin.operates(session.shown);
 }
+
+function remove({ seq, name, ...rest }: Said): void {
+  const room = session.shown?.info.room;
+  if (room === undefined) return;
+  const note = `${name}: ${excerpt({ seq, name, ...rest })}`;
+  confirmThen('Delete this message?', note, 'Delete', () =>
+    session.send({ type: 'remove', room, target: seq }),
+  );
+}
+
+function openMessage(one: Said): void {
+  const choices: Choice[] = [];
+  const add = (may: boolean, label: string, act: () => void, danger = false) =>
+    may && choices.push({ label, act, danger });
+  const text = one.text ?? '';
+  add(!one.removed, 'Reply', () => composer.replyTo(one));
+  add(mayEdit(one), 'Edit', () => composer.edit(one));
+  const copies = !one.removed && isSecureContext;
+  add(copies, 'Copy the text', () => void navigator.clipboard.writeText(text));
+  add(true, one.name, () => admin.openPerson(people.find(one.id) ?? one));
+  add(mayRemove(one), 'Delete…', () => remove(one), true);
+  openMenu('Message', `${one.name}: ${excerpt(one)}`, choices);
+}
+
+// What is done with the message that a click or a key is for; false: nothing.
+function act(what: string, one: Said): boolean {
+  const may = {
+    reply: !one.removed && one.topic === undefined,
+    menu: one.topic === undefined,
+    edit: mayEdit(one),
+    remove: mayRemove(one),
+  };
+  if (what === 'reply' && may.reply) composer.replyTo(one);
+  else if (what === 'menu' && may.menu) openMessage(one);
+  else if (what === 'edit' && may.edit) composer.edit(one);
+  else if (what === 'remove' && may.remove) remove(one);
+  else return false;
+  return true;
+}
+
+const KEYS: Record<string, string> = { Enter: 'menu', r: 'reply', e: 'edit', Delete: 'remove' };
+
+arrowKeys((key, li) => {
+  const item = log.item(li);
+  return item?.kind === 'said' && act(KEYS[key] ?? '', item.said);
+});
+
+byId('messages').addEventListener('click', ({ target }) => {
+  if (!(target instanceof Element) || !session.shown) return;
+  const button = target.closest<HTMLElement>('button');
+  const item = log.item(target.closest('#messages > li'));
+  const { key, seq } = button?.dataset ?? {};
+  if (button?.matches('.quote')) session.goTo(session.shown, Number(seq));
+  else if (button?.matches('.retry')) session.outbox.retry(key!, session.shown, session.account);
+  else if (button?.matches('.discard')) session.outbox.drop((one) => one.key === key);
+  else if (button && item?.kind === 'said') act(button.className, item.said);
+  else if (target.matches('.name') && item?.kind === 'said') {
+    admin.openPerson(people.find(item.said.id) ?? item.said);
+  }
+  log.changed();
+});
+
+shortcuts({
+  room: (down, unread) => {
+    const room = sidebar.next(down, unread);
+    if (room) show(room);
+  },
+  search: () => search.open(),
+  browse: () => browse.open(),
+  help: () => openDialog('help'),
+  escape: () => {
+    if (composer.cancel() || closeDrawer()) return;
+    log.follow();
+    composer.focus();
+  },
+});
 
 document.addEventListener('visibilitychange', () => {
+  const { shown } = session;
+  if (document.hidden && shown && log.following) shown.since = shown.held.newest;
   if (document.hidden) return;
-  unread = 0;
-  document.title = TITLE;
+  session.probe();
+  log.changed();
 });
 
-byId('nick-form').addEventListener('submit', (event) => {
-  event.preventDefault();
-  const field = byId<HTMLInputElement>('nick');
-  nick = clean(field.value);
-  field.value = nick;
-  remember();
-  showError('');
-  clearTimeout(reclaiming);
-  reclaiming = 0;
-  connection.send({ type: 'nick', nick }); // or after the next hello
-  if (byId('toggle').ariaExpanded === 'true') {
-    showPeople(false);
-    composer.focus();
-  }
-});
+// After a sleep the clock has jumped.
+let ticked = Date.now();
+setInterval(() => {
+  if (Date.now() - ticked > 3 * TICK_MS) session.probe();
+  ticked = Date.now();
+}, TICK_MS);
 
-byId('composer').addEventListener('submit', () => {
-  showError('');
-  log.follow();
-});
-
-byId('now').addEventListener('click', () => connection.connectNow());
-byId('toggle').addEventListener('click', () => showPeople(byId('toggle').ariaExpanded !== 'true'));
-byId('dismiss').addEventListener('click', () => {
-  showError('');
-  composer.focus();
-});
-document.addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape' || byId('toggle').ariaExpanded !== 'true') return;
-  showPeople(false);
-  byId('toggle').focus();
-});
-
-byId<HTMLInputElement>('nick').value = nick;
+prepareDialogs();
+prepareDrawers();
+byId('now').addEventListener('click', () => session.connectNow());
+byId('help-open').addEventListener('click', () => openDialog('help'));
 if (location.protocol === 'http:' && location.port) {
   setText(byId('nc'), `nc ${location.hostname.replace(/[[\]]/g, '')} ${location.port}`);
   byId('terminal').hidden = false;
 }
 if (matchMedia('(pointer: fine)').matches) composer.focus();
-connection.connectNow();
+session.connectNow();

@@ -46,3 +46,29 @@ export function initial(name: string): string {
 export function plural(count: number, one: string, many: string): string {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }
+
+/** Where the name stands in the text as a word of its own, in any case; -1 if it does not. */
+export function mentionAt(text: string, name: string, from = 0): number {
+  if (name === '' || isAddress(name)) return -1;
+  const [low, wanted] = [text.toLowerCase(), name.toLowerCase()];
+  if (low.length !== text.length) return -1; // lower case is longer in a few languages
+  for (let at = low.indexOf(wanted, from); at >= 0; at = low.indexOf(wanted, at + 1)) {
+    const beside = /[\p{L}\p{N}_]/u;
+    const before = [...low.slice(Math.max(0, at - 2), at)].at(-1) ?? '';
+    const after = [...low.slice(at + wanted.length, at + wanted.length + 2)][0] ?? '';
+    if (!beside.test(before) && !beside.test(after)) return at;
+  }
+  return -1;
+}
+
+/** A reply begins with the number of the entry that it quotes: ">7 text". */
+export function quoteOf(text: string): { quoted: number; rest: string } {
+  const [, number, rest] = /^>(\d{1,15}) +(\S.*)$/u.exec(text) ?? [];
+  return rest === undefined ? { quoted: 0, rest: text } : { quoted: Number(number), rest };
+}
+
+/** Characters of base64url at random: 24 of them, 144 bits. */
+export function randomKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(18));
+  return btoa(String.fromCharCode(...bytes)).replace(/\+/g, '-').replace(/\//g, '_');
+}
