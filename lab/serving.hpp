@@ -1,5 +1,6 @@
 // A server as a command runs it: with its ready line, and a console on standard input where the
-// architecture lets this process have another thread.
+// architecture lets this process have another thread. A service manager such as systemd hears that
+// it is ready, reads its files again and stops, and may give it its sockets.
 #pragma once
 
 #include <polyio/server/server.hpp>

@@ -1,6 +1,7 @@
 """TLS: `polyio echo --cert --key`, `polyio connect --tls`, `openssl s_client`, Python."""
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -8,9 +9,22 @@ import tempfile
 import threading
 import unittest
 
-from harness import (DEADLINE, Server, TestCase, main, positions, receive_all, receive_exactly, run)
+from harness import (DEADLINE, LineClient, Server, TestCase, main, options_of, positions,
+                     receive_all, receive_exactly, run)
+from websocket import WebSocket
 
 OPENSSL = shutil.which("openssl")
+
+
+def self_signed(folder, name, hosts, *more):
+    """A certificate and its key: the paths of their files."""
+    cert, key = (os.path.join(folder, name + end) for end in (".pem", ".key"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name, "-addext",
+                    "subjectAltName=" + hosts, "-days", "2", "-keyout", key, "-out", cert,
+                    *more], check=True, capture_output=True, timeout=DEADLINE)
+    os.chmod(key, 0o600)
+    return cert, key
 
 
 @unittest.skipUnless(OPENSSL, "there is no openssl")
@@ -24,13 +38,7 @@ class Tls(TestCase):
 
     @classmethod
     def make(cls, name, hosts, *more):
-        cert, key = (os.path.join(cls.folder.name, name + end) for end in (".pem", ".key"))
-        subprocess.run([OPENSSL, "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name, "-addext",
-                        "subjectAltName=" + hosts, "-days", "2", "-keyout", key, "-out", cert,
-                        *more], check=True, capture_output=True, timeout=DEADLINE)
-        os.chmod(key, 0o600)
-        return cert, key
+        return self_signed(cls.folder.name, name, hosts, *more)
 
     def server(self, *options):
         return Server("echo", "--cert", self.cert, "--key", self.key, *options)
@@ -58,6 +66,49 @@ class Tls(TestCase):
             [OPENSSL, "s_client", "-connect", server.address, "-CAfile", self.cert,
              "-verify_return_error", "-servername", "localhost", *options],
             input=text, capture_output=True, timeout=DEADLINE, check=False)
+
+    def test_the_chat_speaks_it_on_the_same_port(self):
+        """Lines, HTTP and WebSocket over TLS beside a client in the clear."""
+        options = options_of("epoll", "loops")
+        with Server("chat", *options, "--cert", self.cert, "--key", self.key) as server, \
+                LineClient(server) as plain, self.python(server) as line:
+            line.sendall(b"over TLS\n")
+            self.assertTrue(plain.read_line().endswith(b"] over TLS\n"))
+            plain.send(b"in the clear\n")
+            self.assertEqual(plain.read_line(), plain.said(b"in the clear"))
+            heard = b""
+            while not heard.endswith(b"in the clear\n"):
+                heard += line.recv(4096)
+            with self.python(server) as page:
+                page.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+                             b"Connection: close\r\n\r\n")
+                self.assertTrue(receive_all(page).endswith(b"ok\n"))
+            with WebSocket(server, sock=self.python(server), Host="localhost",
+                           Origin="https://localhost") as page:
+                self.assertEqual(page.status, 101)
+                page.next_of("room")
+                page.send(type="say", text="from a page")
+                self.assertTrue(plain.read_line().endswith(b"] from a page\n"))
+
+    def test_sighup_reads_the_certificate_again(self):
+        cert, key = self.make("first", "DNS:localhost")
+        with Server("chat", "--cert", cert, "--key", key) as server:
+            def name():
+                context = ssl._create_unverified_context()
+                with context.wrap_socket(server.connect()) as client:
+                    return client.getpeercert(binary_form=True)
+            first = name()
+            for old, new in zip((cert, key), self.make("second", "DNS:localhost")):
+                shutil.move(new, old)
+            server.signal(signal.SIGHUP)
+            server.wait_log("SIGHUP: the certificate was read again")
+            second = name()
+            self.assertNotEqual(first, second)
+            with open(cert, "w", encoding="ascii") as file:
+                file.write("nothing\n")
+            server.signal(signal.SIGHUP)
+            server.wait_log("SIGHUP: .*no certificate")
+            self.assertEqual(name(), second)
 
     def test_openssl_s_client(self):
         with self.server() as server:
