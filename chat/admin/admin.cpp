@@ -270,11 +270,14 @@ std::expected<std::string, std::string> administer(Chat& chat, std::string_view 
   auto done = (admin.*act->second)();
   const std::string of = escape_for_log(asked.value("name", std::string()));
   if (!what.starts_with("list")) {
-    chat.log(fmt::format("administrator: {} {}{}", what, of, done ? "" : ": " + done.error()));
+    const std::string why = done ? "" : ": " + escape_for_log(done.error());
+    chat.log(fmt::format("administrator: {} {}{}", what, of, why));
   }
   return done;
 } catch (const json::exception&) {
   return std::unexpected("the request is malformed");
+} catch (const std::bad_alloc&) {
+  return std::unexpected("there was no memory");
 }
 
 }  // namespace polyio::chat

@@ -143,6 +143,12 @@ std::size_t Chat::people() const {
   return directory_.people();
 }
 
+Sequence Chat::lobby_end() const {
+  Log& log = directory_.lobby()->log;
+  const std::lock_guard lock(log.mutex);
+  return log.end;
+}
+
 Home& Chat::home_of(const Io& io) const {
   for (const auto& home : homes_) {
     if (&home->io() == &io) return *home;

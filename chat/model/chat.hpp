@@ -73,6 +73,7 @@ class Chat {
   // ended.
   const Shard& lobby(const Io& home) const;
   std::size_t people() const;
+  Sequence lobby_end() const;  // the number of the lobby's next entry
 
   const ChatOptions& options() const noexcept { return options_; }
   // `line` is printable.

@@ -183,7 +183,8 @@ void Directory::drop_account(PersonId id) {
 PersonId Directory::person_of(std::string_view name) {
   const auto place = name_keys_.find(nickname_key(name));
   if (place != name_keys_.end()) return place->second;
-  const Person* const guest = find_person(name);
+  // Only a guest without a nickname, which is called by its address, has no key.
+  const Person* const guest = name.starts_with('(') ? find_person(name) : nullptr;
   return guest ? guest->id : 0;
 }
 

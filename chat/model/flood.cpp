@@ -50,6 +50,15 @@ void FloodTable::dismiss(std::string_view host) noexcept {
   if (place != connections_.end() && --place->second == 0) connections_.erase(place);
 }
 
+Admission::Admission(FloodTable& table, std::string_view host)
+    : table_(table),
+      counted_(table.limits().connections ? std::make_unique<const std::string>(host) : nullptr),
+      granted_(!counted_ || table.admit(host)) {}
+
+Admission::~Admission() {
+  if (counted_ && granted_) table_.dismiss(*counted_);
+}
+
 Nanoseconds Pace::take(FloodTable& table, const std::string& account, const std::string& host,
                        TimePoint now) {
   const FloodLimits& limits = table.limits();

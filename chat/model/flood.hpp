@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <mutex>
 #include <polyio/base/clock.hpp>
 #include <string>
@@ -53,6 +54,21 @@ class FloodTable {
   std::unordered_map<std::string, Bucket> buckets_;
   Bucket others_;  // when there are too many of them
   std::map<std::string, std::size_t, std::less<>> connections_;
+};
+
+// A connection that counts as one of its address, until this ends. Small: each keeps one.
+class Admission {
+ public:
+  Admission(FloodTable& table, std::string_view host);
+  ~Admission();
+  Admission(const Admission&) = delete;
+  Admission& operator=(const Admission&) = delete;
+  bool granted() const noexcept { return granted_; }  // else its address has too many
+
+ private:
+  FloodTable& table_;
+  std::unique_ptr<const std::string> counted_;  // the host; none, if connections are not bounded
+  const bool granted_;
 };
 
 // One connection's: used by its session.

@@ -28,15 +28,9 @@ Member::Member(Chat& chat, const Stream& stream, Wire wire, std::string address)
       client_(make_client(wire, chat.home_of(io_.home()), std::move(address))) {}
 
 Member::~Member() {
-  if (admitted_) chat_.flood_.dismiss(host_of(client_->address));
   if (!present_) return;
   client_->outbox.close();
   leave();
-}
-
-bool Member::admit() {
-  admitted_ = chat_.flood_.admit(host_of(client_->address));
-  return admitted_;
 }
 
 void Member::spend() {
@@ -51,12 +45,6 @@ void Member::spend() {
   const std::string text = fmt::format("that is too fast: from now on {} a second are taken",
                                        chat_.flood_.limits().per_second);
   reply(client_->is_page() ? notice_frame(text) : "-- " + text + "\n");
-}
-
-void Member::expect() {
-  Log& log = chat_.directory_.lobby()->log;
-  const std::lock_guard lock(log.mutex);
-  client_->lobby.next = log.end;
 }
 
 void Member::reply(std::string bytes) {
@@ -84,7 +72,7 @@ void Member::greet(Greeting greeting) {
 }
 
 void Member::enter(const Account* account) {
-  if (client_->lobby.next == 0) expect();
+  if (client_->lobby.next == 0) expect(chat_.lobby_end());
   const std::vector<RoomPtr> rooms = chat_.come(client_, account);
   const Person& person = *client_->person;
   if (client_->is_page()) {

@@ -31,8 +31,8 @@ class Member {
   // What others see. After join().
   const std::string& name() const noexcept { return *client_->person->name; }
 
-  // When it joins, it will get the messages from now on.
-  void expect();
+  // When it joins, it will get the lobby's entries from this number on; without it, from join() on.
+  void expect(Sequence from) { client_->lobby.next = from; }
   // From now on the lobby's messages come to its outbox, those of its account's rooms too, and all
   // see it. Where guests are not let in, one without an account waits outside for log_in().
   void join(const Account* account = nullptr);
@@ -74,8 +74,6 @@ class Member {
   std::vector<RoomId> readable() const;
 
   // --- flood control ---
-  // Counts the connection until its end; false: its address has too many.
-  bool admit();
   // The client has asked for something. For how long not to read on from it, since the last time
   // that was asked.
   void spend();
@@ -116,7 +114,6 @@ class Member {
   std::unique_ptr<Pace> pace_;  // once it has asked for something
   Nanoseconds pause_{0};
   bool present_ = false;  // has joined and not left
-  bool admitted_ = false;
 };
 
 }  // namespace polyio::chat

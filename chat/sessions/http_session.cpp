@@ -190,21 +190,23 @@ Task<Next> serve_request(Chat& chat, Io& io, Stream& stream, Requests& requests)
 }  // namespace
 
 Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytesPtr first) {
-  Requests requests;
-  requests.terms.address = first->address;
-  requests.bytes = std::move(first->held);
-  requests.bytes.append(first->chunk.text());
+  auto requests = std::make_unique<Requests>();  // not in the frame, which a page keeps
+  requests->terms.address = first->address;
+  requests->bytes = std::move(first->held);
+  requests->bytes.append(first->chunk.text());
   first.reset();
   Next next = Next::request;
   while (next == Next::request) {
-    const Next then = co_await serve_request(chat, io, stream, requests);
+    const Next then = co_await serve_request(chat, io, stream, *requests);
     next = then;
   }
   if (next == Next::end) co_return;
   Deadline end = deadline_after(io.now(), chat.options().farewell);
   if (next == Next::websocket) {
-    const Deadline until = co_await websocket_session(chat, io, stream, std::move(requests.bytes),
-                                                      std::move(requests.terms));
+    auto page =
+        websocket_session(chat, io, stream, std::move(requests->bytes), std::move(requests->terms));
+    requests.reset();
+    const Deadline until = co_await page;
     end = until;
   }
   co_await say_farewell(io, stream, end);

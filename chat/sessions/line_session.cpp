@@ -25,11 +25,9 @@ class LineSession {
         stream_(stream),
         first_(std::move(first)),
         reader_(chat.options().max_line) {
-    member_.expect();
+    member_.expect(first_->from);
   }
 
-  // Filled by find_protocol; taken by http_session, or by run.
-  FirstBytesPtr& first() noexcept { return first_; }
   Member& member() noexcept { return member_; }
   // Reads until the client leaves, with a writer beside, both in `group`.
   Task<> run(TaskGroup& group) {
@@ -191,31 +189,37 @@ class LineSession {
   bool orderly_ = false;
 };
 
+[[gnu::noinline]] Task<> turn_away(Chat& chat, Stream& stream, std::string_view address) {
+  chat.log({fmt::format("refused: {}: too many connections", address), LogLevel::warning});
+  constexpr std::string_view full = "-- error: too many connections from your address\n";
+  (void)co_await stream.send_all(full);
+}
+
+// A frame of its own: a page does without.
+[[gnu::noinline]] Task<> line_session(Chat& chat, Stream& stream, FirstBytesPtr first) {
+  LineSession session(chat, stream, std::move(first));
+  session.member().join();
+  auto both = [&session](TaskGroup& group) { return session.run(group); };
+  co_await with_task_group(stream.io(), both);
+  if (session.orderly()) co_await say_farewell(stream.io(), stream, session.gone_by());
+}
+
 // Until its first bytes say otherwise, a connection is a line client that listens. `first`: what
 // is known of it and has arrived already.
 Task<> serve(Chat& chat, Stream stream, FirstBytesPtr first) {
   {
-    LineSession session(chat, stream, std::move(first));
-    if (!session.member().admit()) {
-      constexpr std::string_view full = "-- error: too many connections from your address\n";
-      (void)co_await stream.send_all(full);
-      (void)session.refuse("too many connections");
-      co_return;
-    }
-    const proto::Protocol protocol = co_await find_protocol(chat, stream, *session.first());
+    const Admission admission(chat.flood(), host_of(first->address));
+    if (!admission.granted()) co_return co_await turn_away(chat, stream, first->address);
+    first->from = chat.lobby_end();
+    const proto::Protocol protocol = co_await find_protocol(chat, stream, *first);
     const bool secures = protocol == proto::Protocol::tls && chat.options().tls && !stream.layer();
     if (protocol == proto::Protocol::undecided) co_return;
     if (protocol == proto::Protocol::http) {
-      co_return co_await http_session(chat, stream.io(), stream, std::move(session.first()));
+      co_return co_await http_session(chat, stream.io(), stream, std::move(first));
     }
     if (!secures) {  // lines; or TLS where there is none, whose first line is no text
-      session.member().join();
-      auto both = [&session](TaskGroup& group) { return session.run(group); };
-      co_await with_task_group(stream.io(), both);
-      if (session.orderly()) co_await say_farewell(stream.io(), stream, session.gone_by());
-      co_return;
+      co_return co_await line_session(chat, stream, std::move(first));
     }
-    first = std::move(session.first());
   }
   co_await serve_secured(chat, std::move(stream), std::move(first));
 }

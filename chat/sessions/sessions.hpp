@@ -17,6 +17,7 @@ Task<> serve_connection(Chat& chat, Stream stream);
 // it is freed long before its session ends.
 struct FirstBytes {
   std::string address;  // where it comes from: ('host', port)
+  Sequence from = 0;    // the lobby's first entry for it, if it is a line client
   std::string held;
   Lease chunk;
   bool ended = false;  // followed by the end of file
