@@ -235,7 +235,7 @@ Answer export_data(const std::string& data, const std::string& to,
   }
   std::ofstream file;
   if (to != "-") {
-    ::umask(077);  // what was said is nobody else's
+    ::umask(077);  // for its owner's eyes only
     file.open(to, std::ios::binary);
     if (!file) return std::unexpected(fmt::format("{}: can't be written", to));
   }

@@ -128,7 +128,7 @@ Task<Answer<Account>> register_account(Chat& chat, Io& io, std::string host, std
   if (!hashed) co_return busy();
   Account account{.name = std::move(name), .password = std::move(*hashed)};
   {
-    // Until the store has it too nobody else gets the name.
+    // The name is held until the store has it too.
     const std::lock_guard lock(chat.directory().mutex());
     if (auto taken = chat.directory().reserve(account.name); !taken) {
       co_return refuse(409, taken.error());

@@ -105,7 +105,7 @@ class Chat {
   // out. What it throws there ends the client.
   void on_home(Io& io, const ClientPtr& client, std::move_only_function<void(Home&)> work);
   // The client's person comes; and goes, with its last connection. A client whose going there is
-  // no memory for is put off: go_left() tries again when the next one comes or asks for something.
+  // no memory for is put off: go_left() tries again when another comes or asks for something.
   std::vector<RoomPtr> come(const ClientPtr& client, const Account* account);
   void go_person(const ClientPtr& client) noexcept;
   void go(Io& io, const ClientPtr& client, std::string last) noexcept;

@@ -125,7 +125,7 @@ class Directory {
   Verdict may_join(const Room& room, const Person& person, std::string_view host) const;
   Verdict may_say(const Room& room, const Person& person) const;
   Verdict may_converse(const Person& person, const Person* other) const;
-  // What the room remembers of somebody, which may be nothing yet.
+  // What the room remembers of a person, which may be nothing yet.
   Membership& standing(Room& room, PersonId of);
   void enter(const RoomPtr& room, Person& person);
   void leave(Room& room, Person& person) noexcept;

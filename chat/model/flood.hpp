@@ -17,7 +17,7 @@ namespace polyio::chat {
 struct FloodLimits {
   double per_second = 0;   // requests of one connection, and of one account; 0: as many as it likes
   double burst = 200;      // at once
-  double of_address = 10;  // an address may send as much as so many connections
+  double of_address = 10;  // an address may send as much as this many connections
   Nanoseconds patience = std::chrono::minutes(1);  // slowed for so long without a pause: cut off
   std::size_t connections = 0;  // of one address, the loopback's aside; 0: no limit
 };

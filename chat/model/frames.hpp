@@ -29,7 +29,7 @@ std::string entries_event(RoomId room, std::string_view objects);
 std::string history_event(RoomId room, std::string_view objects, bool start);
 std::string objects_of(std::span<const Entry> entries, bool with_room = false);
 
-// What a person is told when it comes.
+// What a client hears when it comes.
 struct Greeting {
   PersonId id = 0;
   const std::string& name;

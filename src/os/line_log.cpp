@@ -135,8 +135,8 @@ Progress write_entries(const Target& target, Entries& from, std::size_t& begun) 
 }  // namespace
 
 struct LineLog::State {
-  State(int descriptor, Layout how, Writer who)
-      : target(descriptor), layout(std::move(how)), writer(who) {
+  State(int descriptor, Layout how, Writer by)
+      : target(descriptor), layout(std::move(how)), writer(by) {
     if (writer == Writer::thread) give_up.emplace();
   }
   void put(LogLine line);

@@ -108,8 +108,8 @@ TEST(People, AJoinCostsAPageTheSameInALargeRoom) {
   EXPECT_GT(room.presence_pause(), Nanoseconds::zero());
 }
 
-// The list may have somebody already whose coming is news that is still on its way here, and may
-// lack somebody whose going is.
+// The list may have a person already whose coming is news that is still on its way here, and may
+// lack one whose going is.
 TEST(People, TakeNewsThatTheListHasAlready) {
   LineAndPage here;
   auto& [present, room, line, page] = here;

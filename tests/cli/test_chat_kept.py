@@ -242,7 +242,7 @@ class Rooms(Kept):
         self.said(a, b"hot", b"#tea [ann] hot")
         self.assertEqual(b.read_line(), b"#tea [ann] hot\n")
         self.said(c, b"marker", b"[cat] marker")
-        for client in (a, b):  # who are in the lobby, too
+        for client in (a, b):  # they are in the lobby, too
             self.assertEqual(client.read_line(), b"[cat] marker\n")
         self.said(b, b"/part", b"-- you have left #tea; you speak in #lobby")
         self.said(a, b"/me drinks", b"#tea * ann drinks")

@@ -1,4 +1,4 @@
-// Finding rooms and people: the list of rooms, a room by its name, a conversation with somebody.
+// Finding rooms and people: the list of rooms, a room by its name, a conversation with a person.
 
 import { onSubmit, openDialog } from './dialogs';
 import { byId, make, setText } from './dom';

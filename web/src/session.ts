@@ -183,7 +183,7 @@ export class Session implements Reader {
   }
 
   private hello(me: Hello): void {
-    if (me.account !== this.me.account) this.ids.clear(); // somebody else
+    if (me.account !== this.me.account) this.ids.clear(); // another person
     this.me = me;
     this.ids.add(me.id);
     this.views.me();

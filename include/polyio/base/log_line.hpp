@@ -8,8 +8,8 @@
 
 namespace polyio {
 
-// error: something does not work, and somebody must see to it; warning: something was refused, cut
-// or lost; info: what happens.
+// error: something does not work, and an administrator is needed; warning: something was refused,
+// cut or lost; info: what happens.
 enum class LogLevel : std::uint8_t { error, warning, info };
 
 // The text's owner must outlive it.
