@@ -83,11 +83,11 @@ std::string read_password(const std::string& name) {
   const bool asks = os::is_terminal(standard_input);
   termios shown{};
   if (asks) {
-    fmt::print(stderr, "password for {}: ", escape_for_log(name));
     ::tcgetattr(standard_input, &shown);
     termios hidden = shown;
     hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    ::tcsetattr(standard_input, TCSAFLUSH, &hidden);
+    ::tcsetattr(standard_input, TCSAFLUSH, &hidden);  // before it may be typed
+    fmt::print(stderr, "password for {}: ", escape_for_log(name));
   }
   std::getline(std::cin, password);
   if (asks) {
