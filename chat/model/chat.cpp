@@ -82,6 +82,13 @@ BackgroundTask Chat::background() {
     }
     const auto nothing = [] {};
     (void)co_await offload(background.io(), writer_.pool(), nothing);
+    // What its clients said last is given out, and what waits for that is done: a client that
+    // waited for ever would keep itself.
+    const Home& home = home_of(background.io());
+    for (bool turns = true; turns && home.is_busy();) {
+      const auto turn = co_await background.io().yield();
+      turns = turn.has_value();
+    }
   };
 }
 

@@ -42,6 +42,8 @@ class Home {
   }
   // After something happened in a room: what was said goes out once per turn.
   void distribute_soon(Shard& shard);
+  // Something is to be given out.
+  bool is_busy() const noexcept { return !busy_.empty(); }
   // A client has taken what its rooms wait for.
   void go_on();
   // News of a room's people.
