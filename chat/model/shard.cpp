@@ -78,9 +78,10 @@ void Shard::take_out(Client& client, Seat& seat) {
   seat.place = Seat::nowhere;
 }
 
-// What is left of the history is not sent any more.
+// What is left of the history is not sent any more; what was said until now is, also where the
+// client's own last message is given out just now.
 void Shard::remove(const ClientPtr& client, std::move_only_function<void()> then) {
-  in_order(client, [this, client, last = std::move(then)]() mutable {
+  auto work = [this, client, last = std::move(then)]() mutable {
     Seat* const seat = seat_of(*client);
     if (seat && std::exchange(seat->live, false)) {
       if (seat->place == Seat::nowhere && seat->next < end()) {
@@ -92,7 +93,12 @@ void Shard::remove(const ClientPtr& client, std::move_only_function<void()> then
       --seated_;
     }
     if (last) last();
-  });
+  };
+  if (undistributed()) {
+    waiting_.push_back({nullptr, client, std::move(work)});
+  } else {
+    work();
+  }
 }
 
 // Sends old messages, a chunk at a time, until there are none: then the client gets the new ones

@@ -255,6 +255,24 @@ TEST(Shard, GivesAClientNothingOlderThanItsComing) {
   EXPECT_EQ(room.listening(), 1u);
 }
 
+TEST(Shard, GivesAClientThatLeavesWhatWasSaidBefore) {
+  const auto leaving = client(Wire::line), other = client(Wire::line);
+  Shard* shard = nullptr;
+  Shard room(lobby_id, nullptr, {}, 1, [&](const MessagePtr&, const ClientPtr& sender) {
+    if (sender == leaving) shard->remove(leaving);
+  });
+  shard = &room;
+  room.add(leaving);
+  say(room, "1", leaving);
+  room.distribute_to(0);
+  leaving->later.push_back({});  // as a client that waits for its message has
+  say(room, "2", other);
+  room.distribute();
+  leaving->later.clear();
+  EXPECT_EQ(lines_of(leaving), "[name] 1\n[name] 2\n");
+  EXPECT_EQ(room.seated(), 0u);
+}
+
 TEST(Shard, GivesAnEarlyClientItsOwnMessageBeforeWhatWaitsForIt) {
   const auto early = client(Wire::line);
   early->lobby.next = 2;
