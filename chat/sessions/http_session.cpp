@@ -114,8 +114,8 @@ enum class Next : std::uint8_t { request, websocket, farewell, end };
 // A connection's requests, as far as they have come.
 struct Requests {
   proto::RequestParser parser{proto::HttpLimits{.max_body = 16'384}};
-  std::string bytes;  // not yet parsed
-  PageTerms terms;    // of the WebSocket that follows
+  std::string bytes;                                                 // not yet parsed
+  std::unique_ptr<PageTerms> terms = std::make_unique<PageTerms>();  // if a WebSocket follows
 };
 
 // False: the client has gone, or was too slow.
@@ -155,17 +155,17 @@ Task<Next> serve_request(Chat& chat, Io& io, Stream& stream, Requests& requests)
     if (io.draining() || of_browser(request)) request.keep_alive = false;
     if (request.path == "/ws" && request.method == "GET") {
       bool accepted = false;
-      reply = handshake(chat, stream, request, accepted, requests.terms);
+      reply = handshake(chat, stream, request, accepted, *requests.terms);
       if (accepted) {
         next = Next::websocket;
         auto account = co_await account_of(chat, io, request);
-        requests.terms.account = std::move(account);
-        requests.terms.address = source_of(chat, request, requests.terms.address);
+        requests.terms->account = std::move(account);
+        requests.terms->address = source_of(chat, request, requests.terms->address);
       }
     } else if (is_api(request.path)) {
       const bool from_here = proto::origin_allowed(request, chat.options().host_names);
-      const std::string source = source_of(chat, request, requests.terms.address);
-      const bool secure = is_secure(chat, stream, request, requests.terms.address);
+      const std::string source = source_of(chat, request, requests.terms->address);
+      const bool secure = is_secure(chat, stream, request, requests.terms->address);
       auto answered =
           co_await answer_api(chat, io, request, std::string(host_of(source)), from_here, secure);
       reply = std::move(answered);
@@ -189,27 +189,24 @@ Task<Next> serve_request(Chat& chat, Io& io, Stream& stream, Requests& requests)
 
 }  // namespace
 
-Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytesPtr first) {
-  auto requests = std::make_unique<Requests>();  // not in the frame, which a page keeps
-  requests->terms.address = first->address;
-  requests->bytes = std::move(first->held);
-  requests->bytes.append(first->chunk.text());
+Task<std::unique_ptr<PageTerms>> http_session(Chat& chat, Stream& stream, FirstBytesPtr first) {
+  Io& io = stream.io();
+  Requests requests;
+  requests.terms->address = first->address;
+  requests.bytes = std::move(first->held);
+  requests.bytes.append(first->chunk.text());
   first.reset();
   Next next = Next::request;
   while (next == Next::request) {
-    const Next then = co_await serve_request(chat, io, stream, *requests);
+    const Next then = co_await serve_request(chat, io, stream, requests);
     next = then;
   }
-  if (next == Next::end) co_return;
-  Deadline end = deadline_after(io.now(), chat.options().farewell);
-  if (next == Next::websocket) {
-    auto page =
-        websocket_session(chat, io, stream, std::move(requests->bytes), std::move(requests->terms));
-    requests.reset();
-    const Deadline until = co_await page;
-    end = until;
+  if (next == Next::farewell) {
+    co_await say_farewell(io, stream, deadline_after(io.now(), chat.options().farewell));
   }
-  co_await say_farewell(io, stream, end);
+  if (next != Next::websocket) co_return nullptr;
+  requests.terms->rest = std::move(requests.bytes);
+  co_return std::move(requests.terms);
 }
 
 }  // namespace polyio::chat

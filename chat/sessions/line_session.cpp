@@ -2,19 +2,15 @@
 
 #include <polyio/io/task_group.hpp>
 #include <polyio/proto/line.hpp>
-#include <polyio/proto/proxy.hpp>
 #include <polyio/proto/sniff.hpp>
 #include <polyio/proto/telnet.hpp>
 #include <polyio/proto/text.hpp>
-#include <polyio/tls/tls.hpp>
 
 #include "line_commands.hpp"
 #include "sessions.hpp"
 
 namespace polyio::chat {
 namespace {
-
-Task<> serve_secured(Chat& chat, Stream stream, FirstBytesPtr first);
 
 // One line client: reads its lines and acts on each.
 class LineSession {
@@ -61,10 +57,10 @@ class LineSession {
       if (!io().draining() && !group.cancelled()) finish();
     }
     member_.leave();
-    gone_by_ = deadline_after(io().now(), member_.options().farewell);
+    const Deadline gone_by = deadline_after(io().now(), member_.options().farewell);
     if (broken) group.cancel();
-    co_await let_writer_finish(io(), member_.outbox(), group, gone_by_);
-    orderly_ = !group.cancelled();
+    co_await let_writer_finish(io(), member_.outbox(), group, gone_by);
+    if (!group.cancelled()) farewell_ = gone_by;
   }
   // Always false.
   bool refuse(std::string_view what) {
@@ -72,9 +68,7 @@ class LineSession {
         {fmt::format("refused: {}: {}", member_.client()->address, what), LogLevel::warning});
     return false;
   }
-  // True: it has left in an orderly way and may still be reading, until gone_by().
-  bool orderly() const noexcept { return orderly_; }
-  Deadline gone_by() const noexcept { return gone_by_; }
+  Farewell farewell() const noexcept { return farewell_; }
 
  private:
   Io& io() const noexcept { return stream_.io(); }
@@ -185,114 +179,17 @@ class LineSession {
   bool first_line_ = true;
   bool ended_ = false;      // the end of file has come
   TimePoint line_began_{};  // the unfinished one
-  Deadline gone_by_ = never;
-  bool orderly_ = false;
+  Farewell farewell_;
 };
 
-[[gnu::noinline]] Task<> turn_away(Chat& chat, Stream& stream, std::string_view address) {
-  chat.log({fmt::format("refused: {}: too many connections", address), LogLevel::warning});
-  constexpr std::string_view full = "-- error: too many connections from your address\n";
-  (void)co_await stream.send_all(full);
-}
+}  // namespace
 
-// A frame of its own: a page does without.
-[[gnu::noinline]] Task<> line_session(Chat& chat, Stream& stream, FirstBytesPtr first) {
+Task<Farewell> line_session(Chat& chat, Stream& stream, FirstBytesPtr first) {
   LineSession session(chat, stream, std::move(first));
   session.member().join();
   auto both = [&session](TaskGroup& group) { return session.run(group); };
   co_await with_task_group(stream.io(), both);
-  if (session.orderly()) co_await say_farewell(stream.io(), stream, session.gone_by());
-}
-
-// Until its first bytes say otherwise, a connection is a line client that listens. `first`: what
-// is known of it and has arrived already.
-Task<> serve(Chat& chat, Stream stream, FirstBytesPtr first) {
-  {
-    const Admission admission(chat.flood(), host_of(first->address));
-    if (!admission.granted()) co_return co_await turn_away(chat, stream, first->address);
-    first->from = chat.lobby_end();
-    const proto::Protocol protocol = co_await find_protocol(chat, stream, *first);
-    const bool secures = protocol == proto::Protocol::tls && chat.options().tls && !stream.layer();
-    if (protocol == proto::Protocol::undecided) co_return;
-    if (protocol == proto::Protocol::http) {
-      co_return co_await http_session(chat, stream.io(), stream, std::move(first));
-    }
-    if (!secures) {  // lines; or TLS where there is none, whose first line is no text
-      co_return co_await line_session(chat, stream, std::move(first));
-    }
-  }
-  co_await serve_secured(chat, std::move(stream), std::move(first));
-}
-
-// The same again over TLS, which may carry any of the protocols.
-Task<> serve_secured(Chat& chat, Stream stream, FirstBytesPtr first) {
-  Io& io = stream.io();
-  {
-    const std::string bytes = first->held + std::string(first->chunk.text());
-    first->held.clear();
-    first->chunk = {};
-    auto secured =
-        co_await tls::accept(stream, *chat.options().tls, bytes, chat.options().request_timeout);
-    if (!secured) {
-      co_return chat.log(
-          {fmt::format("refused: {}: TLS: {}", first->address, secured.error().message()),
-           LogLevel::warning});
-    }
-  }
-  const StreamLayer* const layer = stream.layer();
-  co_await serve(chat, std::move(stream), std::move(first));
-  co_await tls::closed(io, layer);
-}
-
-bool may_be_proxy_header(std::string_view bytes) {
-  using namespace std::string_view_literals;
-  const auto begins = [bytes](std::string_view signature) {
-    return signature.starts_with(bytes.substr(0, signature.size()));
-  };
-  return begins("PROXY ") || begins("\r\n\r\n\0\r\nQUIT\n"sv);
-}
-
-// A proxy's own header comes first, if it sends one (PROXY protocol).
-Task<> serve_proxied(Chat& chat, Stream stream, FirstBytesPtr first) {
-  proto::ProxyHeaderReader reader;
-  {
-    CancelScope patience(stream.io(), chat.options().request_timeout);
-    for (std::string all;;) {
-      auto chunk = co_await stream.receive();
-      if (!chunk || chunk->empty()) co_return;
-      const std::string_view bytes = chunk->text();
-      all += bytes;
-      if (!may_be_proxy_header(all)) {
-        first->held = std::move(all);  // an HTTP proxy's, whose headers say where it comes from
-        break;
-      }
-      const auto step = reader.feed(std::as_bytes(std::span(bytes)));
-      if (step.progress == proto::ProxyHeaderReader::Progress::need_more) continue;
-      if (step.progress == proto::ProxyHeaderReader::Progress::error) {
-        co_return chat.log(
-            {fmt::format("refused: {}: PROXY protocol: {}", first->address, reader.error()),
-             LogLevel::warning});
-      }
-      const proto::ProxySource& source = reader.source();
-      if (!source.host.empty()) {
-        first->address = fmt::format("('{}', {})", source.host, source.port);
-      }
-      first->held = bytes.substr(step.consumed);
-      break;
-    }
-  }
-  co_await serve(chat, std::move(stream), std::move(first));
-}
-
-}  // namespace
-
-Task<> serve_connection(Chat& chat, Stream stream) {
-  auto first = std::make_unique<FirstBytes>();
-  first->address = address_of(stream);
-  if (chat.trusts(host_of(first->address))) {
-    return serve_proxied(chat, std::move(stream), std::move(first));
-  }
-  return serve(chat, std::move(stream), std::move(first));
+  co_return session.farewell();
 }
 
 }  // namespace polyio::chat

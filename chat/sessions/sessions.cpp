@@ -117,47 +117,4 @@ Task<> say_farewell(Io& io, Stream& stream, Deadline end) {
   }
 }
 
-Task<proto::Protocol> find_protocol(Chat& chat, Stream& stream, FirstBytes& first) {
-  proto::Sniffer sniffer;
-  if (!first.held.empty()) {
-    std::string before = std::move(first.held);
-    const proto::Protocol protocol = sniffer.feed(std::as_bytes(std::span(before)));
-    first.held = protocol == proto::Protocol::undecided ? std::string() : std::move(before);
-    if (protocol != proto::Protocol::undecided) co_return protocol;
-  } else {
-    bool heard = false;
-    // Twice: where this machine was held up, what came meanwhile is there by now.
-    for (const Nanoseconds span : {chat.options().silence, Nanoseconds(1)}) {
-      CancelScope silence(stream.io(), span);
-      auto chunk = co_await stream.receive();
-      if (!chunk && !silence.timed_out()) co_return proto::Protocol::undecided;
-      if (!chunk) continue;
-      first.chunk = std::move(*chunk);
-      heard = true;
-      break;
-    }
-    if (!heard) co_return proto::Protocol::line;
-  }
-  CancelScope patience(stream.io(), chat.options().request_timeout);
-  for (bool fed = first.chunk.empty(); fed || !first.chunk.empty(); fed = false) {
-    const proto::Protocol protocol =
-        fed ? proto::Protocol::undecided : sniffer.feed(first.chunk.bytes());
-    if (protocol != proto::Protocol::undecided) {
-      first.held = sniffer.take_held();
-      co_return protocol;
-    }
-    auto chunk = co_await stream.receive();
-    if (!chunk && patience.timed_out()) {  // slowly typed, and may still become a request
-      first.held = sniffer.take_held();
-      first.chunk = {};
-      co_return proto::Protocol::line;
-    }
-    if (!chunk) co_return proto::Protocol::undecided;
-    first.chunk = std::move(*chunk);
-  }
-  first.held = sniffer.take_held();
-  first.ended = true;
-  co_return first.held.empty() ? proto::Protocol::undecided : sniffer.finish();
-}
-
 }  // namespace polyio::chat

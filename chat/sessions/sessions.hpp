@@ -24,19 +24,20 @@ struct FirstBytes {
 };
 using FirstBytesPtr = std::unique_ptr<FirstBytes>;
 
-// Waits for the first bytes and decides. Undecided: the connection ended, or sent too little for
-// too long.
-Task<proto::Protocol> find_protocol(Chat& chat, Stream& stream, FirstBytes& first);
-Task<> http_session(Chat& chat, Io& io, Stream& stream, FirstBytesPtr first);
-// Until when to wait for the client's end.
+// The protocols' sessions. Those with a writer say until when to wait for the client's end, if
+// that is still to come: say_farewell().
+using Farewell = std::optional<Deadline>;
+Task<Farewell> line_session(Chat& chat, Stream& stream, FirstBytesPtr first);
 // What the handshake of a page has settled.
 struct PageTerms {
   std::optional<Account> account{};  // that it is logged in with
   bool deflated = false;             // its frames may be
   std::string address{};             // where it comes from
+  std::string rest{};                // what came behind the handshake
 };
-Task<Deadline> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest,
-                                 PageTerms terms);
+Task<Farewell> websocket_session(Chat& chat, Stream& stream, std::unique_ptr<PageTerms> terms);
+// None: the connection is over.
+Task<std::unique_ptr<PageTerms>> http_session(Chat& chat, Stream& stream, FirstBytesPtr first);
 
 // Sends the outbox's pieces until it is closed and empty, or sending fails, which cancels `group`.
 Task<> write_outbox(Member& member, Stream& stream, TaskGroup& group);

@@ -176,10 +176,17 @@ class PageTalk {
 
 enum class Reading : std::uint8_t { goes_on, over, broken };
 
+// After so many ping intervals.
+Deadline end_of_silence(Io& io, const Member& member, int intervals) {
+  const Nanoseconds interval = member.options().ping_interval;
+  return interval > Nanoseconds::zero() ? deadline_after(io.now(), interval * intervals) : never;
+}
+
 // Handles what arrived a piece at a time, so that one page neither says much more than the rooms
 // give out nor has the loop for itself. While it waits, its bytes are copied out of the buffer,
 // which others need.
-Task<Reading> take_frames(Io& io, Outbox& outbox, PageTalk& talk, Lease chunk, std::string kept) {
+Task<Reading> take_frames(Io& io, PageTalk& talk, Lease chunk, std::string kept) {
+  Outbox& outbox = talk.member().outbox();
   constexpr std::size_t piece_size = 1024;
   std::string_view rest = chunk.empty() ? std::string_view(kept) : chunk.text();
   Turn turn;
@@ -205,6 +212,7 @@ Task<Reading> take_frames(Io& io, Outbox& outbox, PageTalk& talk, Lease chunk, s
       turn.begin();
     }
     if (outbox.reader_must_wait()) {
+      const CancelScope patience(io, end_of_silence(io, talk.member(), 2));
       const bool goes_on = co_await wait_for_room(io, outbox);
       if (!goes_on) co_return Reading::broken;
       turn.begin();
@@ -217,81 +225,61 @@ Task<Reading> take_frames(Io& io, Outbox& outbox, PageTalk& talk, Lease chunk, s
   co_return Reading::goes_on;
 }
 
-// Reads until the page leaves; true: in an orderly way.
-Task<bool> read_frames(Io& io, Stream& stream, Outbox& outbox, PageTalk& talk, std::string rest) {
-  Task<Reading> taking = take_frames(io, outbox, talk, {}, std::move(rest));
+// Reads until the page leaves; true: in an orderly way. Pings a silent page, and gives up one that
+// does not answer. `taking`: what came with its handshake.
+Task<bool> read_frames(Io& io, Stream& stream, PageTalk& talk, Task<Reading> taking) {
+  Deadline silence_ends = end_of_silence(io, talk.member(), 1);
+  bool asked = false;
   for (;;) {
-    const Reading reading = co_await taking;
-    taking = {};  // its frame goes while nothing arrives
-    if (reading != Reading::goes_on) co_return reading == Reading::over;
+    if (taking) {
+      const Reading reading = co_await taking;
+      taking = {};  // its frame goes while nothing arrives
+      if (reading != Reading::goes_on) co_return reading == Reading::over;
+    }
+    if (talk.heard()) {
+      silence_ends = end_of_silence(io, talk.member(), 1);
+      asked = false;
+    }
+    const CancelScope silence(io, silence_ends);
     auto chunk = co_await stream.receive();
-    if (!chunk) co_return false;
-    if (chunk->empty()) break;
-    taking = take_frames(io, outbox, talk, std::move(*chunk), {});
+    if (chunk && chunk->empty()) break;
+    if (chunk) {
+      taking = take_frames(io, talk, std::move(*chunk), {});
+    } else {
+      if (asked || !silence.timed_out()) co_return false;
+      asked = true;
+      silence_ends = end_of_silence(io, talk.member(), 1);
+      talk.reply(proto::encode_ping("?"));
+    }
   }
   if (io.draining()) talk.end(proto::encode_close(proto::close_code::going_away));
   co_return true;
 }
 
-// Ends keep_alive, which may not even have begun when the page leaves.
-struct Pinging {
-  CancelScope* scope = nullptr;
-  bool over = false;
-  void stop() {
-    over = true;
-    if (scope) scope->cancel();
-  }
-};
-
-// Pings a silent page, and drops one that does not answer.
-Task<> keep_alive(Io& io, Nanoseconds interval, PageTalk& talk, TaskGroup& group,
-                  Pinging& pinging) {
-  CancelScope scope(io);
-  pinging.scope = &scope;
-  bool asked = false;
-  while (!pinging.over) {
-    auto slept = co_await io.sleep(interval);
-    if (!slept) break;
-    const bool heard = talk.heard();
-    if (!heard && asked) {
-      group.cancel();
-      break;
-    }
-    asked = !heard;
-    if (asked) talk.reply(proto::encode_ping("?"));
-  }
-  pinging.scope = nullptr;
-}
-
 }  // namespace
 
-Task<Deadline> websocket_session(Chat& chat, Io& io, Stream& stream, std::string rest,
-                                 PageTerms terms) {
-  Member member(chat, stream, terms.deflated ? Wire::deflated_page : Wire::page,
-                std::move(terms.address));
+Task<Farewell> websocket_session(Chat& chat, Stream& stream, std::unique_ptr<PageTerms> terms) {
+  Io& io = stream.io();
+  Member member(chat, stream, terms->deflated ? Wire::deflated_page : Wire::page,
+                std::move(terms->address));
   PageTalk talk(member);
-  member.join(terms.account ? &*terms.account : nullptr);
-  Pinging pinging;
+  member.join(terms->account ? &*terms->account : nullptr);
+  Task<bool> reading =
+      read_frames(io, stream, talk, take_frames(io, talk, {}, std::move(terms->rest)));
+  terms.reset();
   Deadline end = never;
-  const Nanoseconds interval = chat.options().ping_interval;
-  auto all = [&](TaskGroup& group) -> Task<> {
-    bool started = group.spawn(write_outbox, member, stream, group).has_value();
-    if (started && interval > Nanoseconds::zero()) {
-      started = group.spawn(keep_alive, io, interval, talk, group, pinging).has_value();
-    }
+  auto both = [&](TaskGroup& group) -> Task<> {
     bool orderly = false;
-    if (started) {
-      const bool finished =
-          co_await read_frames(io, stream, member.outbox(), talk, std::move(rest));
+    if (group.spawn(write_outbox, member, stream, group)) {
+      const bool finished = co_await reading;
       orderly = finished;
     }
     member.leave();
-    pinging.stop();
-    end = deadline_after(io.now(), chat.options().farewell);
+    end = deadline_after(io.now(), member.options().farewell);
     if (!orderly) group.cancel();
     co_await let_writer_finish(io, member.outbox(), group, end);
   };
-  co_await with_task_group(io, all);
+  co_await with_task_group(io, both);
   co_return end;
 }
 

@@ -246,6 +246,40 @@ TEST(SlowClients, OneThatLeavesWithoutReadingIsGoneInTime) {
   }
 }
 
+// What it asks for waits for it, and it is not read from; pings wait behind that.
+TEST(SlowClients, APageThatAsksMuchAndTakesNothingIsDropped) {
+  SimOptions options;
+  options.window_min = options.window_max = 1024;
+  Io io(std::make_unique<SimDriver>(options));
+  Chat chat({.farewell = 2s, .ping_interval = 7s, .write_inline = true});
+  chat.open({&io});
+  std::string asked(upgrade);
+  constexpr std::string_view rooms = R"({"type":"rooms"})";
+  for (int i = 0; i < 20'000; ++i) {
+    asked += std::string("\x81\x90\0\0\0\0", 6).append(rooms);
+  }
+  const auto scenario = [&]() -> Task<> {
+    auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
+    auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
+    auto served = co_await listener->accept();
+    auto both = [&](TaskGroup& group) -> Task<> {
+      (void)group.spawn([&] { return serve_connection(chat, std::move(*served)); });
+      {
+        const CancelScope patience(io, 60s);
+        auto sent = co_await client->send_all(asked);
+        EXPECT_FALSE(sent) << "it reads without end";
+      }
+      client->close();
+    };
+    const TimePoint begin = io.now();
+    co_await with_task_group(io, both);
+    EXPECT_GE(io.now() - begin, 13s);
+    EXPECT_LE(io.now() - begin, 17s);
+    EXPECT_EQ(chat.people(), 0u);
+  };
+  io.run(scenario());
+}
+
 // Times that mean "never".
 TEST(SlowClients, HaveAllTheTimeWhereThereIsNoLimit) {
   Io io(std::make_unique<SimDriver>(SimOptions{}));
