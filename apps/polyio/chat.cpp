@@ -96,6 +96,8 @@ void add_keeping(CLI::App& command, Settings& settings) {
       command.add_option("--key", settings.certificate.key, "its key (PEM)")->type_name("FILE");
   cert->needs(key);
   key->needs(cert);
+  command.add_flag("--tls-only", settings.chat.tls_only, "refuse clients that do not speak TLS")
+      ->needs(cert);
   command.add_flag("--memory", settings.memory, "keep nothing on disk")->envname("POLYIO_MEMORY");
 }
 

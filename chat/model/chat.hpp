@@ -56,6 +56,7 @@ struct ChatOptions {
   bool guests = true;        // without one, people may write and read
   // Clients that begin with a TLS handshake are served over TLS, on the same port.
   std::optional<tls::ServerContext> tls;
+  bool tls_only = false;      // others are refused; for where there is `tls`
   bool write_inline = false;  // for tests: Writer
 };
 

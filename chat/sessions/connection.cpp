@@ -23,8 +23,12 @@ namespace {
     if (protocol != proto::Protocol::undecided) co_return protocol;
   } else {
     bool heard = false;
+    // A TLS client that is only slow must not be taken for a line client.
+    const auto& options = chat.options();
+    const bool insecure = must_secure(chat, stream);
+    const Nanoseconds patience = insecure ? options.request_timeout : options.silence;
     // Twice: where this machine was held up, what came meanwhile is there by now.
-    for (const Nanoseconds span : {chat.options().silence, Nanoseconds(1)}) {
+    for (const Nanoseconds span : {patience, Nanoseconds(1)}) {
       CancelScope silence(stream.io(), span);
       auto chunk = co_await stream.receive();
       if (!chunk && !silence.timed_out()) co_return proto::Protocol::undecided;
@@ -79,6 +83,10 @@ Task<> serve_secured(Chat& chat, Stream stream, FirstBytesPtr first);
   if (protocol == proto::Protocol::http) {
     auto terms = co_await http_session(chat, stream, std::move(bytes));
     co_return terms ? websocket_session(chat, stream, std::move(terms)) : Task<Farewell>();
+  }
+  if (must_secure(chat, stream)) {
+    co_await turn_away(chat, stream, bytes->address, "this server speaks TLS only");
+    co_return Task<Farewell>();
   }
   // Lines; or TLS where there is none, whose first line is no text.
   co_return line_session(chat, stream, std::move(bytes));

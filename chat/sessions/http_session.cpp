@@ -81,6 +81,19 @@ bool is_secure(const Chat& chat, const Stream& stream, const Request& request,
          (chat.trusts(host_of(address)) && request.header("X-Forwarded-Proto") == "https");
 }
 
+// The answer to what is asked in the clear where that is refused; empty: it is not.
+std::string refuse_clear(const Chat& chat, const Stream& stream, const Request& request,
+                         std::string_view address) {
+  if (!must_secure(chat, stream) || is_secure(chat, stream, request, address)) return {};
+  const auto host = request.header("Host");
+  const bool known = host && proto::host_allowed(*host, chat.options().host_names);
+  if (!known || request.path == "/ws" || !request.target.starts_with('/')) {
+    return proto::error_response({403, "this server speaks TLS only"});
+  }
+  const std::string there = fmt::format("https://{}{}", *host, request.target);
+  return proto::response(308, {{"Location", there}, {"Connection", "close"}}, "");
+}
+
 // The answer to a WebSocket handshake; `accepted`: a WebSocket follows.
 std::string handshake(const Chat& chat, const Stream& stream, const Request& request,
                       bool& accepted, PageTerms& terms) {
@@ -153,7 +166,10 @@ Task<Next> serve_request(Chat& chat, Io& io, Stream& stream, Requests& requests)
   } else {
     Request request = requests.parser.take_request();
     if (io.draining() || of_browser(request)) request.keep_alive = false;
-    if (request.path == "/ws" && request.method == "GET") {
+    reply = refuse_clear(chat, stream, request, requests.terms->address);
+    if (!reply.empty()) {
+      request.keep_alive = false;
+    } else if (request.path == "/ws" && request.method == "GET") {
       bool accepted = false;
       reply = handshake(chat, stream, request, accepted, *requests.terms);
       if (accepted) {

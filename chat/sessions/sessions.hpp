@@ -24,6 +24,11 @@ struct FirstBytes {
 };
 using FirstBytesPtr = std::unique_ptr<FirstBytes>;
 
+// Whether this connection is refused because it is in the clear.
+inline bool must_secure(const Chat& chat, const Stream& stream) {
+  return chat.options().tls_only && !stream.layer();
+}
+
 // The protocols' sessions. Those with a writer say until when to wait for the client's end, if
 // that is still to come: say_farewell().
 using Farewell = std::optional<Deadline>;

@@ -90,6 +90,31 @@ class Tls(TestCase):
                 page.send(type="say", text="from a page")
                 self.assertTrue(plain.read_line().endswith(b"] from a page\n"))
 
+    def test_the_chat_may_refuse_what_is_in_the_clear(self):
+        with Server("chat", "--cert", self.cert, "--key", self.key, "--tls-only",
+                    "--request-timeout", "1s") as server:
+            with server.connect() as line:
+                line.sendall(b"in the clear\n")
+                self.assertEqual(receive_all(line), b"-- error: this server speaks TLS only\n")
+            with server.connect() as silent:
+                self.assertEqual(receive_all(silent), b"-- error: this server speaks TLS only\n")
+            for target, host, answer in (
+                    ("/a?b=c", "localhost:1", b"308 Permanent Redirect"),
+                    ("/a", "evil.example", b"403 Forbidden"),
+                    ("/api/search?q=a", "localhost:1", b"308 Permanent Redirect"),
+                    ("/ws", "localhost:1", b"403 Forbidden")):
+                with server.connect() as page:
+                    page.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                    head = receive_all(page)
+                    self.assertTrue(head.startswith(b"HTTP/1.1 " + answer), head)
+                    moved = f"Location: https://{host}{target}\r\n".encode()
+                    self.assertEqual(moved in head, answer.startswith(b"308"), head)
+            with self.python(server) as line:
+                line.sendall(b"over TLS\n")
+                heard = b""
+                while not heard.endswith(b"] over TLS\n"):
+                    heard += line.recv(4096)
+
     def test_sighup_reads_the_certificate_again(self):
         cert, key = self.make("first", "DNS:localhost")
         with Server("chat", "--cert", cert, "--key", key) as server:
