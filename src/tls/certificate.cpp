@@ -52,6 +52,16 @@ std::string subject_of(const X509& certificate) {
   return escape_for_log({data, static_cast<std::size_t>(size)});
 }
 
+std::string address_of(const ASN1_OCTET_STRING& bytes) {
+  const unsigned char* const b = bytes.data;
+  if (bytes.length == 4) return fmt::format("{}.{}.{}.{}", b[0], b[1], b[2], b[3]);
+  std::string text;
+  for (int i = 0; i + 1 < bytes.length; i += 2) {
+    text += fmt::format("{}{:x}", i > 0 ? ":" : "", b[i] * 256u + b[i + 1]);
+  }
+  return text;
+}
+
 std::string names_of(X509& certificate) {
   constexpr int most = 3;
   const Owned<GENERAL_NAMES, GENERAL_NAMES_free> names(static_cast<GENERAL_NAMES*>(
@@ -60,12 +70,10 @@ std::string names_of(X509& certificate) {
   int count = 0;
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME& name = *sk_GENERAL_NAME_value(names.get(), i);
-    const bool address = name.type == GEN_IPADD && name.d.iPAddress->length == 4;
-    if (name.type != GEN_DNS && !address) continue;
+    if (name.type != GEN_DNS && name.type != GEN_IPADD) continue;
     if (++count > most) return text + ", ...";
     if (count > 1) text += ", ";
-    const unsigned char* const b = address ? name.d.iPAddress->data : nullptr;
-    text += b ? fmt::format("{}.{}.{}.{}", b[0], b[1], b[2], b[3]) : text_of(*name.d.dNSName);
+    text += name.type == GEN_DNS ? text_of(*name.d.dNSName) : address_of(*name.d.iPAddress);
   }
   return text.empty() ? subject_of(certificate) : text;
 }

@@ -179,10 +179,11 @@ class Tls(TestCase):
             self.assertIn(f"no TLS with {target}: the certificate of localhost, 127.0.0.1 is signed"
                           " by itself, not by an authority: give its certificate with --ca FILE",
                           done.stderr)
-        other, key = self.make("other", "DNS:other.example")
+        other, key = self.make("other", "DNS:other.example,IP:2001:db8::1")
         with Server("echo", "--cert", other, "--key", key) as server:
             done = run("connect", "--tls", "--ca", other, server.address, text=True)
-            self.assertIn("the certificate of 127.0.0.1 is for other.example", done.stderr)
+            self.assertIn("the certificate of 127.0.0.1 is for other.example, 2001:db8:0:0:0:0:0:1",
+                          done.stderr)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             def greet():
                 with listener.accept()[0] as plain:
