@@ -14,6 +14,7 @@
 #include <polyio/base/text.hpp>
 #include <polyio/drivers/registry.hpp>
 #include <polyio/os/file.hpp>
+#include <polyio/os/line_log.hpp>
 #include <polyio/os/signals.hpp>
 #include <polyio/os/socket.hpp>
 
@@ -24,8 +25,6 @@ namespace {
 
 using nlohmann::json;
 using Answer = std::expected<std::string, std::string>;
-
-constexpr int standard_input = 0;
 
 int report(const Answer& answer) {
   if (answer) {
@@ -77,23 +76,43 @@ Answer administer(const std::string& data, const json& asked) {
   return chat::administer(chat, asked.dump());
 }
 
+// A terminal that does not show what is typed, until the end of this or of the program.
+class Hidden {
+ public:
+  Hidden() {
+    termios hidden = shown_;
+    hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    ::tcsetattr(os::standard_input, TCSAFLUSH, &hidden);
+  }
+  ~Hidden() { show(); }
+
+ private:
+  static termios now() noexcept {
+    termios terminal{};
+    ::tcgetattr(os::standard_input, &terminal);
+    return terminal;
+  }
+  void show() const noexcept {
+    ::tcsetattr(os::standard_input, TCSAFLUSH, &shown_);
+    os::write_to_stderr("\n");
+  }
+
+  const termios shown_ = now();
+  os::SignalWatcher signals_{{SIGINT, SIGQUIT, SIGTERM, SIGHUP}, [this](int signal) {
+                               show();
+                               std::_Exit(128 + signal);
+                             }};
+};
+
 // A line of the input; on a terminal one that is not shown.
 std::string read_password(const std::string& name) {
-  std::string password;
-  const bool asks = os::is_terminal(standard_input);
-  termios shown{};
-  if (asks) {
-    ::tcgetattr(standard_input, &shown);
-    termios hidden = shown;
-    hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    ::tcsetattr(standard_input, TCSAFLUSH, &hidden);  // before it may be typed
+  std::optional<Hidden> hidden;
+  if (os::is_terminal(os::standard_input)) {
+    hidden.emplace();  // before it may be typed
     fmt::print(stderr, "password for {}: ", escape_for_log(name));
   }
+  std::string password;
   std::getline(std::cin, password);
-  if (asks) {
-    ::tcsetattr(standard_input, TCSAFLUSH, &shown);
-    fmt::print(stderr, "\n");
-  }
   return password;
 }
 
@@ -203,8 +222,7 @@ void add_rooms(CLI::App& chat, Requests& all) {
 std::string existing_database(const std::string& data) {
   const std::string path = chat::Place::database(chat::Place::named(data));
   if (!std::filesystem::exists(path)) {
-    throw std::runtime_error(path +
-                             " is not there: say by --data DIR where the chat keeps its data");
+    throw std::runtime_error(path + " is not there: say by --data DIR where it is");
   }
   return path;
 }

@@ -3,7 +3,9 @@ import contextlib
 import json
 import os
 import pty
+import signal
 import tempfile
+import termios
 
 from harness import POLYIO, LineClient, Server, TestCase, main, options_of, run
 from websocket import WebSocket, http
@@ -183,13 +185,26 @@ class Admin(TestCase):
             self.assertIn("chat.db is not there: say by --data DIR", self.refused(*words))
         self.assertEqual(os.listdir(self.folder), [])
 
-    def test_a_password_is_not_shown_on_a_terminal(self):
+    def asked_on_a_terminal(self):
         pid, terminal = pty.fork()
         if pid == 0:
             os.execv(POLYIO, [POLYIO, "chat", "user", "add", "ann", "--data", self.folder])
         shown = b""
         while b"password for ann: " not in shown:
             shown += os.read(terminal, 1000)
+        return pid, terminal, shown
+
+    def test_a_terminal_shows_again_what_is_typed_after_an_interrupt(self):
+        pid, terminal, _ = self.asked_on_a_terminal()
+        self.assertFalse(termios.tcgetattr(terminal)[3] & termios.ECHO)
+        os.write(terminal, b"secr\x03")  # Ctrl-C
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 128 + signal.SIGINT)
+        self.assertTrue(termios.tcgetattr(terminal)[3] & termios.ECHO)
+        os.close(terminal)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_a_password_is_not_shown_on_a_terminal(self):
+        pid, terminal, shown = self.asked_on_a_terminal()
         os.write(terminal, PASSWORD.encode() + b"\n")
         try:
             while more := os.read(terminal, 1000):
