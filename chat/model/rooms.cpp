@@ -64,7 +64,8 @@ Verdict Member::change(RoomId id, Entry entry) {
       chat_.writer_.run([record = room->record](Store& store) { (void)store.change_room(record); });
     }
   }
-  return put(room, std::move(entry), commands && entry.kind == Entry::Kind::removal);
+  const bool as_operator = commands && entry.kind == Entry::Kind::removal;
+  return put(room, std::move(entry), as_operator);
 }
 
 Verdict Member::edit(RoomId room, Sequence target, std::string_view text) {
