@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import ssl
@@ -103,6 +104,34 @@ class Units(InAFolder):
         families = re.search(r"(?m)^RestrictAddressFamilies=(.*)$", self.text)[1].split()
         self.assertLessEqual(set(re.findall(r" socket\((\w+)", text)), set(families))
         return set(re.findall(r"(?m)^\d+ +([a-z_0-9]+)\(", text))
+
+
+class ByHand(InAFolder):
+    @unittest.skipUnless(shutil.which("openssl"), "there is no openssl")
+    def test_the_commands_make_a_private_chat(self):
+        page = (DEPLOY.parent / "docs/deploying.md").read_text("utf-8")
+        certify, add, serve = re.search(r"by hand\n.*?```sh\n(.*?)```", page, re.S)[1].splitlines()
+        data = ("--data", str(self.folder / "data"))
+        env = {**os.environ, "POLYIO_MEMORY": "false"}
+        subprocess.run(certify, shell=True, check=True, capture_output=True, cwd=self.folder,
+                       timeout=DEADLINE)
+        program = shlex.split(add)
+        self.assertEqual(program.pop(0), "./run")
+        subprocess.run([POLYIO, *program, *data], input=b"a long password\n", check=True,
+                       capture_output=True, timeout=DEADLINE)
+        options = serve.removeprefix("./run chat --listen :3999 ")
+        options = shlex.split(options.replace("chat.", f"{self.folder}/chat.")
+                              .replace("$(hostname)", socket.gethostname()))
+        with Server("chat", *options, *data, env=env) as server:
+            ask = functools.partial(subprocess.run, [
+                POLYIO, "connect", "--tls", "--ca", str(self.folder / "chat.pem"),
+                f"localhost:{server.port}"], capture_output=True, timeout=DEADLINE, check=False)
+            self.assertIn(b"no guests here", ask(input=b"hello\n").stdout)
+            said = ask(input=b"/login ann a long password\nhello\n/history\n").stdout
+            self.assertIn(b"[ann] hello", said)
+            with server.connect() as plain:
+                plain.sendall(b"hello\n")
+                self.assertIn(b"TLS only", plain.recv(4096))
 
 
 class BehindAProxy(InAFolder):
