@@ -157,8 +157,8 @@ Graph graph_of(const Lines& lines, const Shown& what) {
 
 }  // namespace
 
-std::vector<Figure> figures_of(const std::vector<Measured>& points) {
-  std::vector<Figure> figures;
+std::vector<GraphFile> figures_of(const std::vector<Measured>& points) {
+  std::vector<GraphFile> figures;
   std::size_t number = 0;
   for (const auto& [load, own] : by_load(points)) {
     ++number;
@@ -180,8 +180,8 @@ std::vector<Figure> figures_of(const std::vector<Measured>& points) {
 }
 
 std::size_t write_figures(const std::string& folder, const std::vector<Measured>& points) {
-  const std::vector<Figure> figures = figures_of(points);
-  for (const Figure& figure : figures) {
+  const std::vector<GraphFile> figures = figures_of(points);
+  for (const GraphFile& figure : figures) {
     write_file(fmt::format("{}/{}.svg", folder, figure.file), svg_of(figure.graph, figure.title));
   }
   return figures.size();

@@ -12,13 +12,13 @@ namespace polyio::lab {
 
 inline constexpr std::size_t most_lines = 10;  // in a figure: those with the least CPU time
 
-struct Figure {
+struct GraphFile {
   std::string file;  // "cpu", "cpu-architectures"; of a second load "cpu-2"
   std::string title;
   Graph graph;
 };
 // Without those that have no values.
-std::vector<Figure> figures_of(const std::vector<Measured>& points);
+std::vector<GraphFile> figures_of(const std::vector<Measured>& points);
 
 // Each as FOLDER/FILE.svg: how many. Throws std::system_error.
 std::size_t write_figures(const std::string& folder, const std::vector<Measured>& points);

@@ -23,13 +23,13 @@ Measured measured(std::string model, std::string architecture, std::size_t conne
   return one;
 }
 
-std::vector<std::string> files_of(const std::vector<Figure>& figures) {
+std::vector<std::string> files_of(const std::vector<GraphFile>& figures) {
   std::vector<std::string> files;
-  for (const Figure& figure : figures) files.push_back(figure.file);
+  for (const GraphFile& figure : figures) files.push_back(figure.file);
   return files;
 }
 
-std::vector<std::string> lines_of(const Figure& figure) {
+std::vector<std::string> lines_of(const GraphFile& figure) {
   std::vector<std::string> names;
   for (const Graph::Line& line : figure.graph.lines) names.push_back(line.name);
   return names;
