@@ -31,14 +31,20 @@ class PageServer::Viewer {
   Viewer(const Viewer&) = delete;
   Viewer& operator=(const Viewer&) = delete;
 
+  // Nothing, once it has its last one: the others that look still get theirs.
   void put(Frame frame) {
+    if (ended_) return;
     if (!frames.try_put(std::move(frame)) && group) group->cancel();
   }
   void put(std::string frame) { put(std::make_shared<const std::string>(std::move(frame))); }
   // After a close frame no other may follow.
   void end(std::string close_frame) {
     put(std::move(close_frame));
-    frames.close();
+    end();
+  }
+  void end() {
+    ended_ = true;
+    frames.close();  // what is left is sent
   }
 
   Queue<Frame> frames{frames_kept};
@@ -46,6 +52,7 @@ class PageServer::Viewer {
 
  private:
   PageServer& server_;
+  bool ended_ = false;
 };
 
 PageServer::PageServer(Options options)
@@ -119,7 +126,7 @@ Task<> PageServer::converse(Io& io, Stream& stream, std::string rest) {
     if (group.spawn(write_frames, io, stream, viewer)) {
       co_await read_frames(io, stream, viewer, std::move(rest));
     }
-    viewer.frames.close();  // what is left is sent
+    viewer.end();
   };
   co_await with_task_group(io, both);
 }

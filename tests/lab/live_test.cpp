@@ -1,7 +1,9 @@
 // The live page's dials and doors: what is refused, and what goes together.
 #include <gtest/gtest.h>
 
+#include <polyio/io/task_group.hpp>
 #include <polyio/proto/http.hpp>
+#include <polyio/sim/sim.hpp>
 #include <stdexcept>
 
 #include "lab/live/dials.hpp"
@@ -195,6 +197,43 @@ TEST(LivePage, NoOtherSitesPageTurnsTheDials) {
             403);
   EXPECT_EQ(handshake("Host: rebound.example:3997\r\n"), 403);
   EXPECT_EQ(status_of("GET /ws", host), 426);
+}
+
+// News for all is on its way when a browser says goodbye: the answer is sent all the same.
+TEST(LivePage, ABrowserThatEndsGetsItsCloseFrameBesideNews) {
+  Io io(std::make_unique<SimDriver>(SimOptions{}));
+  std::function<void()> news;
+  PageServer server({.page = "<p>page</p>",
+                     .policy = "default-src 'none'",
+                     .host_names = {},
+                     .greeting = [] { return std::vector<Json>(); },
+                     .obey = [&](std::string_view) { io.post(news); }});
+  news = [&server] { server.tell(Json{{"type", "state"}}); };
+  std::string heard;
+  const auto scenario = [&]() -> Task<> {
+    auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
+    auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
+    auto stream = co_await listener->accept();
+    auto both = [&](TaskGroup& group) -> Task<> {
+      (void)group.spawn([&] { return server.serve(io, std::move(*stream)); });
+      std::string said =
+          "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+      said += std::string("\x81\x81\0\0\0\0x", 7);         // a message, after which there is news
+      said += std::string("\x88\x82\0\0\0\0\x03\xe8", 8);  // goodbye
+      auto sent = co_await client->send_all(said);
+      EXPECT_TRUE(sent);
+      for (;;) {
+        auto chunk = co_await client->receive();
+        if (!chunk || chunk->empty()) break;
+        heard += chunk->text();
+      }
+      client->close();
+    };
+    co_await with_task_group(io, both);
+  };
+  io.run(scenario());
+  EXPECT_TRUE(heard.ends_with("\x88\x02\x03\xe8")) << heard;
 }
 
 }  // namespace
