@@ -225,10 +225,9 @@ inline void explore(std::string_view name, const Scenario& scenario, std::uint64
     first = *only;
     count = 1;
   } else {
-    // A tenth, or 1,000, where each takes ten times as long: a sanitizer watches the paths, not for
-    // new ones.
+    // A tenth where each takes ten times as long: a sanitizer watches the paths, not for new ones.
     const bool slow = POLYIO_ASAN || POLYIO_TSAN;
-    if (slow && count > 1'000) count = std::max<std::uint64_t>(count / 10, 1'000);
+    if (slow && count >= 10'000) count /= 10;
     count = number_from_env("POLYIO_SEEDS").value_or(count);
     first = number_from_env("POLYIO_FIRST_SEED").value_or(first);
   }
