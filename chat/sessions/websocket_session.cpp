@@ -176,7 +176,8 @@ class PageTalk {
 
 enum class Reading : std::uint8_t { goes_on, over, broken };
 
-// After so many ping intervals.
+// When a page that stays silent has been so for `intervals` ping intervals; never, where pages are
+// not pinged.
 Deadline end_of_silence(Io& io, const Member& member, int intervals) {
   const Nanoseconds interval = member.options().ping_interval;
   return interval > Nanoseconds::zero() ? deadline_after(io.now(), interval * intervals) : never;

@@ -158,21 +158,37 @@ TEST(SlowClients, AreLetGoAndAHealthyOneStays) {
   io.run(slow.run());
 }
 
-// A client that asks for the page and never reads it is dropped at the timeout.
-TEST(SlowClients, OneThatDoesNotTakeTheAnswerIsDropped) {
+// Little of what is sent is taken before it is read.
+SimOptions small_windows() {
   SimOptions options;
   options.window_min = options.window_max = 1024;
-  Io io(std::make_unique<SimDriver>(options));
+  return options;
+}
+
+struct Connected {
+  Stream client, served;
+};
+Task<Connected> connected(Io& io) {
+  const auto server = os::Address::parse("10.0.0.1:80");
+  auto listener = io.listen(*server, 8);
+  auto client = co_await io.connect(*server);
+  auto served = co_await listener->accept();
+  Connected both{std::move(*client), std::move(*served)};
+  co_return both;
+}
+
+// A client that asks for the page and never reads it is dropped at the timeout.
+TEST(SlowClients, OneThatDoesNotTakeTheAnswerIsDropped) {
+  Io io(std::make_unique<SimDriver>(small_windows()));
   Chat chat({.answer_timeout = 5s, .farewell = 1s, .write_inline = true});
   chat.open({&io});
   const auto scenario = [&]() -> Task<> {
-    auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
-    auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
-    auto stream = co_await listener->accept();
-    auto sent = co_await client->send_all("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    auto ends = co_await connected(io);
+    auto& [client, served] = ends;
+    auto sent = co_await client.send_all("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     EXPECT_TRUE(sent);
     const TimePoint begin = io.now();
-    co_await serve_connection(chat, std::move(*stream));
+    co_await serve_connection(chat, std::move(served));
     EXPECT_GE(io.now() - begin, 5s);
     EXPECT_LE(io.now() - begin, 7s);
   };
@@ -186,19 +202,18 @@ TEST(SlowClients, OneThatAsksNothingMoreIsDropped) {
     Chat chat({.request_timeout = 1s, .keep_alive = 5s});
     chat.open({&io});
     const auto scenario = [&]() -> Task<> {
-      auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
-      auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
-      auto stream = co_await listener->accept();
+      auto ends = co_await connected(io);
+      auto& [client, served] = ends;
       const std::string request = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-      auto sent = co_await client->send_all(request + request + (begins ? "GET" : ""));
+      auto sent = co_await client.send_all(request + request + (begins ? "GET" : ""));
       EXPECT_TRUE(sent);
       const TimePoint begin = io.now();
-      co_await serve_connection(chat, std::move(*stream));
+      co_await serve_connection(chat, std::move(served));
       EXPECT_GE(io.now() - begin, begins ? 1s : 5s);
       EXPECT_LE(io.now() - begin, begins ? 2s : 6s);
       std::string heard;
       for (;;) {
-        auto chunk = co_await client->receive();
+        auto chunk = co_await client.receive();
         if (!chunk || chunk->empty()) break;
         heard += chunk->text();
       }
@@ -212,10 +227,8 @@ TEST(SlowClients, OneThatAsksNothingMoreIsDropped) {
 
 // The goodbye has its limit from the moment of leaving, what the writer still sends included.
 TEST(SlowClients, OneThatLeavesWithoutReadingIsGoneInTime) {
-  SimOptions options;
-  options.window_min = options.window_max = 1024;
   for (const bool page : {false, true}) {
-    Io io(std::make_unique<SimDriver>(options));
+    Io io(std::make_unique<SimDriver>(small_windows()));
     Chat chat({.farewell = 2s, .write_inline = true});
     chat.open({&io});
     std::string said;
@@ -228,12 +241,11 @@ TEST(SlowClients, OneThatLeavesWithoutReadingIsGoneInTime) {
       said += "quit\n";
     }
     const auto scenario = [&]() -> Task<> {
-      auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
-      auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
-      auto stream = co_await listener->accept();
+      auto ends = co_await connected(io);
+      auto& [client, served] = ends;
       auto both = [&](TaskGroup& group) -> Task<> {
-        (void)group.spawn([&] { return serve_connection(chat, std::move(*stream)); });
-        auto sent = co_await client->send_all(said);
+        (void)group.spawn([&] { return serve_connection(chat, std::move(served)); });
+        auto sent = co_await client.send_all(said);
         EXPECT_TRUE(sent);
       };
       const TimePoint begin = io.now();
@@ -248,9 +260,7 @@ TEST(SlowClients, OneThatLeavesWithoutReadingIsGoneInTime) {
 
 // What it asks for waits for it, and it is not read from; pings wait behind that.
 TEST(SlowClients, APageThatAsksMuchAndTakesNothingIsDropped) {
-  SimOptions options;
-  options.window_min = options.window_max = 1024;
-  Io io(std::make_unique<SimDriver>(options));
+  Io io(std::make_unique<SimDriver>(small_windows()));
   Chat chat({.farewell = 2s, .ping_interval = 7s, .write_inline = true});
   chat.open({&io});
   std::string asked(upgrade);
@@ -259,17 +269,16 @@ TEST(SlowClients, APageThatAsksMuchAndTakesNothingIsDropped) {
     asked += std::string("\x81\x90\0\0\0\0", 6).append(rooms);
   }
   const auto scenario = [&]() -> Task<> {
-    auto listener = io.listen(*os::Address::parse("10.0.0.1:80"), 8);
-    auto client = co_await io.connect(*os::Address::parse("10.0.0.1:80"));
-    auto served = co_await listener->accept();
+    auto ends = co_await connected(io);
+    auto& [client, served] = ends;
     auto both = [&](TaskGroup& group) -> Task<> {
-      (void)group.spawn([&] { return serve_connection(chat, std::move(*served)); });
+      (void)group.spawn([&] { return serve_connection(chat, std::move(served)); });
       {
         const CancelScope patience(io, 60s);
-        auto sent = co_await client->send_all(asked);
+        auto sent = co_await client.send_all(asked);
         EXPECT_FALSE(sent) << "it reads without end";
       }
-      client->close();
+      client.close();
     };
     const TimePoint begin = io.now();
     co_await with_task_group(io, both);
